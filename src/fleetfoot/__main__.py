@@ -1,0 +1,5 @@
+"""`python -m fleetfoot` is `fleetfoot`."""
+
+from fleetfoot.cli import main
+
+main()

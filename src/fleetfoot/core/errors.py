@@ -1,0 +1,89 @@
+"""Errors that a person can act on, each with the exit code the command line documents.
+
+A message is one line: the value, what is wrong with it, what to do.
+"""
+
+import importlib
+from types import ModuleType
+
+
+class FleetfootError(Exception):
+    """Anything Fleetfoot refuses to do; `exit_code` is what the command line returns."""
+
+    exit_code = 1
+
+
+class TrainingError(FleetfootError):
+    """Training cannot go on: a loss that is not a number, or a state that cannot be saved."""
+
+    exit_code = 1
+
+
+class UsageError(FleetfootError):
+    """A word or value that does not exist or does not fit."""
+
+    exit_code = 2
+
+
+class ShapeError(UsageError):
+    """A tensor or a layer of a shape the operator cannot take."""
+
+
+class DataError(FleetfootError):
+    """Data, a bundle or a run folder that is missing, damaged or not allowed."""
+
+    exit_code = 3
+
+
+class BudgetError(FleetfootError):
+    """No candidate, or not the trained network, stays within the latency budget."""
+
+    exit_code = 4
+
+
+class GateError(FleetfootError):
+    """The deployed form differs from the trained one by more than the gate allows."""
+
+    exit_code = 5
+
+
+class MissingError(FleetfootError):
+    """A device, package or capability that this command needs is not there."""
+
+    exit_code = 6
+
+
+class Interrupted(FleetfootError):  # noqa: N818  an interruption is no error
+    """The user stopped the run; the state was saved."""
+
+    exit_code = 130
+
+
+def require(module: str, *, extra: str) -> ModuleType:
+    """Import ``module``, or say in one line which command installs it.
+
+    Args:
+        module: dotted name of the module.
+        extra: the optional part of Fleetfoot that brings it, such as ``train``.
+
+    Raises:
+        MissingError: the module is absent or broken.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module.startswith(error.name):
+            raise MissingError(_broken(module, extra, error)) from error
+        raise MissingError(
+            f"{module} is not installed: run `python -m pip install 'fleetfoot[{extra}]'`"
+        ) from error
+    except Exception as error:  # a broken binary package raises anything: OSError, RuntimeError
+        raise MissingError(_broken(module, extra, error)) from error
+
+
+def _broken(module: str, extra: str, error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return (
+        f"{module} is installed but does not import ({reason}): run "
+        f"`python -m pip install --force-reinstall 'fleetfoot[{extra}]'`"
+    )

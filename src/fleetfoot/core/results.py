@@ -1,0 +1,57 @@
+"""Frozen records, and how they become JSON."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A site that a pass declined, and why."""
+
+    site: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class PassResult:
+    """What a pass returns: the new model, the sites it changed, the sites it left and why."""
+
+    model: "nn.Module"
+    changed: tuple[str, ...]
+    skipped: tuple[Skip, ...]
+
+
+def to_json(record: Any, *, schema: str | None = None) -> Any:
+    """Return plain JSON values for a record, mapping or sequence.
+
+    NaN and infinities become ``None`` (unknown), NumPy scalars Python numbers, paths strings.
+
+    Args:
+        record: dataclass, mapping, sequence, or scalar.
+        schema: name and version put first in the resulting object, such as "fleetfoot.measure/1".
+    """
+    plain = _plain(record)
+    return plain if schema is None else {"schema": schema, **plain}
+
+
+def _plain(value: Any) -> Any:
+    fields = getattr(type(value), "__dataclass_fields__", None)
+    if fields is not None:
+        return {name: _plain(getattr(value, name)) for name in fields}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):  # NumPy scalars and arrays, without importing NumPy
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
