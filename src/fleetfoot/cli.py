@@ -1,5 +1,462 @@
-"""Parses words, calls one job, prints one record."""
+"""Parses words, calls one job, prints one record.
+
+stdout carries the result (a table for a person, or exactly one JSON object with ``--json``), stderr
+the talk. Nothing heavy is imported before the words are understood: each command imports its job.
+"""
+
+import errno
+import json
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, TextIO
+
+from cyclopts import App, CycloptsError, Parameter
+
+from fleetfoot import __version__
+from fleetfoot.core.errors import DataError, FleetfootError, UsageError
+from fleetfoot.core.results import to_json
+
+Format = Literal["onnx", "openvino"]
+WITHOUT_VALUE = Parameter(negative=())
+
+app = App(
+    name="fleetfoot",
+    help="From my images, my device and my latency budget to a measured, deployed network.",
+    version=__version__,
+    help_format="plaintext",
+    default_parameter=WITHOUT_VALUE,
+    exit_on_error=False,
+    print_error=False,
+    help_on_error=False,
+    result_action="return_value",
+    suppress_keyboard_interrupt=False,
+)
 
 
-def main() -> None:
-    """Run the command line."""
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Talk:
+    """How the answer is given.
+
+    Attributes:
+        json: Print exactly one JSON object.
+        quiet: No progress and no remarks on stderr.
+    """
+
+    json: bool = False
+    quiet: bool = False
+
+
+QUIET = Talk()
+
+
+@app.command
+def fit(  # noqa: PLR0913  the words of the verb
+    data: str | None = None,
+    /,
+    *,
+    net: str | None = None,
+    budget: str | None = None,
+    recipe: str | None = None,
+    epochs: int | None = None,
+    minutes: float | None = None,
+    out: Path | None = None,
+    resume: Path | None = None,
+    device: str = "auto",
+    seed: int = 0,
+    threads: int | None = None,
+    size: int | None = None,
+    max_drop: float | None = None,
+    skip_damaged: bool = False,
+    set_: Annotated[tuple[str, ...], Parameter(name="--set")] = (),
+    config: Path | None = None,
+    talk: Talk = QUIET,
+) -> int:
+    """Audit, choose, train, evaluate, deploy, report.
+
+    Args:
+        data: Folder, table file, digits, mnist:DIR or cifar10:DIR.
+        net: Network to train; without it one is chosen.
+        budget: Latency that the deployed network must keep, such as 5ms.
+        recipe: Training recipe; without it one is chosen.
+        epochs: Passes over the training images.
+        minutes: Time for training; the schedule is fitted to it.
+        out: Run folder; without it runs/NAME, never overwritten.
+        resume: Run folder to go on with.
+        device: auto, cpu or cuda.
+        seed: Seed of everything random.
+        threads: Threads of the deployed network.
+        size: Side of the square input in pixels.
+        max_drop: Fraction of the gate images that the deployed form may lose.
+        skip_damaged: Leave damaged files out instead of stopping.
+        set_: Change one setting, key=value; may be repeated.
+        config: Settings file, such as the config.toml of a run.
+    """
+    from fleetfoot.jobs.fit import fit as job
+    from fleetfoot.jobs.settings import parse_settings
+
+    settings = parse_settings(set_)
+    folder, going_on = _text(out), _text(resume)
+    with _Listening(talk) as listener:
+        record = job(
+            data,
+            net=net,
+            budget=budget,
+            recipe=recipe,
+            epochs=epochs,
+            minutes=minutes,
+            out=folder,
+            resume=going_on,
+            device=device,
+            seed=seed,
+            threads=threads,
+            size=size,
+            max_drop=max_drop,
+            skip_damaged=skip_damaged,
+            settings=settings,
+            config=config,
+            listener=listener,
+        )
+    _answer("fit", record, talk)
+    return 4 if record.budget_met is False else 0
+
+
+@app.command
+def evaluate(
+    run: str,
+    data: str,
+    /,
+    *,
+    split: str | None = None,
+    weights: str = "auto",
+    engine: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+    talk: Talk = QUIET,
+) -> int:
+    """Metrics of a run, a bundle or a network on a data set.
+
+    Args:
+        run: Run folder, bundle folder or network name.
+        data: Folder, table file, digits, mnist:DIR or cifar10:DIR.
+        split: train, val or test; without it the most final one there is.
+        weights: For a network name: auto, none or a file.
+        engine: Engine of the bundle to use instead of the chosen one.
+        precision: Precision of the bundle to use instead of the chosen one.
+        threads: Threads to compute with.
+    """
+    from fleetfoot.jobs.evaluate import evaluate as job
+
+    with _Listening(talk) as listener:
+        record = job(
+            run,
+            data,
+            split=split,
+            weights=weights,
+            engine=engine,
+            precision=precision,
+            threads=threads,
+            listener=listener,
+        )
+    _answer("evaluate", record, talk)
+    return 0
+
+
+@app.command
+def predict(run: str, /, *images: Path, top: int = 5, talk: Talk = QUIET) -> int:
+    """Labels for images, from a bundle; needs no torch.
+
+    Args:
+        run: Run folder or bundle folder.
+        images: Image files, or folders of them.
+        top: Classes to name for each image.
+    """
+    from fleetfoot.jobs.predict import predict as job
+
+    record = job(run, images, top=top)
+    _answer("predict", record, talk)
+    for prediction in record.predictions:
+        if prediction.error is not None:
+            _say(prediction.error)
+    return DataError.exit_code if any(p.error for p in record.predictions) else 0
+
+
+@app.command
+def measure(
+    *nets: str,
+    engine: str = "all",
+    precision: str = "all",
+    layout: str | None = None,
+    threads: str | None = None,
+    batch: str = "1",
+    size: str | None = None,
+    talk: Talk = QUIET,
+) -> int:
+    """Parameters, MACs, bytes moved, latency of networks on this device.
+
+    Every list is separated by commas; each combination is one row.
+
+    Args:
+        nets: Network names, bundles or run folders.
+        engine: eager, compile, onnxruntime, openvino; all (without compile), best.
+        precision: float32, bfloat16, float16, int8; all.
+        layout: nchw, nhwc, of the eager and compile engines.
+        threads: Thread counts; without it the processors this process may use.
+        batch: Images per call.
+        size: Side of the square input in pixels.
+    """
+    from fleetfoot.jobs.measure import measure as job
+
+    with _Listening(talk) as listener:
+        record = job(
+            nets,
+            engine=engine,
+            precision=precision,
+            layout=layout,
+            threads=threads,
+            batch=batch,
+            size=size,
+            listener=listener,
+        )
+    _answer("measure", record, talk)
+    return 0
+
+
+@app.command
+def deploy(  # noqa: PLR0913  the words of the verb
+    run: str,
+    /,
+    *,
+    weights: str = "auto",
+    to: Format | None = None,
+    threads: int = 1,
+    engine: str | None = None,
+    precision: str | None = None,
+    size: int | None = None,
+    max_drop: float = 0.01,
+    calibrate: str | None = None,
+    graph_preprocess: bool = False,
+    out: Path | None = None,
+    talk: Talk = QUIET,
+) -> int:
+    """Export, parity gate, tuning of engine, precision, layout; writes the bundle.
+
+    Args:
+        run: Run folder or network name.
+        weights: For a network name: auto, none or a file.
+        to: Write this format alone, gate included.
+        threads: Threads of the deployed network.
+        engine: Engines to try, separated by commas.
+        precision: Precisions to try, separated by commas.
+        size: Side of the square input in pixels.
+        max_drop: Fraction of the gate images that the deployed form may lose.
+        calibrate: Data set for the gate and for int8 ranges.
+        graph_preprocess: Put the preprocessing inside the exported graph (uint8 in).
+        out: Bundle folder.
+    """
+    from fleetfoot.jobs.deploy import deploy as job
+
+    with _Listening(talk) as listener:
+        record = job(
+            run,
+            weights=weights,
+            to=to,
+            threads=threads,
+            engine=engine,
+            precision=precision,
+            size=size,
+            max_drop=max_drop,
+            calibrate=calibrate,
+            graph_preprocess=graph_preprocess,
+            out=_text(out),
+            listener=listener,
+        )
+    _answer("deploy", record, talk)
+    return 0
+
+
+@app.command
+def audit(data: str, /, *, talk: Talk = QUIET) -> int:
+    """Class map, damaged files, EXIF, duplicates across splits, imbalance, sizes.
+
+    Args:
+        data: Folder, table file, digits, mnist:DIR or cifar10:DIR.
+    """
+    from fleetfoot.jobs.audit import audit as job
+
+    with _Listening(talk) as listener:
+        record = job(data, listener=listener)
+    _answer("audit", record, talk)
+    return 0
+
+
+@app.command
+def report(run: str, /, *, talk: Talk = QUIET) -> int:
+    """Write report.html and report.json of a run again.
+
+    Args:
+        run: Run folder or bundle folder.
+    """
+    from fleetfoot.jobs.report import report as job
+
+    _answer("report", job(run), talk)
+    return 0
+
+
+@app.command
+def nets(pattern: str = "*", /, *, talk: Talk = QUIET) -> int:
+    """Networks with parameters, MACs and the licence of their weights.
+
+    Args:
+        pattern: Shell pattern of names, such as 'fasternet*'.
+    """
+    from fleetfoot.jobs.nets import nets as job
+
+    _answer("nets", job(pattern), talk)
+    return 0
+
+
+@app.command
+def doctor(*, talk: Talk = QUIET) -> int:
+    """What is installed, what the device can do, what is wrong and what mends it."""
+    from fleetfoot.jobs.doctor import doctor as job
+
+    record = job()
+    _answer("doctor", record, talk)
+    return 0 if record.healthy else 6
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and end the process with its exit code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; return the exit code (0 done ... 130 interrupted)."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a file name may hold what the terminal cannot show
+            stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        code = app(list(arguments))
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except BaseException as error:
+        if isinstance(error, (SystemExit, GeneratorExit)):
+            raise
+        return _fail(error, wants_json=_wants_json(arguments))
+
+
+def _fail(error: BaseException, *, wants_json: bool) -> int:
+    if isinstance(error, BrokenPipeError):  # `fleetfoot nets | head`: the reader has what it wants
+        _abandon_stdout()
+        return 0
+    message, code = explain(error)
+    if os.environ.get("FLEETFOOT_TRACEBACK") == "1":
+        traceback.print_exception(error)
+    _say(message)
+    try:
+        if wants_json:
+            _print_json({"schema": "fleetfoot.error/1", "error": message, "exit_code": code})
+        sys.stdout.flush()
+    except OSError:
+        _abandon_stdout()
+    return code
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """Return the one line and the exit code with which a command ends after ``error``."""
+    if isinstance(error, FleetfootError):
+        return _one_line(str(error)), error.exit_code
+    if isinstance(error, CycloptsError):
+        return _one_line(str(error)), UsageError.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", 130
+    if isinstance(error, OSError):
+        return _explain_os(error)
+    if isinstance(error, MemoryError):
+        return "out of memory: use a smaller batch or size, or fewer workers", 1
+    name = type(error).__name__
+    return (
+        f"unexpected {name}: {_one_line(str(error))} "
+        "(run with FLEETFOOT_TRACEBACK=1 for the traceback)",
+        1,
+    )
+
+
+def _explain_os(error: OSError) -> tuple[str, int]:
+    where = f"{_one_line(str(error.filename))}: " if error.filename is not None else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{where}the disk is full ({error.strerror}): free some space and run again", 1
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{where}{error.strerror}: change the permission or name another folder", 3
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+        return f"{where}{error.strerror}: check the path", 3
+    return f"{where}{error.strerror or _one_line(str(error)) or type(error).__name__}", 1
+
+
+def _one_line(text: str) -> str:
+    words = " ".join(text.split())
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    words = list(arguments)
+    return "--json" in (words[: words.index("--")] if "--" in words else words)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+class _Listening:
+    """A progress listener for the length of a job, with stray prints of libraries on stderr."""
+
+    def __init__(self, talk: Talk) -> None:
+        self.quiet = talk.quiet
+
+    def __enter__(self) -> Any:
+        from fleetfoot.jobs.progress import listener_for
+
+        self.listener = listener_for(sys.stderr, quiet=self.quiet)
+        self.redirect = redirect_stdout(sys.stderr)
+        self.redirect.__enter__()
+        return self.listener
+
+    def __exit__(self, *_: object) -> None:
+        self.redirect.__exit__(None, None, None)
+        self.listener.close()
+
+
+def _answer(verb: str, record: Any, talk: Talk) -> None:
+    if talk.json:
+        _print_json(to_json(record, schema=f"fleetfoot.{verb}/1"))
+        return
+    from fleetfoot.jobs.screen import show
+
+    show(verb, record, sys.stdout)
+
+
+def _print_json(value: Any) -> None:
+    # ASCII with escapes: readable by every program, whatever the locale and the file names
+    sys.stdout.write(json.dumps(value, allow_nan=False) + "\n")
+
+
+def _say(message: str) -> None:
+    _write(sys.stderr, f"fleetfoot: {message}\n")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    with suppress(OSError):  # nobody reads stderr: the exit code still tells
+        stream.write(text)
+        stream.flush()
+
+
+def _abandon_stdout() -> None:
+    """Point stdout at nothing, so that Python's flush at exit does not fail again."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,180 @@
+"""What a person sees while a job works: bars on a terminal, a line now and then elsewhere.
+
+Every listener has four methods: ``stage(text)`` names what is being done, ``update(**fields)``
+reports numbers of the loop, ``message(text)`` says one line, ``close()`` ends the talk. Fields that
+are understood: step, total_steps, epoch, epochs, loss, accuracy, images_per_second, val_top1, done,
+total; others are ignored, so that a loop may tell more than is shown.
+"""
+
+import os
+import time
+from typing import Any, Protocol, TextIO
+
+LINE_EVERY_SECONDS = 10.0
+
+
+class Listener(Protocol):
+    """Hears how a job gets on."""
+
+    def stage(self, text: str) -> None: ...
+    def update(self, **fields: Any) -> None: ...
+    def message(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Silent:
+    """Hears everything, says nothing."""
+
+    def stage(self, text: str) -> None: ...
+    def update(self, **fields: Any) -> None: ...
+    def message(self, text: str) -> None: ...
+    def close(self) -> None: ...
+
+
+class Plain:
+    """Lines on a stream: one per stage, message and epoch, and one every ten seconds between."""
+
+    def __init__(self, stream: TextIO, *, clock: Any = time.monotonic) -> None:
+        self.stream = stream
+        self.clock = clock
+        self._clear()
+
+    def _clear(self) -> None:
+        self.fields: dict[str, Any] = {}
+        self.start = self.last = self.clock()
+        self.first_step: int | None = None
+
+    def stage(self, text: str) -> None:
+        self._clear()
+        self._write(text)
+
+    def message(self, text: str) -> None:
+        self._write(text)
+
+    def update(self, **fields: Any) -> None:
+        self.fields |= fields
+        step = self.fields.get("step")
+        if self.first_step is None and step is not None:
+            self.first_step = step - 1
+        now = self.clock()
+        if "val_top1" in fields or now - self.last >= LINE_EVERY_SECONDS:
+            self.last = now
+            self._write(f"  {status(self.fields, seconds_left(self.fields, self._rate(now)))}")
+
+    def _rate(self, now: float) -> float | None:
+        done = _position(self.fields)[0]
+        if done is None or now <= self.start:
+            return None
+        return (done - (self.first_step or 0)) / (now - self.start)
+
+    def close(self) -> None: ...
+
+    def _write(self, text: str) -> None:
+        try:
+            self.stream.write(text + "\n")
+            self.stream.flush()
+        except (OSError, ValueError):  # nobody reads: the work goes on
+            pass
+
+
+class Bars:
+    """A live bar on a terminal; stages that are done stay as lines above it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self.console = Console(file=stream, highlight=False, markup=False, emoji=False)
+        self.progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[status]}", markup=False),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            refresh_per_second=5,
+        )
+        self.progress.start()
+        self.task: Any = None  # no stage yet
+        self.fields: dict[str, Any] = {}
+
+    def stage(self, text: str) -> None:
+        if self.task is not None:
+            self.progress.remove_task(self.task)
+        self.fields = {}
+        self.console.print(text, soft_wrap=True)
+        self.task = self.progress.add_task(text.split(":")[0][:30], total=None, status="")
+
+    def update(self, **fields: Any) -> None:
+        if self.task is None:
+            self.stage("working")
+        self.fields |= fields
+        done, total = _position(self.fields)
+        speed = self.progress.tasks[-1].speed
+        left = seconds_left(self.fields, speed)
+        self.progress.update(
+            self.task, completed=done, total=total, status=status(self.fields, left)
+        )
+        if "val_top1" in fields:
+            self.console.print(f"  {status(self.fields, None)}", soft_wrap=True)
+
+    def message(self, text: str) -> None:
+        self.console.print(text, soft_wrap=True)
+
+    def close(self) -> None:
+        self.progress.stop()
+
+
+def listener_for(stream: TextIO, *, quiet: bool = False) -> Listener:
+    """Return the listener that fits: silent, bars on a terminal, or plain lines.
+
+    No bars where ``CI`` is set or the terminal is dumb.
+    """
+    if quiet:
+        return Silent()
+    if stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb":
+        return Bars(stream)
+    return Plain(stream)
+
+
+def status(fields: dict[str, Any], left: float | None) -> str:
+    """Return the numbers of a loop as one short line.
+
+    >>> status({"epoch": 3, "epochs": 9, "loss": 0.5, "val_top1": 0.975}, 75)
+    'epoch 3/9  loss 0.500  validation 97.5 %  1:15 left'
+    """
+    parts: list[str] = []
+    if "epoch" in fields:
+        of = f"/{fields['epochs']}" if fields.get("epochs") is not None else ""
+        parts.append(f"epoch {fields['epoch']}{of}")
+    done, total = _position(fields)
+    if done is not None:
+        unit = "step " if "step" in fields else ""
+        parts.append(f"{unit}{done}" + (f"/{total}" if total is not None else ""))
+    for name, form in (
+        ("images_per_second", "{:,.0f} images/s"),
+        ("loss", "loss {:.3f}"),
+        ("accuracy", "accuracy {:.1%}"),
+        ("val_top1", "validation {:.1%}"),
+    ):
+        if fields.get(name) is not None:
+            parts.append(form.format(fields[name]).replace("%", " %"))
+    if left is not None:
+        minutes, seconds = divmod(round(left), 60)
+        parts.append(f"{minutes}:{seconds:02d} left")
+    return "  ".join(parts)
+
+
+def seconds_left(fields: dict[str, Any], per_second: float | None) -> float | None:
+    """Return how long the rest takes at ``per_second`` units a second, None if unknown."""
+    done, total = _position(fields)
+    if done is None or total is None or not per_second or per_second <= 0:
+        return None
+    return max(0.0, (total - done) / per_second)
+
+
+def _position(fields: dict[str, Any]) -> tuple[int | None, int | None]:
+    if "step" in fields:
+        return fields["step"], fields.get("total_steps")
+    return fields.get("done"), fields.get("total")
