@@ -1,0 +1,228 @@
+"""Run a deployed graph: ONNX Runtime or OpenVINO, threads pinned down, precision read back.
+
+Both engines may compute in another precision than the file's: OpenVINO takes bf16 unasked on a CPU
+that has it. So the precision is always given, and `Engine.actual_precision` says what it became.
+No torch here: a device that only predicts has none.
+
+Letters  N batch, C classes
+"""
+
+import importlib.util
+import tempfile
+import threading
+from collections import Counter
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetfoot.core.errors import DataError, MissingError, UsageError, require
+
+ENGINES = ("onnxruntime", "openvino")
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+_SUFFIXES = {"onnxruntime": (".onnx",), "openvino": (".onnx", ".xml")}
+
+
+class Engine(Protocol):
+    """A compiled graph with one input and one output; safe to call from several threads.
+
+    Attributes:
+        engine: name of the engine.
+        precision: what was asked for.
+        threads: threads it computes with.
+        input_shape: with None for an open axis.
+        input_dtype: NumPy name of the input's element type.
+        actual_precision: what the engine computes its multiplications in, such as "bfloat16"; a
+            graph of several is joined by "+", the most frequent first.
+    """
+
+    engine: str
+    precision: str
+    threads: int
+    input_shape: tuple[int | None, ...]
+    input_dtype: str
+
+    @property
+    def actual_precision(self) -> str: ...
+
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        """Return the output (N, C) for a contiguous batch of the input's type."""
+        ...
+
+
+def open_engine(path: Path, *, engine: str, precision: str = "float32", threads: int = 1) -> Engine:
+    """Compile the graph in ``path``.
+
+    Args:
+        path: ``.onnx`` for both engines, ``.xml`` for OpenVINO.
+        engine: one of `ENGINES`.
+        precision: one of `PRECISIONS`; int8 is a property of the file, and what it leaves in
+            floating point then runs in the cheapest type the device has.
+        threads: threads to compute with, at least 1.
+
+    Raises:
+        UsageError: unknown engine, precision, or a precision the engine does not have.
+        MissingError: the engine is not installed, or the device lacks the precision.
+        DataError: the file is missing or damaged.
+    """
+    if engine not in ENGINES:
+        raise UsageError(f"engine {engine!r} is not one of {', '.join(ENGINES)}")
+    if precision not in PRECISIONS:
+        raise UsageError(f"precision {precision!r} is not one of {', '.join(PRECISIONS)}")
+    if threads < 1:
+        raise UsageError(f"threads must be at least 1, got {threads}")
+    if path.suffix not in _SUFFIXES[engine]:
+        raise UsageError(f"{path}: {engine} reads {' or '.join(_SUFFIXES[engine])}")
+    if not path.is_file():
+        raise DataError(f"{path}: the bundle has no such file")
+    if engine == "onnxruntime":
+        return OnnxRuntimeEngine(path, precision=precision, threads=threads)
+    return OpenVinoEngine(path, precision=precision, threads=threads)
+
+
+def installed_engines() -> tuple[str, ...]:
+    """Return those of `ENGINES` that can be found here, without importing them."""
+    return tuple(name for name in ENGINES if importlib.util.find_spec(name) is not None)
+
+
+def engine_precisions(engine: str) -> tuple[str, ...]:
+    """Return the precisions that ``engine`` computes in on this device."""
+    if engine == "onnxruntime":
+        return ("float32", "int8")
+    capabilities = set(_openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    names = {"FP32": "float32", "BF16": "bfloat16", "FP16": "float16", "INT8": "int8"}
+    return tuple(names[word] for word in names if word in capabilities)
+
+
+class OnnxRuntimeEngine:
+    """ONNX Runtime on the CPU: one stream, no thread that spins while it waits."""
+
+    engine = "onnxruntime"
+
+    def __init__(self, path: Path, *, precision: str, threads: int) -> None:
+        if precision not in ("float32", "int8"):
+            raise UsageError(f"onnxruntime has no {precision} on a CPU; it has float32 and int8")
+        self.precision, self.threads = precision, threads
+        self._path = path
+        self._session = self._open(None)
+        graph_input = self._session.get_inputs()[0]
+        self._name = graph_input.name
+        self.input_shape = tuple(n if isinstance(n, int) else None for n in graph_input.shape)
+        self.input_dtype = "uint8" if "uint8" in graph_input.type else "float32"
+
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        if self.input_shape[0] is None or len(batch) == self.input_shape[0]:
+            return self._session.run(None, {self._name: batch})[0]
+        rows = [self._session.run(None, {self._name: row[None]})[0] for row in batch]
+        return np.concatenate(rows)
+
+    @cached_property
+    def actual_precision(self) -> str:
+        """Precision after ONNX Runtime's own fusions, read from the graph it optimised."""
+        if self.precision == "float32":
+            return "float32"
+        with tempfile.TemporaryDirectory() as folder:
+            optimised = Path(folder) / "optimised.onnx"
+            self._open(optimised)
+            content = optimised.read_bytes()
+        fused = content.count(b"QLinearConv") + content.count(b"QGemm")
+        fused += content.count(b"QLinearMatMul") + content.count(b"MatMulInteger")
+        return "int8" if fused else "float32"
+
+    def _open(self, optimised: Path | None) -> Any:
+        onnxruntime = require("onnxruntime", extra="train")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if optimised is not None:
+            options.optimized_model_filepath = str(optimised)
+        try:
+            return onnxruntime.InferenceSession(
+                str(self._path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its exceptions share no base class
+            raise DataError(f"{self._path}: ONNX Runtime cannot read it; it is damaged") from error
+
+
+class OpenVinoEngine:
+    """OpenVINO on the CPU: one stream, latency hint, input handed over without a copy."""
+
+    engine = "openvino"
+
+    def __init__(self, path: Path, *, precision: str, threads: int) -> None:
+        core = _openvino_core()
+        available = engine_precisions("openvino")
+        if precision not in available:
+            raise MissingError(
+                f"this CPU has no {precision} under OpenVINO; it has {', '.join(available)}"
+            )
+        self.precision, self.threads = precision, threads
+        self._tensor: Any = require("openvino", extra="train").Tensor
+        settings = {
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": _hint(precision, available),
+            "ENABLE_HYPER_THREADING": False,
+            "ENABLE_CPU_PINNING": False,  # the caller's affinity mask decides
+        }
+        try:
+            self._compiled = core.compile_model(core.read_model(str(path)), "CPU", settings)
+        except RuntimeError as error:
+            raise DataError(f"{path}: OpenVINO cannot read it; it is damaged") from error
+        shape = self._compiled.input(0).partial_shape
+        self.input_shape = tuple(
+            dimension.get_length() if dimension.is_static else None for dimension in shape
+        )
+        kind = self._compiled.input(0).element_type.get_type_name()
+        self.input_dtype = "uint8" if kind == "u8" else "float32"
+        self._request = self._compiled.create_infer_request()
+        self._lock = threading.Lock()
+
+    def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        if self.input_shape[0] is None or len(batch) == self.input_shape[0]:
+            return self._run(batch)
+        return np.concatenate([self._run(row[None]) for row in batch])
+
+    def _run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        tensor = self._tensor(batch, shared_memory=True)
+        with self._lock:
+            self._request.set_input_tensor(tensor)
+            self._request.infer()
+            return self._request.get_output_tensor(0).data.copy()
+
+    @cached_property
+    def actual_precision(self) -> str:
+        """Precision of convolutions and matrix products in the graph OpenVINO executes."""
+        names = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
+        found: Counter[str] = Counter()
+        for node in self._compiled.get_runtime_model().get_ops():
+            facts = node.get_rt_info()
+            if "layerType" not in facts or "runtimePrecision" not in facts:
+                continue
+            if str(facts["layerType"].astype(str)) in ("Convolution", "FullyConnected", "MatMul"):
+                word = str(facts["runtimePrecision"].astype(str))
+                found[names.get(word, "int8")] += 1
+        return "+".join(word for word, _ in found.most_common()) or self.precision
+
+
+def _hint(precision: str, available: tuple[str, ...]) -> str:
+    if precision == "int8":
+        precision = "bfloat16" if "bfloat16" in available else "float32"
+    return {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}[precision]
+
+
+_core_lock = threading.Lock()
+_cores: list[Any] = []
+
+
+def _openvino_core() -> Any:
+    """Return the one Core of this process; making one scans the plugins."""
+    with _core_lock:
+        if not _cores:
+            _cores.append(require("openvino", extra="train").Core())
+        return _cores[0]

@@ -1,0 +1,87 @@
+"""Quantise an ONNX file to int8 with real images, as QDQ pairs that both engines read.
+
+Activations are unsigned, weights signed and per output channel: what VNNI and AMX multiply. On a
+CPU without either, products of 8 by 8 bits saturate a 16-bit sum, so weights are held to 7 bits.
+
+Source   papers/deployment.md, "Quantisation route"
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetfoot.core.errors import DataError, require
+from fleetfoot.deploy.export_onnx import quiet
+from fleetfoot.measure.device import device_profile
+
+# Layers that multiply. What lies between them is left to the engine, which reads through QDQ pairs.
+QUANTISED_OPERATORS = ("Conv", "Gemm", "MatMul")
+
+
+def export_int8(
+    onnx_file: Path,
+    path: Path,
+    *,
+    inputs: NDArray[Any],
+    method: Literal["minmax", "entropy", "percentile"] = "minmax",
+) -> Path:
+    """Write the int8 form of ``onnx_file`` to ``path`` and return it.
+
+    Args:
+        onnx_file: float32 graph of batch 1.
+        path: file to write.
+        inputs: calibration inputs as the graph takes them, images first; a hundred will do.
+        method: how the range of an activation is found.
+
+    Raises:
+        DataError: there is no calibration image.
+        MissingError: onnx or onnxruntime is not installed.
+    """
+    if len(inputs) == 0:
+        raise DataError("int8 needs calibration images, got none")
+    require("onnx", extra="train")
+    onnxruntime = require("onnxruntime", extra="train")
+    quantization = require("onnxruntime.quantization", extra="train")
+    methods = {
+        "minmax": quantization.CalibrationMethod.MinMax,
+        "entropy": quantization.CalibrationMethod.Entropy,
+        "percentile": quantization.CalibrationMethod.Percentile,
+    }
+    session = onnxruntime.InferenceSession(str(onnx_file), providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+    del session
+    with quiet():
+        quantization.quantize_static(
+            str(onnx_file),
+            str(path),
+            _Reader(name, inputs),
+            quant_format=quantization.QuantFormat.QDQ,
+            op_types_to_quantize=list(QUANTISED_OPERATORS),
+            per_channel=True,
+            reduce_range=_saturates(),
+            activation_type=quantization.QuantType.QUInt8,
+            weight_type=quantization.QuantType.QInt8,
+            calibrate_method=methods[method],
+        )
+    return path
+
+
+def _saturates() -> bool:
+    """Return whether this machine sums pairs of 8-bit products in 16 bits."""
+    present = set(device_profile().instruction_sets)
+    return not present & {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm"}
+
+
+class _Reader:
+    """onnxruntime's calibration protocol over an array."""
+
+    def __init__(self, name: str, inputs: NDArray[Any]) -> None:
+        self._rows: Iterator[dict[str, NDArray[Any]]] = iter(
+            [{name: np.ascontiguousarray(row[None])} for row in inputs]
+        )
+
+    def get_next(self) -> dict[str, NDArray[Any]] | None:
+        return next(self._rows, None)

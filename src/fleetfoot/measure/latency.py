@@ -1,0 +1,195 @@
+"""Latency of callables, measured in interleaved blocks.
+
+A block is a run of consecutive calls of one callable. Blocks of all callables are drawn in random
+order, round after round, so that a slow minute of the machine falls on all of them alike.
+
+Source   papers/measuring.md: warm-up until blocks agree, blocks in random order over at least
+         three rounds, medians with spread, cold start apart
+"""
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fleetfoot.core.errors import UsageError
+from fleetfoot.core.seeds import rng
+
+Block = Callable[[int], Sequence[float]]
+"""Run so many calls and return the milliseconds of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Latency:
+    """Times of one callable, in milliseconds.
+
+    Attributes:
+        ms_p50: median; `ms_p90` and `ms_p99` are the other percentiles.
+        ms_iqr: distance between the quartiles of all samples.
+        ms_min: the quickest call.
+        samples: how many calls were timed after warming up.
+        first_call_ms: the very first call, which fills caches and allocates.
+        noise: relative spread (quartile distance over median) of the medians of the blocks: what
+            repeating the measurement would show without any change. None with one block.
+    """
+
+    ms_p50: float
+    ms_p90: float
+    ms_p99: float
+    ms_iqr: float
+    ms_min: float
+    samples: int
+    first_call_ms: float
+    noise: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long to measure.
+
+    Attributes:
+        min_samples: calls per callable, at least.
+        min_seconds: time per callable, at least.
+        rounds: blocks per callable, at least.
+        warm_up_seconds: most time spent until the blocks of a callable agree within 2 %.
+        max_seconds: a callable so slow that it needs longer for `min_samples` stops here.
+        seed: of the random order.
+    """
+
+    min_samples: int = 50
+    min_seconds: float = 1.0
+    rounds: int = 5
+    warm_up_seconds: float = 2.0
+    max_seconds: float = 10.0
+    seed: int = 0
+
+
+def measure_interleaved(
+    callables: Mapping[str, Callable[[], Any]], schedule: Schedule | None = None
+) -> dict[str, Latency]:
+    """Return the latency of each callable; see `measure_blocks`."""
+    return measure_blocks(
+        {name: timed_block(call) for name, call in callables.items()}, schedule or Schedule()
+    )
+
+
+def measure_blocks(blocks: Mapping[str, Block], schedule: Schedule) -> dict[str, Latency]:
+    """Warm every block up, then run blocks in random order until each has enough samples.
+
+    Args:
+        blocks: what to measure, by name; a block may run in another process.
+        schedule: how long.
+
+    Raises:
+        UsageError: nothing to measure.
+    """
+    if not blocks:
+        raise UsageError("nothing to measure: give at least one callable")
+    runs = {name: _Run(block) for name, block in blocks.items()}
+    for run in runs.values():
+        run.warm_up(schedule)
+    generator = rng(schedule.seed, "blocks")
+    names = list(runs)
+    while any(not run.done(schedule) for run in runs.values()):
+        for index in generator.permutation(len(names)):
+            runs[names[index]].step(schedule)
+    return {name: run.summary() for name, run in runs.items()}
+
+
+def timed_block(call: Callable[[], Any]) -> Block:
+    """Return a block that times each call of ``call`` with the monotonic clock."""
+
+    def block(calls: int) -> list[float]:
+        clock = time.perf_counter_ns
+        times: list[float] = []
+        for _ in range(calls):
+            start = clock()
+            call()
+            times.append((clock() - start) / 1e6)
+        return times
+
+    return block
+
+
+def summarise(
+    block_times: Sequence[Sequence[float]], *, first_call_ms: float = math.nan
+) -> Latency:
+    """Return the statistics of timed blocks, each a sequence of milliseconds.
+
+    >>> summarise([[1.0, 2.0], [3.0, 2.0]]).ms_p50
+    2.0
+    """
+    times = np.concatenate([np.asarray(block, dtype=np.float64) for block in block_times])
+    low, middle, high, p90, p99 = np.percentile(times, [25, 50, 75, 90, 99])
+    return Latency(
+        ms_p50=float(middle),
+        ms_p90=float(p90),
+        ms_p99=float(p99),
+        ms_iqr=float(high - low),
+        ms_min=float(times.min()),
+        samples=len(times),
+        first_call_ms=first_call_ms,
+        noise=_noise(block_times),
+    )
+
+
+def _noise(block_times: Sequence[Sequence[float]]) -> float | None:
+    if len(block_times) < 2:
+        return None
+    medians = [float(np.median(block)) for block in block_times]
+    low, middle, high = np.percentile(medians, [25, 50, 75])
+    return float((high - low) / middle) if middle > 0 else None
+
+
+@dataclass
+class _Run:
+    """What is known so far about one block."""
+
+    block: Block
+    first_call_ms: float = 0.0
+    call_ms: float = 0.0
+    times: list[Sequence[float]] = field(default_factory=lambda: [])
+
+    def warm_up(self, schedule: Schedule) -> None:
+        self.first_call_ms = self.block(1)[0]
+        spent_ms, medians = 0.0, [self.block(1)[0]]
+        while spent_ms < 1000 * schedule.warm_up_seconds and not _settled(medians):
+            times = self.block(_calls_within(medians[-1], 20.0))
+            spent_ms += sum(times)
+            medians.append(float(np.median(times)))
+        self.call_ms = medians[-1]
+
+    def step(self, schedule: Schedule) -> None:
+        if self.done(schedule):
+            return
+        seconds = schedule.min_seconds / schedule.rounds
+        calls = max(
+            _calls_within(self.call_ms, 1000 * seconds),
+            min(
+                math.ceil(schedule.min_samples / schedule.rounds),
+                _calls_within(self.call_ms, 1000 * schedule.max_seconds / schedule.rounds),
+            ),
+        )
+        self.times.append(self.block(calls))
+
+    def done(self, schedule: Schedule) -> bool:
+        if len(self.times) < schedule.rounds:
+            return False
+        seconds = sum(map(sum, self.times)) / 1000
+        enough = sum(map(len, self.times)) >= schedule.min_samples
+        return seconds >= schedule.max_seconds or (enough and seconds >= schedule.min_seconds)
+
+    def summary(self) -> Latency:
+        return summarise(self.times, first_call_ms=self.first_call_ms)
+
+
+def _calls_within(call_ms: float, budget_ms: float) -> int:
+    return max(1, min(10_000, round(budget_ms / max(call_ms, 1e-4))))
+
+
+def _settled(medians: Sequence[float]) -> bool:
+    last = medians[-5:]
+    return len(last) == 5 and max(last) <= 1.02 * min(last)
