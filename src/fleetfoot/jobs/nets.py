@@ -41,11 +41,9 @@ def nets(pattern: str = "*") -> NetsRecord:
         MissingError: torch is not installed.
     """
     require("torch", extra="train")
-    from fleetfoot.core.registry import entries, entry
-    from fleetfoot.nets.create import list_nets
+    from fleetfoot.nets.create import entries, entry
     from fleetfoot.nets.weights import pretrained
 
-    list_nets()  # fills the register
     found = entries(pattern)
     if not found and not any(c in pattern for c in "*?["):
         found = (entry(pattern),)

@@ -10,8 +10,7 @@ from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.jobs.runs import bundle_of
 
 EXTENSIONS = frozenset(
-    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-    + (".ppm", ".pgm", ".pbm", ".avif", ".jp2")
+    f".{name}" for name in ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm")
 )
 
 

@@ -77,10 +77,8 @@ def check_net(name: str) -> None:
     from fleetfoot.core.errors import require
 
     require("torch", extra="train")
-    from fleetfoot.core.registry import entry
-    from fleetfoot.nets.create import list_nets
+    from fleetfoot.nets.create import entry
 
-    list_nets()  # fills the register
     try:
         entry(name)
     except UsageError as error:
