@@ -345,9 +345,11 @@ def run(arguments: Sequence[str]) -> int:
         code = app(list(arguments))
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # this is how rich gives up
+            return 0
+        raise
     except BaseException as error:
-        if isinstance(error, (SystemExit, GeneratorExit)):
-            raise
         return _fail(error, wants_json=_wants_json(arguments))
 
 

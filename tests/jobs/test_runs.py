@@ -1,0 +1,122 @@
+from pathlib import Path
+
+import pytest
+
+from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.jobs import runs
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_folder_is_a_bundle_or_a_run(here: Path):
+    (here / "b").mkdir()
+    (here / "b" / "bundle.json").write_text("{}")
+    (here / "r").mkdir()
+    (here / "r" / "run.json").write_text("{}")
+    assert runs.resolve("b").kind == "bundle"
+    assert runs.resolve("b/bundle.json").folder == Path("b")
+    assert runs.resolve("r").kind == "run"
+    assert runs.resolve("fasternet_t0") == runs.Target("net", "fasternet_t0", None)
+
+
+def test_a_folder_named_like_a_network_is_the_folder(here: Path):
+    (here / "fasternet_t0" / "bundle").mkdir(parents=True)
+    assert runs.resolve("fasternet_t0").kind == "run"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("runs/none", "no such folder"),
+        ("./none", "no such folder"),
+        ("~/none", "no such folder"),
+        ("empty", "neither a run nor a bundle"),
+        ("file.txt", "is a file"),
+    ],
+)
+def test_other_paths_are_refused(here: Path, text: str, words: str):
+    (here / "empty").mkdir()
+    (here / "file.txt").write_text("")
+    with pytest.raises(DataError, match=words):
+        runs.resolve(text)
+
+
+def test_the_bundle_of_a_run_is_inside_it(here: Path):
+    (here / "r" / "bundle").mkdir(parents=True)
+    with pytest.raises(DataError, match="fleetfoot deploy r"):
+        runs.bundle_of("r")
+    (here / "r" / "bundle" / "bundle.json").write_text("{}")
+    assert runs.bundle_of("r") == Path("r/bundle")
+    assert runs.bundle_of("r/bundle") == Path("r/bundle")
+    with pytest.raises(DataError, match="no such folder"):
+        runs.bundle_of("fasternet_t0")
+
+
+def test_run_folders_are_numbered_and_never_taken_twice(here: Path):
+    folders = [runs.new_run_folder("photos/") for _ in range(3)]
+    assert [str(f) for f in folders] == ["runs/photos", "runs/photos2", "runs/photos3"]
+    assert all(f.is_dir() for f in folders)
+    assert runs.new_run_folder("digits") == Path("runs/digits")
+
+
+def test_a_named_run_folder_must_be_new_or_empty(here: Path):
+    assert runs.new_run_folder("digits", out="deep/down") == Path("deep/down")
+    assert runs.new_run_folder("digits", out="deep/down") == Path("deep/down")
+    (here / "deep" / "down" / "run.json").write_text("{}")
+    with pytest.raises(UsageError, match="exists"):
+        runs.new_run_folder("digits", out="deep/down")
+    with pytest.raises(UsageError, match="exists"):
+        runs.new_run_folder("digits", out="deep/down/run.json")
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("photos/", "photos"),
+        ("/a/b c/", "b_c"),
+        ("x/train.csv", "train"),
+        ("mnist:/data/m", "mnist"),
+        (".", "here"),
+        ("../..", None),
+        ("...", "run"),
+        ("ünï/cödé", "cödé"),
+    ],
+)
+def test_names_of_data_are_fit_for_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, name: str | None
+):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    found = runs.data_name(data)
+    assert found
+    assert "/" not in found
+    assert name is None or found == name
+
+
+def test_an_unknown_network_is_refused_with_the_nearest_names(here: Path):
+    pytest.importorskip("torch")
+    with pytest.raises(UsageError) as caught:
+        runs.check_net("fasternet_t9")
+    assert "fasternet_t" in str(caught.value)
+    assert "no folder" in str(caught.value)
+    with pytest.raises(UsageError):
+        runs.load_net(runs.resolve("fasternet_t9"))
+
+
+def test_a_bundle_is_no_network(here: Path):
+    pytest.importorskip("torch")
+    (here / "bundle.json").write_text("{}")
+    with pytest.raises(UsageError, match="bundle"):
+        runs.load_net(runs.resolve("."))
+
+
+def test_a_run_that_did_not_finish_has_no_network(here: Path):
+    pytest.importorskip("torch")
+    (here / "r").mkdir()
+    (here / "r" / "run.json").write_text("{}")
+    with pytest.raises(DataError, match="did not finish"):
+        runs.load_net(runs.resolve("r"))
