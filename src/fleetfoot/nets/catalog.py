@@ -1,0 +1,73 @@
+"""The catalog of networks: finds their files, checks the words of a request, builds."""
+
+import importlib
+import inspect
+import pkgutil
+import typing
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from torch import nn
+
+from fleetfoot import nets
+from fleetfoot.core import registry
+from fleetfoot.core.errors import UsageError
+from fleetfoot.core.registry import Builder, NetEntry
+
+
+@dataclass(frozen=True)
+class CreatedAs:
+    """The arguments of `create` that decide a network's shape; the network has it as `created_as`."""
+
+    name: str
+    num_classes: int
+    in_chans: int
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def build(
+    name: str, *, num_classes: int | None, in_chans: int, options: dict[str, Any]
+) -> nn.Module:
+    """Return the network ``name`` with new weights; `create` is the public form."""
+    found = entry(name)
+    classes = found.classes if num_classes is None else num_classes
+    if classes < 0 or in_chans < 1:
+        raise UsageError(
+            f"{name} cannot have {classes} classes and {in_chans} image channels: "
+            "give num_classes >= 0 and in_chans >= 1"
+        )
+    known = option_names(found.builder)
+    for word in options:
+        if word not in known:
+            raise UsageError(f"{name} has no option {word!r}; it has {', '.join(known)}")
+    net = found.builder(classes, in_chans, **options)
+    net.created_as = CreatedAs(name, classes, in_chans, dict(options))  # pyright: ignore[reportArgumentType]
+    return net
+
+
+def entries(pattern: str = "*") -> tuple[NetEntry, ...]:
+    """`core.registry.entries` after every network file has been read."""
+    _discover()
+    return registry.entries(pattern)
+
+
+def entry(name: str) -> NetEntry:
+    """`core.registry.entry` after every network file has been read."""
+    _discover()
+    return registry.entry(name)
+
+
+def option_names(builder: Builder) -> tuple[str, ...]:
+    """Return the words that a builder takes besides ``num_classes`` and ``in_chans``."""
+    for parameter in inspect.signature(builder).parameters.values():
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            (options,) = typing.get_args(parameter.annotation)
+            return tuple(options.__annotations__)
+    return ()
+
+
+@cache
+def _discover() -> None:
+    for module in pkgutil.iter_modules(nets.__path__, f"{nets.__name__}."):
+        importlib.import_module(module.name)

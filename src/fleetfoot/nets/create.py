@@ -1,0 +1,54 @@
+"""Networks by name: `create` builds one, `list_nets` lists them."""
+
+from pathlib import Path
+from typing import Any, cast
+
+from torch import nn
+
+from fleetfoot.nets import catalog
+from fleetfoot.nets.portable import create_from_folder
+from fleetfoot.nets.protocol import Classifier, FeatureNet
+from fleetfoot.nets.weights import load_weights
+
+LOCAL = "local:"
+
+
+def create(
+    name: str,
+    *,
+    num_classes: int | None = None,
+    in_chans: int | None = None,
+    pretrained: bool = False,
+    features_only: bool = False,
+    **options: Any,
+) -> nn.Module:
+    """Return the network ``name``, in training mode, on the CPU.
+
+    The same `torch.manual_seed` gives the same weights.
+
+    Args:
+        name: one of `list_nets`, or ``local:FOLDER`` for weights that `save_portable` wrote.
+        num_classes: outputs; 0 gives pooled features, None the published number.
+        in_chans: channels of the images; None is 3, or what ``local:`` weights were saved with.
+        pretrained: load trained weights; with another ``num_classes`` the classifier stays new.
+        features_only: return a `FeatureNet`: images to a list of maps, with ``feature_info``.
+        **options: of this network, such as ``drop_path``, ``dropout``, ``patch`` or ``width``.
+
+    Raises:
+        UsageError: no such network or option, or no weights are known for it.
+        MissingError: the package that brings the weights is not installed.
+        DataError: weights that cannot be read.
+    """
+    if name.startswith(LOCAL):
+        folder = Path(name.removeprefix(LOCAL))
+        net = create_from_folder(folder, num_classes=num_classes, in_chans=in_chans, **options)
+    else:
+        net = catalog.build(name, num_classes=num_classes, in_chans=in_chans or 3, options=options)
+        if pretrained:
+            load_weights(net, name)
+    return FeatureNet(cast(Classifier, net)) if features_only else net
+
+
+def list_nets(pattern: str = "*") -> list[str]:
+    """Return the names that match a shell pattern, sorted."""
+    return [found.name for found in catalog.entries(pattern)]

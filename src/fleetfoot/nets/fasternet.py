@@ -1,0 +1,217 @@
+"""FasterNet: partial convolutions between pointwise ones, one norm and one activation a block.
+
+Paper    Chen et al., "Run, Don't Walk", CVPR 2023, arXiv:2303.03667; `VARIANTS` is its Table 9
+Departs  nowhere at patch=4; `patch` 2 or 1 makes the stem finer, for small images. The batch norms
+         that the paper puts on the maps for dense prediction belong to the detector's neck
+Letters  N batch, H height, W width
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypedDict, Unpack
+
+from torch import Tensor, nn
+
+from fleetfoot.core.errors import UsageError
+from fleetfoot.core.registry import register_net
+from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.ops.partial_conv import PartialConv2d
+from fleetfoot.ops.stochastic_depth import StochasticDepth, linear_rates
+
+
+@dataclass(frozen=True, kw_only=True)
+class FasterNetSpec:
+    """Everything that decides the shape of one member of the family."""
+
+    channels: int  # c, of the first stage; each stage doubles them
+    blocks: tuple[int, ...] = (1, 2, 8, 2)
+    act: Callable[[], nn.Module]
+    drop_path: float
+    divisor: int = 4  # 1 / r: the partial convolution takes one channel in four
+    expand: int = 2
+    head_channels: int = 1280
+
+
+def _relu() -> nn.Module:
+    return nn.ReLU(inplace=True)
+
+
+VARIANTS = {
+    "t0": FasterNetSpec(channels=40, act=nn.GELU, drop_path=0.0),
+    "t1": FasterNetSpec(channels=64, act=nn.GELU, drop_path=0.02),
+    "t2": FasterNetSpec(channels=96, act=_relu, drop_path=0.05),
+    "s": FasterNetSpec(channels=128, blocks=(1, 2, 13, 2), act=_relu, drop_path=0.1),
+    "m": FasterNetSpec(channels=144, blocks=(3, 4, 18, 3), act=_relu, drop_path=0.2),
+    "l": FasterNetSpec(channels=192, blocks=(3, 4, 18, 3), act=_relu, drop_path=0.3),
+}
+
+
+class FasterNetOptions(TypedDict, total=False):
+    """What `fleetfoot.create` passes on to `FasterNet`, by name."""
+
+    patch: int
+    drop_path: float
+    dropout: float
+
+
+class FasterNetBlock(nn.Module):
+    """x + W2 act(norm(W1 pconv(x))), W1 and W2 pointwise; keeps the shape (N, channels, H, W)."""
+
+    def __init__(self, channels: int, spec: FasterNetSpec, *, drop_path: float) -> None:
+        super().__init__()
+        hidden = channels * spec.expand
+        self.mix = PartialConv2d(channels, divisor=spec.divisor)
+        self.expand = nn.Conv2d(channels, hidden, 1, bias=False)
+        self.norm = nn.BatchNorm2d(hidden)
+        self.act = spec.act()
+        self.project = nn.Conv2d(hidden, channels, 1, bias=False)
+        self.drop_path = StochasticDepth(drop_path)
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.project(self.act(self.norm(self.expand(self.mix(x)))))
+        return x + self.drop_path(branch)
+
+
+class PatchConv(nn.Module):
+    """Non-overlapping patches to channels: (N, C, H, W) to (N, out, H / patch, W / patch)."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, patch: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, patch, stride=patch, bias=False)
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(self.conv(x))
+
+
+class FasterNet(nn.Module):
+    """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 8 * patch smaller.
+
+    Args:
+        spec: the member of the family.
+        num_classes: 0 gives pooled features, (N, head_channels).
+        in_chans: channels of the images.
+        patch: side of the stem's patches: 4 as published, 2 or 1 for small images.
+        drop_path: highest rate of stochastic depth, at the last block; None is the paper's.
+        dropout: rate before the classifier.
+
+    Raises:
+        UsageError: ``patch`` is not 1, 2 or 4.
+    """
+
+    def __init__(
+        self,
+        spec: FasterNetSpec,
+        num_classes: int,
+        *,
+        in_chans: int = 3,
+        patch: int = 4,
+        drop_path: float | None = None,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if patch not in (1, 2, 4):
+            raise UsageError(f"patch={patch} is not offered: take 4 (published), 2 or 1")
+        widths = [spec.channels * 2**stage for stage in range(len(spec.blocks))]
+        self.stem = PatchConv(in_chans, widths[0], patch=patch)
+        self.stages = nn.Sequential()
+        rates = linear_rates(spec.drop_path if drop_path is None else drop_path, sum(spec.blocks))
+        for stage, (width, count) in enumerate(zip(widths, spec.blocks)):
+            first = sum(spec.blocks[:stage])
+            blocks = nn.Sequential(
+                *(FasterNetBlock(width, spec, drop_path=r) for r in rates[first : first + count])
+            )
+            merge = PatchConv(width // 2, width, patch=2) if stage else nn.Identity()
+            self.stages.append(nn.Sequential(OrderedDict(merge=merge, blocks=blocks)))
+        self.feature_info = tuple(
+            FeatureInfo(stage, width, patch * 2**stage) for stage, width in enumerate(widths)
+        )
+        self.min_size = self.feature_info[-1].reduction
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Conv2d(widths[-1], spec.head_channels, 1, bias=False)
+        self.act = spec.act()
+        self.flatten = nn.Flatten()
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = classifier_layer(spec.head_channels, num_classes)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw every weight from the paper's truncated normal; biases are 0."""
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, nn.Linear, PartialConv2d)):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+            if isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+
+    def forward_features(self, x: Tensor) -> list[Tensor]:
+        """Return the maps of the four stages, finest first; `feature_info` describes them."""
+        return stage_maps(self.stem, self.stages, self.feature_info, x)
+
+    def forward_pooled(self, x: Tensor) -> Tensor:
+        """Return the features in front of dropout and classifier, (N, head_channels)."""
+        return self.flatten(self.act(self.head(self.pool(self.forward_features(x)[-1]))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.dropout(self.forward_pooled(x)))
+
+
+# Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
+@register_net(
+    paper="arXiv:2303.03667", checked_against="timm:fasternet_t0", params=3_905_500, macs=0
+)
+def fasternet_t0(
+    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
+) -> FasterNet:
+    """40 channels, GELU."""
+    return FasterNet(VARIANTS["t0"], num_classes, in_chans=in_chans, **options)
+
+
+@register_net(
+    paper="arXiv:2303.03667", checked_against="timm:fasternet_t1", params=7_595_368, macs=0
+)
+def fasternet_t1(
+    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
+) -> FasterNet:
+    """64 channels, GELU."""
+    return FasterNet(VARIANTS["t1"], num_classes, in_chans=in_chans, **options)
+
+
+@register_net(
+    paper="arXiv:2303.03667", checked_against="timm:fasternet_t2", params=14_982_888, macs=0
+)
+def fasternet_t2(
+    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
+) -> FasterNet:
+    """96 channels, ReLU."""
+    return FasterNet(VARIANTS["t2"], num_classes, in_chans=in_chans, **options)
+
+
+@register_net(
+    paper="arXiv:2303.03667", checked_against="timm:fasternet_s", params=31_181_032, macs=0
+)
+def fasternet_s(
+    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
+) -> FasterNet:
+    """128 channels, 13 blocks in the third stage, ReLU."""
+    return FasterNet(VARIANTS["s"], num_classes, in_chans=in_chans, **options)
+
+
+@register_net(
+    paper="arXiv:2303.03667", checked_against="timm:fasternet_m", params=53_521_464, macs=0
+)
+def fasternet_m(
+    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
+) -> FasterNet:
+    """144 channels, 28 blocks, ReLU."""
+    return FasterNet(VARIANTS["m"], num_classes, in_chans=in_chans, **options)
+
+
+@register_net(
+    paper="arXiv:2303.03667", checked_against="timm:fasternet_l", params=93_465_192, macs=0
+)
+def fasternet_l(
+    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
+) -> FasterNet:
+    """192 channels, 28 blocks, ReLU."""
+    return FasterNet(VARIANTS["l"], num_classes, in_chans=in_chans, **options)

@@ -1,0 +1,121 @@
+"""Portable weights: a folder with model.safetensors, config.json and preprocess.json.
+
+`fleetfoot.create("local:FOLDER")` reads it back; no code is executed in doing so.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save_file
+from torch import nn
+
+from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.core.files import new_folder, read_json, write_json
+from fleetfoot.core.results import to_json
+from fleetfoot.nets import catalog
+from fleetfoot.nets.catalog import CreatedAs
+from fleetfoot.nets.weights import load_weights
+
+SCHEMA = "fleetfoot.weights/1"
+
+
+@dataclass(frozen=True)
+class Portable:
+    """What a folder of portable weights says besides the tensors.
+
+    Attributes:
+        created_as: the arguments of `create` that rebuild the network.
+        classes: names of the outputs, in order; () if none were given.
+        preprocess: fields of `data.preprocess.Preprocess`, or None.
+        info: anything the writer added: source, licence, accuracy.
+    """
+
+    created_as: CreatedAs
+    classes: tuple[str, ...]
+    preprocess: dict[str, Any] | None
+    info: dict[str, Any]
+
+
+def save_portable(
+    folder: Path,
+    net: nn.Module,
+    *,
+    classes: Sequence[str] = (),
+    preprocess: dict[str, Any] | None = None,
+    info: dict[str, Any] | None = None,
+) -> None:
+    """Write ``net`` to ``folder``, whole or not at all; an existing folder is replaced.
+
+    Args:
+        folder: where to.
+        net: a network of `fleetfoot.create` (it carries ``created_as``).
+        classes: names of the outputs, in order.
+        preprocess: the fields of `data.preprocess.Preprocess`.
+        info: further facts for config.json: source and licence of the first weights, accuracy.
+
+    Raises:
+        UsageError: a network that `create` did not make.
+    """
+    made = getattr(net, "created_as", None)
+    if not isinstance(made, CreatedAs):
+        raise UsageError(
+            f"{type(net).__name__} has no `created_as`: only networks of fleetfoot.create are saved"
+        )
+    config = {
+        "net": made.name,
+        "num_classes": made.num_classes,
+        "in_chans": made.in_chans,
+        "options": made.options,
+        "classes": list(classes),
+        "info": info or {},
+    }
+    with new_folder(folder) as temporary:
+        tensors = {
+            key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()
+        }
+        save_file(tensors, temporary / "model.safetensors", metadata={"format": "pt"})
+        write_json(temporary / "config.json", to_json(config, schema=SCHEMA))
+        if preprocess is not None:
+            write_json(temporary / "preprocess.json", to_json(preprocess))
+
+
+def read_portable(folder: Path) -> Portable:
+    """Return what `save_portable` wrote beside the tensors.
+
+    Raises:
+        DataError: a file is missing or damaged, or of a newer format.
+    """
+    config = read_json(folder / "config.json", what="weight folder")
+    if config.get("schema") != SCHEMA:
+        raise DataError(f"{folder}: has the format {config.get('schema')!r}, this reads {SCHEMA!r}")
+    path = folder / "preprocess.json"
+    try:
+        made = CreatedAs(
+            config["net"], config["num_classes"], config["in_chans"], dict(config["options"])
+        )
+        classes = tuple(config["classes"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{folder}: its config.json is damaged ({error!r})") from error
+    preprocess = read_json(path, what="weight folder") if path.exists() else None
+    return Portable(made, classes, preprocess, config.get("info") or {})
+
+
+def create_from_folder(
+    folder: Path, *, num_classes: int | None = None, in_chans: int | None = None, **options: Any
+) -> nn.Module:
+    """Return the network of a folder with its weights; arguments override what was saved.
+
+    Raises:
+        DataError: the folder cannot be read.
+    """
+    saved = read_portable(folder).created_as
+    net = catalog.build(
+        saved.name,
+        num_classes=saved.num_classes if num_classes is None else num_classes,
+        in_chans=saved.in_chans if in_chans is None else in_chans,
+        options={**saved.options, **options},
+    )
+    load_weights(net, folder)
+    return net

@@ -1,0 +1,94 @@
+"""Cost formulas of the torch.nn layers that our networks are made of.
+
+Shapes include the batch axis; the cost is that of one call in evaluation mode. Elementwise work:
+bias 1 a output element, batch norm 2, activation 1, pooling 1 an element read.
+
+Source   the usual convention: positions of the zero padding count as full work
+Letters  N batch, C channels, H height, W width
+"""
+
+import math
+
+from torch import nn
+
+from fleetfoot.core.costs import Cost, Shape, cost_formula
+
+
+def conv_out_size(size: int, *, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
+    """Return the positions along one axis of a convolution's or pool's output.
+
+    >>> conv_out_size(224, kernel=3, stride=2, padding=1)
+    112
+    """
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+@cost_formula(nn.Conv2d)
+def _conv2d_cost(module: nn.Conv2d, in_shape: Shape) -> Cost:
+    batch, _, height, width = in_shape
+    padding = (0, 0) if module.padding == "valid" else module.padding
+    if isinstance(padding, str):
+        rows, columns = height, width  # "same", which torch allows at stride 1 only
+    else:
+        rows, columns = (
+            conv_out_size(
+                size,
+                kernel=module.kernel_size[axis],
+                stride=module.stride[axis],
+                padding=padding[axis],
+                dilation=module.dilation[axis],
+            )
+            for axis, size in enumerate((height, width))
+        )
+    outputs = batch * rows * columns * module.out_channels
+    per_output = module.weight[0].numel()
+    return Cost(outputs * per_output, 0 if module.bias is None else outputs)
+
+
+@cost_formula(nn.Linear)
+def _linear_cost(module: nn.Linear, in_shape: Shape) -> Cost:
+    outputs = math.prod(in_shape[:-1]) * module.out_features
+    return Cost(outputs * module.in_features, 0 if module.bias is None else outputs)
+
+
+@cost_formula(nn.BatchNorm2d)
+def _batch_norm_cost(module: nn.BatchNorm2d, in_shape: Shape) -> Cost:
+    del module
+    return Cost(elementwise_ops=2 * math.prod(in_shape))
+
+
+def _one_per_element(module: nn.Module, in_shape: Shape) -> Cost:
+    del module
+    return Cost(elementwise_ops=math.prod(in_shape))
+
+
+def _free(module: nn.Module, in_shape: Shape) -> Cost:
+    del module, in_shape
+    return Cost()
+
+
+for _kind in (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Hardswish, nn.Hardsigmoid):
+    cost_formula(_kind)(_one_per_element)
+for _kind in (nn.Identity, nn.Dropout, nn.Flatten):
+    cost_formula(_kind)(_free)
+cost_formula(nn.AdaptiveAvgPool2d)(_one_per_element)
+cost_formula(nn.AdaptiveMaxPool2d)(_one_per_element)
+
+
+@cost_formula(nn.MaxPool2d)
+@cost_formula(nn.AvgPool2d)
+def _pool_cost(module: nn.MaxPool2d | nn.AvgPool2d, in_shape: Shape) -> Cost:
+    batch, channels, height, width = in_shape
+    kernel, stride, padding = (
+        _pair(v) for v in (module.kernel_size, module.stride, module.padding)
+    )
+    outputs = batch * channels
+    for axis, size in enumerate((height, width)):
+        outputs *= conv_out_size(
+            size, kernel=kernel[axis], stride=stride[axis], padding=padding[axis]
+        )
+    return Cost(elementwise_ops=outputs * kernel[0] * kernel[1])
+
+
+def _pair(value: int | tuple[int, ...]) -> tuple[int, ...]:
+    return (value, value) if isinstance(value, int) else value
