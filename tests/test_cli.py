@@ -194,7 +194,7 @@ def test_prints_of_libraries_go_to_stderr(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     def job(*_: Any, **__: Any) -> Any:
-        print("INFO: a chatty library")
+        sys.stdout.write("INFO: a chatty library\n")
         return {"classes": 2}
 
     replace_job(monkeypatch, "audit", job)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from fleetfoot.jobs.progress import Listener, Silent
+from fleetfoot.core.listener import Listener, Silent
 
 if TYPE_CHECKING:
     from fleetfoot.data.audit import Audit

@@ -41,7 +41,7 @@ def nets(pattern: str = "*") -> NetsRecord:
         MissingError: torch is not installed.
     """
     require("torch", extra="train")
-    from fleetfoot.nets.create import entries, entry
+    from fleetfoot.nets.catalog import entries, entry
     from fleetfoot.nets.weights import pretrained
 
     found = entries(pattern)

@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.data.folders import EXTENSIONS
 from fleetfoot.jobs.runs import bundle_of
-
-EXTENSIONS = frozenset(
-    f".{name}" for name in ("jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm")
-)
 
 
 @dataclass(frozen=True)

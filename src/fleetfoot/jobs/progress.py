@@ -1,34 +1,18 @@
 """What a person sees while a job works: bars on a terminal, a line now and then elsewhere.
 
-Every listener has four methods: ``stage(text)`` names what is being done, ``update(**fields)``
-reports numbers of the loop, ``message(text)`` says one line, ``close()`` ends the talk. Fields that
-are understood: step, total_steps, epoch, epochs, loss, accuracy, images_per_second, val_top1, done,
-total; others are ignored, so that a loop may tell more than is shown.
+Every listener (`core.listener`) has four methods: ``stage(text)`` names what is being done,
+``update(**fields)`` reports numbers of the loop, ``message(text)`` says one line, ``close()`` ends
+the talk. Fields that are understood: step, total_steps, epoch, epochs, loss, accuracy,
+images_per_second, val_top1, done, total; others are ignored, so that a loop may tell more.
 """
 
 import os
 import time
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
+
+from fleetfoot.core.listener import Listener, Silent
 
 LINE_EVERY_SECONDS = 10.0
-
-
-class Listener(Protocol):
-    """Hears how a job gets on."""
-
-    def stage(self, text: str) -> None: ...
-    def update(self, **fields: Any) -> None: ...
-    def message(self, text: str) -> None: ...
-    def close(self) -> None: ...
-
-
-class Silent:
-    """Hears everything, says nothing."""
-
-    def stage(self, text: str) -> None: ...
-    def update(self, **fields: Any) -> None: ...
-    def message(self, text: str) -> None: ...
-    def close(self) -> None: ...
 
 
 class Plain:

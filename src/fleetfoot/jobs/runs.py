@@ -77,7 +77,7 @@ def check_net(name: str) -> None:
     from fleetfoot.core.errors import require
 
     require("torch", extra="train")
-    from fleetfoot.nets.create import entry
+    from fleetfoot.nets.catalog import entry
 
     try:
         entry(name)
