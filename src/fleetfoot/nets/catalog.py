@@ -18,7 +18,7 @@ from fleetfoot.core.registry import Builder, NetEntry
 
 @dataclass(frozen=True)
 class CreatedAs:
-    """The arguments of `create` that decide a network's shape; the network has it as `created_as`."""
+    """The arguments of `create` that decide a network; it carries them as `created_as`."""
 
     name: str
     num_classes: int

@@ -224,7 +224,7 @@ class EfficientNetLite(nn.Module):
     paper="arXiv:1905.11946",
     checked_against="timm:efficientnet_lite0",
     params=4_652_008,
-    macs=0,
+    macs=385_187_552,
     input=(3, 224, 224),
 )
 def efficientnet_lite0(
@@ -239,7 +239,7 @@ def efficientnet_lite0(
     paper="arXiv:1905.11946",
     checked_against="timm:efficientnet_lite1",
     params=5_416_680,
-    macs=0,
+    macs=600_185_232,
     input=(3, 240, 240),
 )
 def efficientnet_lite1(
@@ -254,7 +254,7 @@ def efficientnet_lite1(
     paper="arXiv:1905.11946",
     checked_against="timm:efficientnet_lite2",
     params=6_092_072,
-    macs=0,
+    macs=859_736_272,
     input=(3, 260, 260),
 )
 def efficientnet_lite2(
@@ -269,7 +269,7 @@ def efficientnet_lite2(
     paper="arXiv:1905.11946",
     checked_against="timm:tf_efficientnet_lite0",
     params=4_652_008,
-    macs=0,
+    macs=385_187_552,
     input=(3, 224, 224),
     weights="efficientnet_lite0",
 )
@@ -285,7 +285,7 @@ def tf_efficientnet_lite0(
     paper="arXiv:1905.11946",
     checked_against="timm:tf_efficientnet_lite1",
     params=5_416_680,
-    macs=0,
+    macs=600_185_232,
     input=(3, 240, 240),
     weights="efficientnet_lite1",
 )
@@ -301,7 +301,7 @@ def tf_efficientnet_lite1(
     paper="arXiv:1905.11946",
     checked_against="timm:tf_efficientnet_lite2",
     params=6_092_072,
-    macs=0,
+    macs=859_736_272,
     input=(3, 260, 260),
     weights="efficientnet_lite2",
 )

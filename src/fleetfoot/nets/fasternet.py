@@ -158,7 +158,10 @@ class FasterNet(nn.Module):
 
 # Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
 @register_net(
-    paper="arXiv:2303.03667", checked_against="timm:fasternet_t0", params=3_905_500, macs=0
+    paper="arXiv:2303.03667",
+    checked_against="timm:fasternet_t0",
+    params=3_905_500,
+    macs=335_422_720,
 )
 def fasternet_t0(
     num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
@@ -168,7 +171,10 @@ def fasternet_t0(
 
 
 @register_net(
-    paper="arXiv:2303.03667", checked_against="timm:fasternet_t1", params=7_595_368, macs=0
+    paper="arXiv:2303.03667",
+    checked_against="timm:fasternet_t1",
+    params=7_595_368,
+    macs=850_511_872,
 )
 def fasternet_t1(
     num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
@@ -178,7 +184,10 @@ def fasternet_t1(
 
 
 @register_net(
-    paper="arXiv:2303.03667", checked_against="timm:fasternet_t2", params=14_982_888, macs=0
+    paper="arXiv:2303.03667",
+    checked_against="timm:fasternet_t2",
+    params=14_982_888,
+    macs=1_904_334_848,
 )
 def fasternet_t2(
     num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
@@ -188,7 +197,10 @@ def fasternet_t2(
 
 
 @register_net(
-    paper="arXiv:2303.03667", checked_against="timm:fasternet_s", params=31_181_032, macs=0
+    paper="arXiv:2303.03667",
+    checked_against="timm:fasternet_s",
+    params=31_181_032,
+    macs=4_549_740_544,
 )
 def fasternet_s(
     num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
@@ -198,7 +210,10 @@ def fasternet_s(
 
 
 @register_net(
-    paper="arXiv:2303.03667", checked_against="timm:fasternet_m", params=53_521_464, macs=0
+    paper="arXiv:2303.03667",
+    checked_against="timm:fasternet_m",
+    params=53_521_464,
+    macs=8_721_938_432,
 )
 def fasternet_m(
     num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
@@ -208,7 +223,10 @@ def fasternet_m(
 
 
 @register_net(
-    paper="arXiv:2303.03667", checked_against="timm:fasternet_l", params=93_465_192, macs=0
+    paper="arXiv:2303.03667",
+    checked_against="timm:fasternet_l",
+    params=93_465_192,
+    macs=15_494_383_616,
 )
 def fasternet_l(
     num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]

@@ -146,8 +146,8 @@ def scaled_channels(channels: int, width: float) -> int:
 @register_net(
     paper="ours",
     checked_against="naive:fleetnet",
-    params=0,
-    macs=0,
+    params=2_440_266,
+    macs=284_887_552,
     input=(3, 32, 32),
     classes=10,
 )
@@ -161,8 +161,8 @@ def fleetnet(
 @register_net(
     paper="ours",
     checked_against="naive:fleetnet",
-    params=0,
-    macs=0,
+    params=335_818,
+    macs=86_705_408,
     input=(3, 32, 32),
     classes=10,
 )
