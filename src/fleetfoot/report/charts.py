@@ -1,0 +1,154 @@
+"""Charts as SVG text: lines, times as bars, a reliability diagram.
+
+Colours are classes that the page's style sheet gives, so that a chart follows dark mode and print
+(docs/decisions/0006). Text is escaped; every mark has a title with its figures.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from fleetfoot.report.axes import HEIGHT, LEFT, WIDTH, Scale, frame, svg, ticks
+from fleetfoot.report.figures import shown
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named series of points in data units; ``css`` is its colour class, "c1" to "c4"."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    css: str
+    marks: bool = False
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A measured time: the bar ends at ``value``, the whisker at ``high``."""
+
+    name: str
+    value: float
+    high: float | None
+    css: str
+    title: str
+
+
+def line_chart(
+    lines: Sequence[Line],
+    *,
+    title: str,
+    x_label: str,
+    y_kind: str = "number",
+    y_limits: tuple[float, float] | None = None,
+) -> str:
+    """Return a line chart; an empty string where no line has a point."""
+    lines = [line for line in lines if line.points]
+    if not lines:
+        return ""
+    xs = [x for line in lines for x, _ in line.points]
+    ys = [y for line in lines for _, y in line.points]
+    scale = Scale.over(xs, ys, y_limits)
+    parts = [frame(scale, x_label=x_label, y_kind=y_kind)]
+    for line in lines:
+        path = " ".join(f"{scale.x(x):.1f},{scale.y(y):.1f}" for x, y in line.points)
+        if len(line.points) > 1:
+            parts.append(f'<polyline class="line {line.css}" points="{path}"/>')
+        if line.marks or len(line.points) == 1:
+            parts += [
+                f'<circle class="dot {line.css}" cx="{scale.x(x):.1f}" cy="{scale.y(y):.1f}" r="3">'
+                f"<title>{escape(line.name)} at {x:g}: {escape(shown(y, y_kind))}</title></circle>"
+                for x, y in line.points
+            ]
+    parts.append(_legend(lines))
+    return svg(parts, title=title)
+
+
+def bar_chart(bars: Sequence[Bar], *, title: str, limit: float | None = None) -> str:
+    """Return horizontal bars of milliseconds, with a dashed line at ``limit`` if there is one."""
+    if not bars:
+        return ""
+    row, left = 26, 170
+    height = row * len(bars) + 40
+    longest = max([bar.high or bar.value for bar in bars] + ([limit] if limit else []))
+    right = WIDTH - 62
+
+    def x(value: float) -> float:
+        return left + (right - left) * value / longest
+
+    parts: list[str] = []
+    for tick in ticks(0, longest, count=4):
+        parts.append(
+            f'<line class="grid" x1="{x(tick):.1f}" y1="6" x2="{x(tick):.1f}" y2="{height - 30}"/>'
+            f'<text class="tick" x="{x(tick):.1f}" y="{height - 14}" text-anchor="middle">'
+            f"{tick:g}</text>"
+        )
+    for index, bar in enumerate(bars):
+        parts.append(_bar(bar, y=8 + index * row, left=left, x=x))
+    if limit:
+        parts.append(
+            f'<line class="limit" x1="{x(limit):.1f}" y1="4" x2="{x(limit):.1f}" '
+            f'y2="{height - 30}"><title>budget {limit:g} ms</title></line>'
+        )
+    parts.append(
+        f'<text class="tick" x="{WIDTH - 4}" y="{height - 14}" text-anchor="end">ms</text>'
+    )
+    return svg(parts, title=title, height=height)
+
+
+def reliability(bins: Iterable[dict[str, float | None]], *, title: str) -> str:
+    """Return accuracy over confidence: bars below the diagonal are overconfident."""
+    full = [b for b in bins if b.get("images")]
+    if not full:
+        return ""
+    scale = Scale(0.0, 1.0, 0.0, 1.0)
+    parts = [frame(scale, x_label="confidence", y_kind="percent", x_percent=True)]
+    most = max(b["images"] or 0 for b in full)
+    for b in full:
+        low, high, accuracy = b["low"] or 0.0, b["high"] or 1.0, b["accuracy"] or 0.0
+        strength = 0.3 + 0.7 * (b["images"] or 0) / most
+        tip = (
+            f"confidence {shown(b['confidence'], 'percent')}, accuracy "
+            f"{shown(accuracy, 'percent')}, {b['images']:g} images"
+        )
+        parts.append(
+            f'<rect class="bar c1" x="{scale.x(low) + 1:.1f}" y="{scale.y(accuracy):.1f}" '
+            f'width="{scale.x(high) - scale.x(low) - 2:.1f}" fill-opacity="{strength:.2f}" '
+            f'height="{max(1.0, scale.y(0) - scale.y(accuracy)):.1f}"><title>{tip}</title></rect>'
+        )
+    parts.append(
+        f'<line class="limit" x1="{scale.x(0)}" y1="{scale.y(0)}" x2="{scale.x(1)}" '
+        f'y2="{scale.y(1)}"/>'
+    )
+    return svg(parts, title=title)
+
+
+def _legend(lines: Sequence[Line]) -> str:
+    parts: list[str] = []
+    x = LEFT
+    for line in lines:
+        parts.append(
+            f'<rect class="bar {line.css}" x="{x}" y="{HEIGHT - 12}" width="10" height="4" rx="2"/>'
+            f'<text class="axis" x="{x + 14}" y="{HEIGHT - 4}">{escape(line.name)}</text>'
+        )
+        x += 26 + 7 * len(line.name)
+    return "".join(parts)
+
+
+def _bar(bar: Bar, *, y: float, left: float, x: Callable[[float], float]) -> str:
+    end = x(bar.value)
+    whisker = ""
+    if bar.high is not None and bar.high > bar.value:
+        whisker = (
+            f'<line class="whisker" x1="{end:.1f}" y1="{y + 8}" x2="{x(bar.high):.1f}" '
+            f'y2="{y + 8}"/><line class="whisker" x1="{x(bar.high):.1f}" y1="{y + 4}" '
+            f'x2="{x(bar.high):.1f}" y2="{y + 12}"/>'
+        )
+    after = max(end, x(bar.high) if bar.high else end) + 6
+    return (
+        f"<g><title>{escape(bar.title)}</title>"
+        f'<text class="name" x="{left - 8}" y="{y + 12}" text-anchor="end">'
+        f"{escape(bar.name)}</text>"
+        f'<rect class="bar {bar.css}" x="{left}" y="{y}" width="{max(1.0, end - left):.1f}" '
+        f'height="16" rx="3"/>{whisker}'
+        f'<text class="value" x="{after:.1f}" y="{y + 12}">{shown(bar.value, "ms")}</text></g>'
+    )

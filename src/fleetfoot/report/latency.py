@@ -1,0 +1,99 @@
+"""One row per engine and precision that was tried: figures, parity, kept or why not."""
+
+import math
+from typing import Any
+
+Json = dict[str, Any]
+
+CELL = (
+    "engine",
+    "precision",
+    "actual_precision",
+    "layout",
+    "threads",
+    "file",
+    "latency_ms_p50",
+    "latency_ms_p90",
+    "latency_ms_p99",
+    "latency_ms_iqr",
+    "first_call_ms",
+    "samples",
+    "top1",
+)
+PARITY = (
+    "images",
+    "correct_reference",
+    "correct",
+    "net_lost",
+    "top1_agreement",
+    "max_logit_difference",
+    "mean_logit_difference",
+    "worst_image",
+)
+
+
+def latency_rows(bundle: Json) -> list[Json]:
+    """Return candidates and yardsticks of a bundle, fastest first, those without a time last.
+
+    Each row has `CELL`, ``kind`` ("candidate" or "yardstick"), ``chosen``, ``kept``, ``reason``,
+    ``speedup`` over the eager form, and ``parity`` (`PARITY`, or None where not compared).
+    """
+    chosen = bundle.get("chosen") or {}
+    eager = eager_ms(bundle)
+    rows = [
+        _row(cell, "candidate", chosen=_same(cell, chosen), eager=eager)
+        for cell in _cells(bundle, "candidates")
+    ]
+    if chosen and not any(row["chosen"] for row in rows):
+        rows.append(_row(chosen | {"kept": True}, "candidate", chosen=True, eager=eager))
+    rows += [
+        _row(cell, "yardstick", chosen=False, eager=eager) for cell in _cells(bundle, "yardsticks")
+    ]
+    return sorted(rows, key=lambda row: (_time(row), str(row["engine"]), str(row["precision"])))
+
+
+def eager_ms(bundle: Json) -> float | None:
+    """Return the p50 of the eager form (float32, as published), the yardstick of speed-ups."""
+    times = [
+        cell["latency_ms_p50"]
+        for cell in _cells(bundle, "yardsticks")
+        if cell.get("engine") == "eager"
+        and cell.get("precision") in (None, "float32")
+        and isinstance(cell.get("latency_ms_p50"), (int, float))
+    ]
+    # The published form is the default layout; with several cells it is listed first.
+    return float(times[0]) if times else None
+
+
+def chosen_parity(bundle: Json) -> Json | None:
+    """Return the parity record of the chosen form, or None where it was not compared."""
+    return next((row["parity"] for row in latency_rows(bundle) if row["chosen"]), None)
+
+
+def _cells(bundle: Json, name: str) -> list[Json]:
+    return [cell for cell in bundle.get(name) or () if isinstance(cell, dict)]
+
+
+def _row(cell: Json, kind: str, *, chosen: bool, eager: float | None) -> Json:
+    time = cell.get("latency_ms_p50")
+    parity = cell.get("parity")
+    row: Json = {name: cell.get(name) for name in CELL}
+    row["kind"] = kind
+    row["chosen"] = chosen
+    row["kept"] = bool(cell.get("kept")) if kind == "candidate" else None
+    row["reason"] = cell.get("reason") or cell.get("error")
+    row["speedup"] = eager / time if eager and time else None
+    row["parity"] = (
+        {name: parity.get(name) for name in PARITY} if isinstance(parity, dict) else None
+    )
+    return row
+
+
+def _same(cell: Json, chosen: Json) -> bool:
+    names = ("engine", "precision", "layout", "threads", "file")
+    return bool(chosen) and all(cell.get(name) == chosen.get(name) for name in names)
+
+
+def _time(row: Json) -> float:
+    time = row["latency_ms_p50"]
+    return float(time) if isinstance(time, (int, float)) else math.inf

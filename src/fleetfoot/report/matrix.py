@@ -1,0 +1,91 @@
+"""A confusion matrix as a picture."""
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+from fleetfoot.report.axes import WIDTH, svg
+
+LABEL_LETTERS = 16
+LABELLED = 30  # up to so many classes rows and columns carry names
+NUMBERED = 15  # up to so many the cells carry their count
+
+
+def matrix(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: str) -> str:
+    """Return the matrix: rows are the truth, a cell is as strong as its share of the row.
+
+    Errors have a colour of their own and twice the strength, so that few of them are seen.
+    """
+    size = len(counts)
+    if size == 0:
+        return ""
+    left, top = (118, 96) if size <= LABELLED else (26, 26)
+    cell = (WIDTH - left - 8) / size
+    parts = [
+        f'<text class="axis" x="{left}" y="12">predicted \u2192</text>',
+        f'<text class="axis" transform="translate(12 {top}) rotate(90)">truth \u2192</text>',
+    ]
+    for row, values in enumerate(counts):
+        for column, value in enumerate(values):
+            if value:  # empty cells are the background; a hundred classes have ten thousand
+                x, y = left + column * cell, top + row * cell
+                tip = (
+                    f"{name(names, row)} taken for {name(names, column)}: {value} of {sum(values)}"
+                )
+                share = value / sum(values)
+                parts.append(_cell(x, y, cell, share=share, hit=row == column, tip=tip))
+                if size <= NUMBERED:
+                    parts.append(_number(x, y, cell, value=value, share=share, hit=row == column))
+    if size <= LABELLED:
+        parts += _labels(names, size, left=left, top=top, cell=cell)
+    side = cell * size
+    parts.append(
+        f'<rect class="frame" x="{left}" y="{top}" width="{side:.1f}" height="{side:.1f}"/>'
+    )
+    return svg(parts, title=title, height=math.ceil(top + side + 8))
+
+
+def name(names: Sequence[str], index: int, *, letters: int | None = None) -> str:
+    """Return the name of a class, cut to ``letters``; its number where it has no name."""
+    text = names[index] if index < len(names) else str(index)
+    return text if letters is None or len(text) <= letters else text[: letters - 1] + "\u2026"
+
+
+def _strength(share: float, *, hit: bool) -> float:
+    return 0.12 + 0.88 * (share if hit else min(1.0, 2 * share))
+
+
+def _cell(x: float, y: float, side: float, *, share: float, hit: bool, tip: str) -> str:
+    return (
+        f'<rect class="{"hit" if hit else "miss"}" x="{x:.1f}" y="{y:.1f}" width="{side:.1f}" '
+        f'height="{side:.1f}" fill-opacity="{_strength(share, hit=hit):.2f}">'
+        f"<title>{escape(tip)}</title></rect>"
+    )
+
+
+def _number(x: float, y: float, side: float, *, value: int, share: float, hit: bool) -> str:
+    font = _font(side)
+    css = "cell on" if _strength(share, hit=hit) > 0.55 else "cell"
+    return (
+        f'<text class="{css}" x="{x + side / 2:.1f}" y="{y + side / 2 + font / 3:.1f}" '
+        f'style="font-size:{font:.1f}px" text-anchor="middle">{value}</text>'
+    )
+
+
+def _labels(names: Sequence[str], size: int, *, left: float, top: float, cell: float) -> list[str]:
+    parts: list[str] = []
+    font = _font(cell)
+    for index in range(size):
+        middle = (index + 0.5) * cell
+        text = escape(name(names, index, letters=LABEL_LETTERS))
+        parts.append(
+            f'<text class="tick" style="font-size:{font:.1f}px" x="{left - 6}" '
+            f'y="{top + middle + font / 3:.1f}" text-anchor="end">{text}</text>'
+            f'<text class="tick" style="font-size:{font:.1f}px" transform="translate('
+            f'{left + middle + font / 3:.1f} {top - 6}) rotate(-55)">{text}</text>'
+        )
+    return parts
+
+
+def _font(cell: float) -> float:
+    return max(6.0, min(12.0, cell * 0.62))

@@ -1,0 +1,101 @@
+"""The page: `report.json` rendered by templates beside this file, and by nothing else.
+
+Every figure is an element with `data-key`, the JSON pointer of its value in the report, so that a
+test (or a person with a browser) can compare page and JSON one by one.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from fleetfoot.core.errors import require
+from fleetfoot.report.figures import UNKNOWN, kind_of, shown
+from fleetfoot.report.pictures import pictures
+
+TEMPLATES = Path(__file__).parent / "templates"
+LISTED = 12  # items of a long list that the page shows; the JSON has all of them
+
+Json = dict[str, Any]
+Fact = tuple[str, str, str]
+
+
+def render(report: Json) -> str:
+    """Return the page as one HTML document without outside resources.
+
+    Raises:
+        MissingError: Jinja2 is not installed.
+    """
+    jinja2 = require("jinja2", extra="train")
+    markup: Callable[[str], str] = require("markupsafe", extra="train").Markup
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=True,  # class names and file names are whatever somebody chose
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    escape = require("markupsafe", extra="train").escape
+
+    def figure(pointer: str, kind: str | None = None, missing: str = UNKNOWN) -> str:
+        value = resolve(report, pointer)
+        if value is None:
+            return markup(
+                f'<span class="unknown" data-key="{escape(pointer)}">{escape(missing)}</span>'
+            )
+        kind = kind or kind_of(pointer.rsplit("/", 1)[-1], value)
+        raw = f' value="{escape(json.dumps(value))}"' if isinstance(value, (int, float)) else ""
+        text = escape(shown(value, kind))
+        return markup(f'<data data-key="{escape(pointer)}"{raw}>{text}</data>')
+
+    environment.globals.update(
+        fig=figure,
+        facts=lambda pointer: list(facts(resolve(report, pointer), pointer)),
+        pictures={name: markup(svg) for name, svg in pictures(report).items()},
+        style=markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        plain=shown,
+        step=token,
+        listed=LISTED,
+    )
+    return environment.get_template("page.html.j2").render(report=report)
+
+
+def resolve(report: Any, pointer: str) -> Any:
+    """Return the value at a JSON pointer (RFC 6901); None where there is none.
+
+    >>> resolve({"a/b": [1, {"c": 2}]}, "/a~1b/1/c")
+    2
+    """
+    value = report
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, list):
+            value = value[int(name)] if name.isdigit() and int(name) < len(value) else None
+        elif isinstance(value, dict):
+            value = value.get(name)
+        else:
+            return None
+    return value
+
+
+def token(name: object) -> str:
+    """Return a name as one step of a JSON pointer."""
+    return str(name).replace("~", "~0").replace("/", "~1")
+
+
+def facts(value: Any, pointer: str, *, label: str = "") -> Iterator[Fact]:
+    """Yield (label, pointer, kind) for every value below a pointer, nested names joined.
+
+    Lists of plain values are one fact; lists of objects are cut after `LISTED`.
+    """
+    if isinstance(value, dict) and value:
+        for name, item in value.items():
+            words = str(name).replace("_", " ")
+            yield from facts(
+                item, f"{pointer}/{token(name)}", label=f"{label} \u203a {words}" if label else words
+            )
+    elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        for index, item in enumerate(value[:LISTED]):
+            yield f"{label} {index + 1}", f"{pointer}/{index}", "text"
+    else:
+        yield label, pointer, kind_of(pointer.rsplit("/", 1)[-1], value)

@@ -1,0 +1,117 @@
+"""The files of a run folder, read with tolerance: a missing or damaged part becomes a reason.
+
+Files    run.json, config.toml, data.json, plan.json, metrics.jsonl, evaluation.json,
+         bundle/bundle.json, bundle/preprocess.json; a bundle alone is read as a run of its own
+"""
+
+import json
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fleetfoot.core.errors import DataError
+from fleetfoot.core.files import read_json
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """What a run folder holds; an absent part is an empty mapping and has a line in ``missing``."""
+
+    name: str
+    run: Json = field(default_factory=dict)
+    config: Json = field(default_factory=dict)
+    data: Json = field(default_factory=dict)
+    plan: Json = field(default_factory=dict)
+    evaluation: Json = field(default_factory=dict)
+    bundle: Json = field(default_factory=dict)
+    preprocess: Json = field(default_factory=dict)
+    metrics: tuple[Json, ...] = ()
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def read_run(folder: Path) -> RunFiles:
+    """Return the parts of a run folder, or of a bundle folder.
+
+    Raises:
+        DataError: ``folder`` is not there, or holds neither run.json nor bundle.json.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: there is no such run folder")
+    bundle = folder if (folder / "bundle.json").is_file() else folder / "bundle"
+    if not any((place / name).is_file() for place, name in _marks(folder, bundle)):
+        raise DataError(f"{folder}: is no run folder (it has no run.json) and no bundle")
+    missing: dict[str, str] = {}
+    parts: dict[str, Json] = {}
+    for part, path in _json_paths(folder, bundle).items():
+        parts[part] = _optional(path, part, missing)
+    return RunFiles(
+        name=folder.resolve().name,
+        config=_config(folder / "config.toml", missing),
+        metrics=_metrics(folder / "metrics.jsonl", missing),
+        missing=missing,
+        **parts,
+    )
+
+
+def _marks(folder: Path, bundle: Path) -> list[tuple[Path, str]]:
+    return [(folder, "run.json"), (folder, "plan.json"), (bundle, "bundle.json")]
+
+
+def _json_paths(folder: Path, bundle: Path) -> dict[str, Path]:
+    return {
+        "run": folder / "run.json",
+        "data": folder / "data.json",
+        "plan": folder / "plan.json",
+        "evaluation": folder / "evaluation.json",
+        "bundle": bundle / "bundle.json",
+        "preprocess": bundle / "preprocess.json",
+    }
+
+
+def _optional(path: Path, part: str, missing: dict[str, str]) -> Json:
+    if not path.exists():
+        missing[part] = f"{path.name} is not there"
+        return {}
+    try:
+        return read_json(path, what=part)
+    except DataError as error:
+        missing[part] = f"{path.name} {str(error).removeprefix(f'{path}: ')}"
+        return {}
+
+
+def _config(path: Path, missing: dict[str, str]) -> Json:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        missing["config"] = f"{path.name} is not there"
+    except (OSError, ValueError) as error:
+        missing["config"] = f"{path.name} cannot be read ({error})"
+    return {}
+
+
+def _metrics(path: Path, missing: dict[str, str]) -> tuple[Json, ...]:
+    """Return the lines of metrics.jsonl; a last line cut short by a kill is left out."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        missing["metrics"] = f"{path.name} is not there: nothing was trained"
+        return ()
+    except (OSError, ValueError) as error:
+        missing["metrics"] = f"{path.name} cannot be read ({error})"
+        return ()
+    found: list[Json] = []
+    bad = 0
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            bad += 1
+            continue
+        if isinstance(entry, dict):
+            found.append(entry)
+    if bad:
+        missing["metrics"] = f"{path.name} has {bad} lines that are not JSON; they were left out"
+    return tuple(found)
