@@ -1,0 +1,61 @@
+"""Combining the images of a batch: mixup, cutmix and random erasing, by torchvision.
+
+Randomness is a function of (seed, step). Works on normalised images, on whatever device they are;
+an erased rectangle becomes 0, which is the mean colour.
+
+Papers   mixup: Zhang et al., 2017, arXiv:1710.09412; cutmix: Yun et al., 2019, arXiv:1905.04899;
+         random erasing: Zhong et al., 2017, arXiv:1708.04896
+Letters  N batch, K classes, C channels, H height, W width
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fleetfoot.core.errors import require
+from fleetfoot.core.seeds import rng
+from fleetfoot.data.augment import Augment
+
+
+def mix_batch(
+    images: Tensor, targets: Tensor, augment: Augment, *, seed: int, step: int
+) -> tuple[Tensor, Tensor]:
+    """Return a batch after mixup or cutmix (one of them, by chance, where both are on) and erasing.
+
+    Args:
+        images: float, (N, C, H, W).
+        targets: class probabilities, float, (N, K).
+        augment: its ``mixup``, ``cutmix``, ``mix_probability`` and ``erasing`` are used.
+        seed: of the run.
+        step: counted over the whole run.
+
+    Returns:
+        Images and targets of the same shapes; those handed in are not changed.
+
+    Raises:
+        MissingError: torchvision is absent or broken, and something is to be mixed.
+    """
+    if not (augment.mixup or augment.cutmix or augment.erasing):
+        return images, targets
+    v2: Any = require("torchvision.transforms.v2", extra="train")
+    generator = rng(seed, "mix", step)
+    with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
+        torch.manual_seed(int(generator.integers(2**62)))
+        mixers = _mixers(v2, augment)
+        if mixers and len(images) > 1 and generator.random() < augment.mix_probability:
+            mixer = mixers[int(generator.integers(len(mixers)))]
+            images, targets = mixer(images, targets)
+        if augment.erasing:
+            eraser = v2.RandomErasing(p=augment.erasing)
+            images = torch.stack([eraser(image) for image in images])
+    return images, targets
+
+
+def _mixers(v2: Any, augment: Augment) -> list[Any]:
+    mixers: list[Any] = []
+    if augment.mixup:
+        mixers.append(v2.MixUp(alpha=augment.mixup))
+    if augment.cutmix:
+        mixers.append(v2.CutMix(alpha=augment.cutmix))
+    return mixers

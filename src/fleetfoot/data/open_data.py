@@ -1,0 +1,258 @@
+"""From the words a person types to a data set that is ready to train on.
+
+`open_data` reads a source, looks at every image, makes the class map, checks it by name and holds
+out validation images where the source names none. `open_for_evaluation` applies an existing class
+map instead.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from fleetfoot.core.errors import DataError
+from fleetfoot.data.cifar10 import read_cifar10
+from fleetfoot.data.classes import check_split, class_map, label_of
+from fleetfoot.data.digits import read_digits
+from fleetfoot.data.duplicates import exact_groups, groups_of, near_pairs
+from fleetfoot.data.folders import read_folder
+from fleetfoot.data.mnist import read_mnist
+from fleetfoot.data.samples import Damage, Data, Reader, Sample, Scan, Split
+from fleetfoot.data.scan import FULL_LIMIT, HEADER_LIMIT, refuse_damage, scan
+from fleetfoot.data.source import WHOLE, Row, Source
+from fleetfoot.data.split import hold_out
+from fleetfoot.data.tables import SUFFIXES, read_table
+
+BUILT_IN = {"mnist": read_mnist, "cifar10": read_cifar10}
+WAYS = "a folder of class folders, a .csv, .jsonl or .parquet file, digits, mnist:DIR, cifar10:DIR"
+
+Rows = dict[str, tuple[Row, ...]]
+
+
+def open_data(
+    spec: str, *, seed: int = 0, allow_class_mismatch: bool = False, skip_damaged: bool = False
+) -> Data:
+    """Open a data set for training.
+
+    Args:
+        spec: a folder, a table file, ``digits``, ``mnist:DIR`` or ``cifar10:DIR``.
+        seed: of the choice of validation images, where the source names none.
+        allow_class_mismatch: go on if a split lacks a class (its scores are then of the others)
+            or has an unknown one (its images are then left out).
+        skip_damaged: go on without images that cannot be read.
+
+    Raises:
+        DataError: nothing there, damaged images, a class without images, a class that is missing
+            or unknown in a split, or too little to train and validate on.
+    """
+    source = read_source(spec)
+    found, notes = _look(source, source.rows)
+    refuse_damage(found, skip_damaged=skip_damaged)
+    _refuse_empty_classes(spec, source)
+    rows = _without(source.rows, found.damaged)
+    train_rows = rows.get("train", rows.get(WHOLE, ()))
+    classes = class_map(train_rows, source.classes)
+    _refuse_too_little(spec, train_rows, classes)
+    held_out = "val" not in rows
+    if held_out:
+        rows = {**rows, **_held_out(spec, source, train_rows, found, seed)}
+    for name in ("val", "test"):
+        if name in rows and not (held_out and name == "val"):
+            note = check_split(classes, rows[name], split=name, allowed=allow_class_mismatch)
+            notes = (*notes, note) if note else notes
+    splits = {
+        name: _split(name, rows[name], classes, source.reader)
+        for name in ("train", "val", "test")
+        if name in rows
+    }
+    return Data(
+        spec=spec,
+        name=source.name,
+        classes=classes,
+        train=splits["train"],
+        val=splits["val"],
+        test=splits.get("test"),
+        held_out=held_out,
+        notes=(*source.notes, *notes, *_damage_notes(found)),
+        scan=found,
+    )
+
+
+def open_for_evaluation(
+    spec: str,
+    classes: Sequence[str],
+    *,
+    split: str | None = None,
+    aliases: Mapping[str, str] | None = None,
+    seed: int = 0,
+    allow_class_mismatch: bool = False,
+    skip_damaged: bool = False,
+) -> Split:
+    """Open a data set for an existing network, its classes applied by name.
+
+    Classes that the data lack are no error: the accuracy is of the images there are.
+
+    Args:
+        spec: as in `open_data`.
+        classes: the network's class names; the position is the label.
+        split: "train", "val", "test" or "all"; None takes test, else val, else all images (of
+            ``digits`` those that training never saw).
+        aliases: further names of classes, such as WordNet ids, each with the class name.
+        seed: with which training held out validation images, for ``split="val"`` of a source
+            without one.
+        allow_class_mismatch: leave out images of classes that the network does not know.
+        skip_damaged: leave out images that cannot be read.
+
+    Raises:
+        DataError: as `open_data`, or the split or a class is unknown.
+    """
+    source = read_source(spec)
+    rows = _chosen(spec, source, split, seed)
+    found, notes = _look(source, {"chosen": rows}, near=False)
+    refuse_damage(found, skip_damaged=skip_damaged)
+    rows = _without({"chosen": rows}, found.damaged)["chosen"]
+    known = {name: label for label, name in enumerate(classes)}
+    unknown = sorted({row.label for row in rows if label_of(row, known, aliases) is None})
+    if unknown and not allow_class_mismatch:
+        raise DataError(
+            f"{spec}: {_some(unknown)} not among the network's {len(classes)} classes; correct "
+            "the labels or leave these images out with --allow-class-mismatch"
+        )
+    kept = tuple(row for row in rows if label_of(row, known, aliases) is not None)
+    if not kept:
+        raise DataError(f"{spec}: no image is left to evaluate on; check the labels")
+    if unknown:
+        notes = (*notes, f"left out {len(rows) - len(kept)} images: {_some(unknown)} unknown")
+    return _split(split or "evaluation", kept, classes, source.reader, aliases, notes)
+
+
+def read_source(spec: str) -> Source:
+    """Return the rows behind the words, unchecked.
+
+    Raises:
+        DataError: the words name nothing that can be read.
+    """
+    if spec == "digits":
+        return read_digits()
+    kind, colon, folder = spec.partition(":")
+    if kind in BUILT_IN and (colon or not Path(spec).exists()):
+        if not folder:
+            raise DataError(f"{spec}: name the folder, as in {kind}:DIR")
+        if not Path(folder).is_dir():
+            raise DataError(f"{spec}: {folder} is no folder")
+        return BUILT_IN[kind](Path(folder))
+    path = Path(spec)
+    if path.suffix.lower() in SUFFIXES and not path.is_dir():
+        return read_table(path)
+    if not path.exists():
+        raise DataError(f"{spec}: no such folder or file; give {WAYS}")
+    if not path.is_dir():
+        raise DataError(f"{spec}: is neither a folder nor a table; give {WAYS}")
+    return read_folder(path)
+
+
+def _look(
+    source: Source, rows: Mapping[str, tuple[Row, ...]], *, near: bool = True
+) -> tuple[Scan, tuple[str, ...]]:
+    keys = [row.key for split_rows in rows.values() for row in split_rows]
+    if source.built_in:
+        return Scan(), ()
+    if len(keys) > HEADER_LIMIT:
+        return Scan(), (f"{len(keys)} images: not checked for damage before the start",)
+    full = len(keys) <= FULL_LIMIT
+    found = scan(keys, source.reader, full=full)
+    if full:
+        return found, ()
+    what = "headers checked only" + (", near duplicates not searched" if near else "")
+    return found, (f"{len(keys)} images: {what}",)
+
+
+def _held_out(spec: str, source: Source, rows: Sequence[Row], found: Scan, seed: int) -> Rows:
+    linked = [*exact_groups(found.facts), *near_pairs(found.facts)]
+    by_group: dict[str, list[str]] = {}
+    for row in rows:
+        if row.group is not None:
+            by_group.setdefault(row.group, []).append(row.key)
+    groups = groups_of([row.key for row in rows], [*linked, *by_group.values()])
+    numbers = {name: place for place, name in enumerate(sorted({row.label for row in rows}))}
+    chosen = hold_out(
+        [numbers[row.label] for row in rows], groups, seed=seed, images=source.val_images
+    )
+    if not chosen.any():
+        raise DataError(
+            f"{spec}: no image can be held out for validation (every class has one image, or one "
+            "group of duplicates); add images, or make folders train and val"
+        )
+    return {
+        "train": tuple(row for row, is_val in zip(rows, chosen) if not is_val),
+        "val": tuple(row for row, is_val in zip(rows, chosen) if is_val),
+    }
+
+
+def _chosen(spec: str, source: Source, split: str | None, seed: int) -> tuple[Row, ...]:
+    everything = tuple(row for rows in source.rows.values() for row in rows)
+    if split is None:
+        split = next((name for name in ("test", "val") if name in source.rows), None)
+        split = split or ("val" if source.built_in else WHOLE)
+    if split == WHOLE:
+        return everything
+    if split in source.rows:
+        return source.rows[split]
+    if split in ("train", "val") and "val" not in source.rows:
+        rows = source.rows.get("train", source.rows.get(WHOLE, ()))
+        found, _ = _look(source, {"train": rows})
+        rows = _without({"train": rows}, found.damaged)["train"]
+        return _held_out(spec, source, rows, found, seed)[split]
+    raise DataError(f"{spec}: has no split {split!r}; it has {', '.join(source.rows)}")
+
+
+def _split(
+    name: str,
+    rows: Sequence[Row],
+    classes: Sequence[str],
+    reader: Reader,
+    aliases: Mapping[str, str] | None = None,
+    notes: tuple[str, ...] = (),
+) -> Split:
+    known = {name: label for label, name in enumerate(classes)}
+    labels = [(row, label_of(row, known, aliases)) for row in rows]
+    kept = [(row, label) for row, label in labels if label is not None]
+    samples = tuple(
+        Sample(index, row.key, label, row.group) for index, (row, label) in enumerate(kept)
+    )
+    return Split(name=name, samples=samples, reader=reader, notes=notes)
+
+
+def _without(rows: Mapping[str, tuple[Row, ...]], damaged: Sequence[Damage]) -> Rows:
+    bad = {damage.key for damage in damaged}
+    return {
+        split: tuple(row for row in split_rows if row.key not in bad)
+        for split, split_rows in rows.items()
+    }
+
+
+def _refuse_empty_classes(spec: str, source: Source) -> None:
+    for split in ("train", WHOLE):
+        empty = (source.empty_classes or {}).get(split, ())
+        if empty:
+            raise DataError(
+                f"{spec}: {_some(empty)} without images; add images or remove the folder"
+            )
+
+
+def _refuse_too_little(spec: str, rows: Sequence[Row], classes: Sequence[str]) -> None:
+    if not rows:
+        raise DataError(f"{spec}: has no training images; add some, or a folder train")
+    if len(classes) < 2:
+        count = "one image" if len(rows) == 1 else f"{len(rows)} images"
+        raise DataError(
+            f"{spec}: has {count} of one class, {classes[0]!r}; add a second class to tell apart"
+        )
+
+
+def _damage_notes(found: Scan) -> tuple[str, ...]:
+    return tuple(f"left out: {damage.reason}" for damage in found.damaged)
+
+
+def _some(names: Sequence[str], shown: int = 5) -> str:
+    listed = ", ".join(repr(name) for name in names[:shown])
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"{'class' if len(names) == 1 else 'classes'} {listed}{more}"

@@ -1,0 +1,104 @@
+"""Worker processes that decode, cut and augment while the network computes.
+
+One torch `DataLoader` with persistent workers serves every epoch and every evaluation: what a
+batch holds travels with the request, so a worker has no state that could make a difference.
+Workers leave Ctrl-C to the main process and start no threads of their own.
+"""
+
+import signal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from fleetfoot.core.errors import DataError, FleetfootError
+from fleetfoot.data.batches import BatchMaker, Request
+from fleetfoot.data.samples import Split
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a worker sends: the batch, or the line that says why there is none."""
+
+    request: Request
+    images: Tensor | None
+    read_seconds: float = 0.0
+    augment_seconds: float = 0.0
+    error: FleetfootError | None = None
+
+
+class Requests(Dataset[Delivery]):
+    """A "data set" whose items are whole batches, asked for by request."""
+
+    def __init__(self, split: Split, maker: BatchMaker) -> None:
+        self._split = split
+        self._maker = maker
+
+    def __getitem__(self, request: Request) -> Delivery:
+        try:
+            made = self._maker.from_images(request, self._split.read)
+        except FleetfootError as error:  # sent as a value: torch would wrap it in a traceback
+            return Delivery(request, None, error=type(error)(str(error)))
+        return Delivery(
+            request=request,
+            images=torch.from_numpy(made.images),
+            read_seconds=made.read_seconds,
+            augment_seconds=made.augment_seconds,
+        )
+
+
+class Stream:
+    """Delivers the batches of any list of requests, in order, from persistent workers."""
+
+    def __init__(self, split: Split, maker: BatchMaker, *, workers: int) -> None:
+        self._pending = _Pending()
+        self._loader: DataLoader[Delivery] = DataLoader(
+            Requests(split, maker),
+            sampler=self._pending,
+            batch_size=None,
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            worker_init_fn=_start_worker,
+        )
+
+    def deliver(self, requests: Iterable[Request]) -> Iterator[Delivery]:
+        """Yield one delivery per request.
+
+        Raises:
+            DataError: an image cannot be read, or a worker died.
+        """
+        self._pending.requests = requests
+        deliveries = iter(self._loader)
+        while True:
+            try:
+                delivery = next(deliveries)
+            except StopIteration:
+                return
+            except RuntimeError as error:
+                raise DataError(
+                    f"a data worker died ({str(error).splitlines()[0]}); with less memory than "
+                    "the workers need, fewer of them help"
+                ) from error
+            if delivery.error is not None:
+                raise delivery.error
+            yield delivery
+
+
+class _Pending:
+    requests: Iterable[Request] = ()
+
+    def __iter__(self) -> Iterator[Request]:
+        return iter(self.requests)
+
+
+def _as_it_is(delivery: Any) -> Any:
+    return delivery
+
+
+def _start_worker(_worker: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    torch.set_num_threads(1)
