@@ -1,0 +1,255 @@
+"""The training loop.
+
+Exact    killed at any moment and resumed from the last saved state, a run on one process ends with
+         the bits it would have had: every random number is a function of (seed, epoch, image) or
+         (seed, step), the learning rate of the step, and the state holds the rest
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from fleetfoot.core.errors import Interrupted, TrainingError, UsageError
+from fleetfoot.core.interrupt import GracefulStop
+from fleetfoot.core.listener import Listener
+from fleetfoot.core.results import to_json
+from fleetfoot.core.seeds import seed_everything, torch_rng
+from fleetfoot.data.loader import Batch
+from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.data.samples import Data
+from fleetfoot.train.distributed import any_process, share_buffers, this_process, wrapped
+from fleetfoot.train.evaluate import Predictions, evaluate_net
+from fleetfoot.train.exactness import exact_arithmetic
+from fleetfoot.train.head import train_head
+from fleetfoot.train.inputs import Normalise
+from fleetfoot.train.loaders import Loaders, inverse_frequency, open_loaders
+from fleetfoot.train.optimizers import set_lr
+from fleetfoot.train.plan import Plan
+from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.recorder import Recorder
+from fleetfoot.train.schedule import lr_factor
+from fleetfoot.train.steps import Context, Step, supervised_step, take_step
+from fleetfoot.train.trainee import Trainee, prepare, training_mode
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """What a finished run has to say; the weights it chose are in the network.
+
+    Attributes:
+        steps: steps taken.
+        epochs: the same in epochs.
+        seconds: time of the loop with evaluations and head phase, over all processes of the run.
+        images_per_second: training images over that time.
+        val_top1, val_top5, val_loss: of the chosen weights, in the plan's precision.
+        best_step: step of the chosen weights.
+        weights: "ema" or "best".
+        history: the "epoch" lines of metrics.jsonl.
+    """
+
+    steps: int
+    epochs: float
+    seconds: float
+    images_per_second: float
+    val_top1: float
+    val_top5: float | None
+    val_loss: float
+    best_step: int
+    weights: str
+    history: tuple[dict[str, Any], ...]
+
+
+def train(  # noqa: PLR0913  the seam that INTERFACES.md decides
+    net: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    *,
+    plan: Plan,
+    folder: Path,
+    preprocess: Preprocess,
+    step: Step = supervised_step,
+    progress: Listener | None = None,
+    resume: bool = False,
+) -> TrainResult:
+    """Train ``net`` by the plan; afterwards it holds the weights to deploy, in evaluation mode.
+
+    Args:
+        net: the network with its initial weights, which ``resume`` needs only if no state was
+            saved yet.
+        data: the data set.
+        recipe: the recipe that the plan was made for.
+        plan: from `make_plan` or `read_plan`.
+        folder: the run folder; gets ``metrics.jsonl`` and ``state/``.
+        preprocess: from decoded image to network input.
+        step: computes loss and metrics of a batch.
+        progress: hears how it gets on.
+        resume: go on from the last saved state.
+
+    Raises:
+        TrainingError: the loss is not finite, or the last state cannot be saved.
+        Interrupted: Ctrl-C; the state was saved.
+        UsageError: the plan was made for another recipe or number of processes.
+        DataError: the saved state is damaged.
+    """
+    _check(plan, recipe)
+    device = torch.device(plan.device)
+    with exact_arithmetic(threads=plan.threads, device=device), GracefulStop() as stop:
+        seed_everything(recipe.seed)
+        loaders = plan.loaders or open_loaders(
+            data, recipe, preprocess=preprocess, workers=plan.workers
+        )
+        prepare(net, recipe, layout=plan.layout, device=plan.device)
+        context = _context(loaders, recipe, plan)
+        trainee = Trainee.of(net, recipe)
+        recorder = Recorder(folder, trainee, plan, process=this_process(), progress=progress)
+        if not recorder.begin(resume=resume):
+            if recipe.head_steps:
+                train_head(net, data, context, workers=plan.workers)
+                trainee.restart_average()
+            recorder.save()
+        trainee.model = wrapped(net)
+        state = trainee.progress
+        while state.step < plan.total_steps and not _stale(trainee, recipe):
+            training_mode(net, recipe)
+            for batch in _rest_of_epoch(loaders, plan, state.step):
+                lr = recipe.lr * lr_factor(
+                    state.step,
+                    total_steps=plan.total_steps,
+                    warmup_steps=plan.warmup_steps,
+                    schedule=recipe.schedule,
+                    final=recipe.final_lr,
+                )
+                set_lr(trainee.optimizer, lr)
+                _seed_step(recipe.seed, state.step, device)
+                context = replace(context, step=state.step)
+                try:
+                    loss, metrics = take_step(trainee, batch, context, step=step)
+                except TrainingError as error:
+                    raise TrainingError(f"{error}; {recorder.last_good()}") from error
+                state.step += 1
+                recorder.step(loss=loss, metrics=metrics, lr=lr, images=len(batch.labels))
+                stopping = any_process(stop.requested, device=device)
+                if plan.evaluates_after(state.step):
+                    _evaluate(trainee, loaders, context, plan, recorder)
+                if stopping or plan.evaluates_after(state.step) or plan.saves_after(state.step):
+                    recorder.save(last=stopping)
+                if state.step == plan.total_steps or _stale(trainee, recipe):
+                    break
+                if stopping:
+                    raise Interrupted(_how_to_go_on(folder, plan, state.step))
+        recorder.save(last=True)
+        return _finish(trainee, loaders, plan, recorder)
+
+
+def _check(plan: Plan, recipe: Recipe) -> None:
+    if plan.recipe != to_json(recipe):
+        old, new = plan.recipe, to_json(recipe)
+        changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+        raise UsageError(
+            f"the plan was made for another recipe ({', '.join(changed)} differ): resume with the "
+            "run's own settings, or start a new run"
+        )
+    world = this_process().world
+    if plan.world != world:
+        raise UsageError(
+            f"the plan is for {plan.world} processes, this is a run of {world}: start it with "
+            f"`torchrun --nproc-per-node {plan.world}`"
+        )
+
+
+def _context(loaders: Loaders, recipe: Recipe, plan: Plan) -> Context:
+    device = torch.device(plan.device)
+    weights = None
+    if recipe.balance == "weights":
+        by_class = inverse_frequency(loaders.train_split.labels, classes=loaders.classes)
+        weights = torch.from_numpy(by_class).to(device)
+    normalise = Normalise(loaders.preprocess, layout=plan.layout, device=device)
+    return Context(recipe, 0, loaders.classes, normalise, plan.precision, weights)
+
+
+def _rest_of_epoch(loaders: Loaders, plan: Plan, step: int) -> Iterator[Batch]:
+    epoch, start = divmod(step, plan.steps_per_epoch)
+    return loaders.train.epoch(epoch, start)
+
+
+def _seed_step(seed: int, step: int, device: torch.device) -> None:
+    """Make dropout and its like a function of (seed, step), whatever was drawn in between."""
+    key = torch_rng(seed, "step", step, this_process().rank).initial_seed()
+    torch.default_generator.manual_seed(key)  # torch.manual_seed takes a hundred times as long
+    if device.type == "cuda":
+        torch.cuda.manual_seed(key)
+
+
+def _evaluate(
+    trainee: Trainee, loaders: Loaders, context: Context, plan: Plan, recorder: Recorder
+) -> None:
+    """Evaluate the weights, and their average if there is one; remember the best; write it down."""
+    state = trainee.progress
+    own = _predictions(trainee.net, loaders, plan)
+    averaged = None if trainee.ema is None else _predictions(trainee.ema.net, loaders, plan)
+    judged = averaged or own
+    epoch = (state.step - 1) // plan.steps_per_epoch + 1
+    if judged.top1 >= state.best_top1:  # ties: the later one
+        state.best_top1, state.best_step, state.best_epoch = judged.top1, state.step, epoch
+        if trainee.ema is None:
+            trainee.keep_best()
+    images = max(1, state.images)
+    recorder.evaluation(
+        {
+            "epoch": epoch,
+            "step": state.step,
+            "train_loss": state.loss_sum / images,
+            "train_accuracy": state.accuracy_sum / images,
+            "val_loss": judged.loss,
+            "val_top1": own.top1,
+            "val_top5": judged.top5,
+            "val_top1_ema": None if averaged is None else averaged.top1,
+        }
+    )
+    state.loss_sum, state.accuracy_sum, state.images = 0.0, 0.0, 0
+    training_mode(trainee.net, context.recipe)
+
+
+def _predictions(net: nn.Module, loaders: Loaders, plan: Plan) -> Predictions:
+    share_buffers(net)
+    return evaluate_net(
+        net, loaders.val, precision=plan.precision, layout=plan.layout, device=plan.device
+    )
+
+
+def _stale(trainee: Trainee, recipe: Recipe) -> bool:
+    if recipe.early_stop is None or not trainee.progress.history:
+        return False
+    last, best = trainee.progress.history[-1], trainee.progress.best_epoch
+    return last["epoch"] - best >= recipe.early_stop
+
+
+def _how_to_go_on(folder: Path, plan: Plan, step: int) -> str:
+    return (
+        f"stopped after step {step} of {plan.total_steps}, the state is saved; "
+        f"go on with `fleetfoot fit --resume {folder}`"
+    )
+
+
+def _finish(trainee: Trainee, loaders: Loaders, plan: Plan, recorder: Recorder) -> TrainResult:
+    trainee.choose_weights()
+    trainee.net.eval()
+    state = trainee.progress
+    final = _predictions(trainee.net, loaders, plan)
+    images = state.step * plan.batch
+    return TrainResult(
+        steps=state.step,
+        epochs=state.step / plan.steps_per_epoch,
+        seconds=recorder.seconds,
+        images_per_second=images / max(recorder.seconds, 1e-9),
+        val_top1=final.top1,
+        val_top5=final.top5,
+        val_loss=final.loss,
+        best_step=state.step if trainee.ema is not None else state.best_step,
+        weights="best" if trainee.ema is None else "ema",
+        history=tuple(state.history),
+    )

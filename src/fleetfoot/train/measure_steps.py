@@ -1,0 +1,193 @@
+"""Measure what a plan needs: the fastest way to compute a step, and what a run's parts take.
+
+Every way to compute gets its own copy of the network. After a warm-up step each, those far behind
+are dropped and the others take turns, so that a change of the machine's pace meets all of them.
+"""
+
+import copy
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import nn
+
+from fleetfoot.data.loader import Batch
+from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.train.evaluate import evaluate_net
+from fleetfoot.train.fit_steps import Times
+from fleetfoot.train.inputs import Normalise
+from fleetfoot.train.loaders import Loaders
+from fleetfoot.train.optimizers import set_lr
+from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.steps import Context, supervised_step, take_step
+from fleetfoot.train.trainee import Trainee, prepare
+
+Precision = Literal["float32", "bfloat16"]
+Layout = Literal["nchw", "nhwc"]
+CELL_SECONDS = 8.0  # for all ways to compute together; less in short runs
+CELL_STEPS = 5
+FAR_BEHIND = 1.6  # times the fastest warm-up step
+LOOP_SECONDS = (1.5, 12.0)  # for the step with loading: a fiftieth of the minutes, within these
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One measured way to compute a step; `step_ms` is the fastest of `steps` without loading."""
+
+    precision: Precision
+    layout: Layout
+    step_ms: float
+    steps: int
+
+
+def choose_cell(
+    net: nn.Module, recipe: Recipe, *, preprocess: Preprocess, classes: int, device: str
+) -> tuple[tuple[Precision, Layout], tuple[Cell, ...]]:
+    """Return the fastest (precision, layout) that the recipe allows, and what was measured.
+
+    One way is taken without measuring. Ties go to the earlier of float32, bfloat16 and of nchw,
+    nhwc.
+    """
+    precisions: list[Precision] = ["float32", "bfloat16"]
+    layouts: list[Layout] = ["nchw", "nhwc"]
+    ways: list[tuple[Precision, Layout]] = [
+        (precision, layout)
+        for precision in precisions
+        for layout in layouts
+        if recipe.precision in ("auto", precision) and recipe.layout in ("auto", layout)
+    ]
+    if len(ways) == 1:
+        return ways[0], ()
+    batch = _noise(recipe.batch, preprocess, classes=classes)
+    runners = {
+        way: _runner(net, recipe, preprocess, classes=classes, way=way, device=device, batch=batch)
+        for way in ways
+    }
+    limit = min(CELL_SECONDS, (recipe.minutes or 10) * 60 * 0.05)
+    samples = _take_turns(runners, seconds=limit)
+    cells = tuple(Cell(*way, min(samples[way]) * 1e3, len(samples[way])) for way in ways)
+    fastest = min(cells, key=lambda cell: cell.step_ms)
+    return (fastest.precision, fastest.layout), cells
+
+
+def measure_times(
+    net: nn.Module,
+    recipe: Recipe,
+    loaders: Loaders,
+    *,
+    choice: tuple[Precision, Layout],
+    device: str,
+) -> Times:
+    """Return what a step with its loading, an evaluation and the head phase take, in seconds."""
+    precision, layout = choice
+    trainee = Trainee.of(prepare(copy.deepcopy(net), recipe, layout=layout, device=device), recipe)
+    context = Context(
+        recipe=recipe,
+        step=0,
+        classes=loaders.classes,
+        normalise=Normalise(loaders.preprocess, layout=layout, device=torch.device(device)),
+        precision=precision,
+    )
+    set_lr(trainee.optimizer, 0.0)
+    low, high = LOOP_SECONDS
+    limit = min(high, max(low, (recipe.minutes or 0) * 60 / 50))
+    step = _steady_step(trainee, loaders, context, seconds=limit)
+    one_pass = _evaluation_seconds(trainee.net, loaders, context)
+    evaluation = one_pass * (1 if recipe.ema is None else 2)
+    views = (1 + recipe.head_views) * len(loaders.train_split) / max(1, len(loaders.val_split))
+    head = 1.1 * one_pass * views if recipe.head_steps else 0.0
+    return Times(step=step, evaluation=evaluation, head=head)
+
+
+def _steady_step(trainee: Trainee, loaders: Loaders, context: Context, *, seconds: float) -> float:
+    """Return the mean time of a step once the readers' queues are as full as they stay."""
+    batches = _endless(loaders)
+    for _ in range(2 + 2 * loaders.workers):
+        take_step(trainee, next(batches), context, step=supervised_step)
+    steps, start = 0, time.perf_counter()
+    while steps < 5 or time.perf_counter() - start < seconds:
+        take_step(trainee, next(batches), context, step=supervised_step)
+        steps += 1
+    return (time.perf_counter() - start) / steps
+
+
+def _endless(loaders: Loaders) -> Iterator[Batch]:
+    for epoch in itertools.count():
+        yield from loaders.train.epoch(epoch)
+
+
+def _evaluation_seconds(net: nn.Module, loaders: Loaders, context: Context) -> float:
+    """Return the time of one pass over the validation images, the first pass left out."""
+    net.eval()
+    seconds = 0.0
+    for _ in range(2):
+        start = time.perf_counter()
+        evaluate_net(
+            net,
+            loaders.val,
+            precision=context.precision,
+            layout=context.normalise.layout,
+            device=context.normalise.device,
+        )
+        seconds = time.perf_counter() - start
+        if seconds > 5:  # long enough for the first pass to count
+            break
+    return seconds
+
+
+def _runner(
+    net: nn.Module,
+    recipe: Recipe,
+    preprocess: Preprocess,
+    *,
+    classes: int,
+    way: tuple[Precision, Layout],
+    device: str,
+    batch: Batch,
+) -> Callable[[], None]:
+    precision, layout = way
+    trainee = Trainee.of(prepare(copy.deepcopy(net), recipe, layout=layout, device=device), recipe)
+    normalise = Normalise(preprocess, layout=layout, device=torch.device(device))
+    context = Context(recipe, 0, classes, normalise, precision)
+    set_lr(trainee.optimizer, 0.0)
+
+    def step() -> None:
+        take_step(trainee, batch, context, step=supervised_step)
+
+    return step
+
+
+def _take_turns(
+    runners: dict[tuple[Precision, Layout], Callable[[], None]], *, seconds: float
+) -> dict[tuple[Precision, Layout], list[float]]:
+    """Return the times of each runner; one far behind keeps the time of its warm-up."""
+    start = time.perf_counter()
+    samples = {way: [_timed(runner)] for way, runner in runners.items()}
+    for way, runner in runners.items():  # the first step of a process pays for many things
+        if sum(times[0] for times in samples.values()) < seconds / 4:
+            samples[way].append(_timed(runner))
+    best = min(min(times) for times in samples.values())
+    close = [way for way, times in samples.items() if min(times) <= FAR_BEHIND * best]
+    for round_number in range(CELL_STEPS):
+        for way in close:
+            if round_number > 0 and time.perf_counter() - start > seconds:
+                return samples
+            samples[way].append(_timed(runners[way]))
+    return samples
+
+
+def _timed(runner: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    runner()
+    return time.perf_counter() - start
+
+
+def _noise(size: int, preprocess: Preprocess, *, classes: int) -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    shape = (size, preprocess.size, preprocess.size, preprocess.channels)
+    images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+    labels = torch.randint(0, classes, (size,), generator=generator)
+    return Batch(images, labels, torch.arange(size))

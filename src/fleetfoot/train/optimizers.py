@@ -1,0 +1,76 @@
+"""AdamW and SGD with Nesterov momentum, and which parameters get which settings.
+
+A group carries `lr_scale`; `set_lr` multiplies it with the learning rate of the step, so that
+the schedule stays one number.
+"""
+
+from typing import Any
+
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from fleetfoot.train.recipe import Recipe
+
+
+def make_optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
+    """Return the recipe's optimizer over the parameters of ``net`` that need gradients."""
+    groups = parameter_groups(net, recipe)
+    fused = all(parameter.is_floating_point() for parameter in net.parameters())
+    if recipe.optimizer == "sgd":
+        return SGD(
+            groups,
+            lr=recipe.lr,
+            momentum=recipe.momentum,
+            nesterov=recipe.momentum > 0,
+            fused=fused,
+        )
+    return AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, recipe.beta2), fused=fused)
+
+
+def set_lr(optimizer: Optimizer, lr: float) -> None:
+    """Give every group ``lr`` times its own scale."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr * group["lr_scale"]
+
+
+def parameter_groups(net: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+    """Return the groups: one for each (scale of the learning rate, weight decay) that occurs.
+
+    Weights are parameters with two axes or more; the rest (norms, biases, scales) is decayed
+    only if the recipe says so. Groups come in the order of their first parameter.
+    """
+    scales = lr_scales(net, recipe)
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in net.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        decayed = parameter.ndim > 1 or recipe.decay_norms_and_biases
+        key = scales[name], recipe.weight_decay if decayed else 0.0
+        groups.setdefault(key, []).append(parameter)
+    return [
+        {"params": parameters, "lr_scale": scale, "weight_decay": weight_decay}
+        for (scale, weight_decay), parameters in groups.items()
+    ]
+
+
+def lr_scales(net: nn.Module, recipe: Recipe) -> dict[str, float]:
+    """Return the factor on the learning rate of each parameter, by name.
+
+    A layer is what shares the first two parts of its name (``stages.3``), counted in order of
+    appearance; the classifier is the last one. Layer k of L gets layer_decay ** (L - 1 - k).
+    """
+    names = [name for name, _ in net.named_parameters()]
+    layers = {name: tuple(name.split(".")[:-1][:2]) for name in names}
+    order = list(dict.fromkeys(layers[name] for name in names if not in_classifier(name)))
+    decay = 1.0 if recipe.layer_decay is None else recipe.layer_decay
+    return {
+        name: 1.0
+        if in_classifier(name)
+        else recipe.body_lr * decay ** (len(order) - order.index(layers[name]))
+        for name in names
+    }
+
+
+def in_classifier(name: str) -> bool:
+    """Return whether a parameter belongs to the last layer, `classifier` by our protocol."""
+    return name.startswith("classifier.")

@@ -1,0 +1,260 @@
+"""The plan: what the machine decides about a run, on disk before step 1 and never changed.
+
+With `minutes` the step count is fitted to the measured time of a step, its images' loading
+included. Every later choice (learning rate, evaluations, saved states) is a function of the plan
+and of the step, so a resumed run has nothing to measure and nothing to decide.
+"""
+
+import time
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from fleetfoot.core.errors import DataError, TrainingError
+from fleetfoot.core.files import read_json, write_json
+from fleetfoot.core.listener import Listener
+from fleetfoot.core.results import to_json
+from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.data.samples import Data
+from fleetfoot.train.distributed import from_first, this_process
+from fleetfoot.train.exactness import exact_arithmetic
+from fleetfoot.train.fit_steps import (
+    evaluation_interval,
+    fitted_steps,
+    run_seconds,
+    state_interval,
+)
+from fleetfoot.train.loaders import Loaders, open_loaders
+from fleetfoot.train.measure_steps import Cell, Layout, Precision, choose_cell, measure_times
+from fleetfoot.train.recipe import Recipe
+
+SCHEMA = "fleetfoot.plan/1"
+FILE = "plan.json"
+MARGIN = 0.03  # of the minutes, for what was not measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run does, step by step.
+
+    Attributes:
+        total_steps: steps of the run; the last epoch may be cut short.
+        steps_per_epoch: steps of a whole epoch.
+        warmup_steps: steps of rising learning rate.
+        evaluate_every: epochs between evaluations; the end of the run is always evaluated.
+        state_every: steps between saved states besides those at evaluations; 0 for none.
+        batch: images per step, over all processes.
+        seed: of the recipe.
+        device: "cpu", "cuda" or "cuda:N".
+        precision, layout: how the network is computed.
+        threads: of one operator on the CPU.
+        workers: processes that read images; 0 reads in the training process.
+        world: number of processes under torchrun.
+        minutes: what was asked for, or None.
+        expected_seconds: head, steps and evaluations, by the measurement.
+        planning_seconds: what the measurement itself took.
+        step_ms: mean time of a step, loading included.
+        evaluation_seconds: one evaluation of the validation images.
+        head_seconds: the head phase.
+        measured: the ways to compute that were compared.
+        input: the loader's account of where input time goes.
+        recipe: the recipe, as JSON.
+        loaders: the loaders that measured, with what they hold in memory; not written.
+    """
+
+    total_steps: int
+    steps_per_epoch: int
+    warmup_steps: int
+    evaluate_every: int
+    state_every: int
+    batch: int
+    seed: int
+    device: str
+    precision: Precision
+    layout: Layout
+    threads: int
+    workers: int
+    world: int
+    minutes: float | None
+    expected_seconds: float
+    planning_seconds: float
+    step_ms: float
+    evaluation_seconds: float
+    head_seconds: float
+    measured: tuple[Cell, ...]
+    input: dict[str, Any]
+    recipe: dict[str, Any]
+    loaders: Loaders | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def epochs(self) -> float:
+        """Length of the run in epochs."""
+        return self.total_steps / self.steps_per_epoch
+
+    def evaluates_after(self, step: int) -> bool:
+        """Return whether the network is evaluated, and its state saved, after ``step`` steps."""
+        if step == self.total_steps:
+            return True
+        epoch, rest = divmod(step, self.steps_per_epoch)
+        return rest == 0 and epoch % self.evaluate_every == 0
+
+    def saves_after(self, step: int) -> bool:
+        """Return whether the state is saved after ``step`` steps without an evaluation."""
+        return self.state_every > 0 and step % self.state_every == 0
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Write ``plan.json`` into the run folder.
+
+    Raises:
+        TrainingError: it cannot be written; without it no run can be exact.
+    """
+    try:
+        record = to_json(replace(plan, loaders=None), schema=SCHEMA)
+        del record["loaders"]
+        write_json(folder / FILE, record)
+    except OSError as error:
+        raise TrainingError(
+            f"{folder / FILE}: cannot be written ({error.strerror or error}); free some space or "
+            "choose another --out"
+        ) from error
+
+
+def read_plan(folder: Path) -> Plan:
+    """Return the plan of a run folder.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    path = folder / FILE
+    record = read_json(path, what="run")
+    if record.pop("schema", None) != SCHEMA:
+        raise DataError(f"{path}: is no {SCHEMA}; this version cannot resume the run")
+    names = {field.name for field in fields(Plan)} - {"loaders"}
+    if set(record) != names:
+        odd = ", ".join(sorted(set(record) ^ names))
+        raise DataError(f"{path}: the plan is damaged ({odd})")
+    record["measured"] = tuple(Cell(**cell) for cell in record["measured"])
+    return Plan(**record)
+
+
+def make_plan(
+    net: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    *,
+    preprocess: Preprocess,
+    folder: Path,
+    device: str = "cpu",
+    threads: int | None = None,
+    progress: Listener | None = None,
+) -> Plan:
+    """Measure, decide, write ``plan.json`` and return the plan.
+
+    ``net`` is copied for measuring and stays as it is. Under torchrun rank 0 measures, alone, and
+    the others wait.
+
+    Args:
+        net: the network to be trained, with its initial weights.
+        data: the data set.
+        recipe: how to train.
+        preprocess: from decoded image to network input.
+        folder: the run folder.
+        device: "cpu", "cuda" or "cuda:N".
+        threads: of one operator on the CPU; None is what torch has now.
+        progress: hears what is measured.
+
+    Raises:
+        TrainingError: the plan cannot be written.
+    """
+    started = time.perf_counter()
+    process = this_process()
+    plan: Any = None
+    if process.is_first:
+        threads = threads or torch.get_num_threads()
+        with exact_arithmetic(threads=threads, device=torch.device(device)):
+            plan = _measured_plan(
+                net, data, recipe, preprocess=preprocess, device=device, started=started
+            )
+        write_plan(folder, plan)
+        if progress is not None:
+            progress.message(in_words(plan))
+    if process.world == 1:
+        return plan
+    return from_first(None if plan is None else replace(plan, loaders=None))
+
+
+def in_words(plan: Plan) -> str:
+    """Return the plan in one line, with the measured step times of every way to compute."""
+    cells = ", ".join(
+        f"{cell.precision} {cell.layout} {cell.step_ms:.1f} ms" for cell in plan.measured
+    )
+    compared = f" (measured: {cells})" if cells else ""
+    return (
+        f"{plan.total_steps} steps = {plan.epochs:.1f} epochs of batch {plan.batch}, "
+        f"{plan.precision} {plan.layout}{compared}, {plan.step_ms:.1f} ms a step with its images, "
+        f"{plan.threads} threads, {plan.workers} workers, "
+        f"about {plan.expected_seconds:.0f} s in all"
+    )
+
+
+def _measured_plan(
+    net: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    *,
+    preprocess: Preprocess,
+    device: str,
+    started: float,
+) -> Plan:
+    process = this_process()
+    loaders = open_loaders(data, recipe, preprocess=preprocess, workers=_workers(recipe))
+    choice, cells = choose_cell(
+        net, recipe, preprocess=preprocess, classes=len(data.classes), device=device
+    )
+    times = measure_times(net, recipe, loaders, choice=choice, device=device)
+    per_epoch = loaders.train.steps_per_epoch
+    planning = time.perf_counter() - started
+    if recipe.minutes is None:
+        total = per_epoch * (recipe.epochs or 1)
+    else:
+        available = recipe.minutes * 60 * (1 - MARGIN) - planning
+        total = fitted_steps(
+            available, times, steps_per_epoch=per_epoch, every=recipe.evaluate_every
+        )
+    every = recipe.evaluate_every or evaluation_interval(total, times, steps_per_epoch=per_epoch)
+    states = recipe.state_every
+    if states is None:
+        states = state_interval(times, steps_per_epoch=per_epoch, every=every)
+    return Plan(
+        total_steps=total,
+        steps_per_epoch=per_epoch,
+        warmup_steps=round(recipe.warmup * total),
+        evaluate_every=every,
+        state_every=states,
+        batch=recipe.batch,
+        seed=recipe.seed,
+        device=device,
+        precision=choice[0],
+        layout=choice[1],
+        threads=torch.get_num_threads(),
+        workers=loaders.workers,
+        world=process.world,
+        minutes=recipe.minutes,
+        expected_seconds=run_seconds(total, times, steps_per_epoch=per_epoch, every=every),
+        planning_seconds=planning,
+        step_ms=times.step * 1e3,
+        evaluation_seconds=times.evaluation,
+        head_seconds=times.head,
+        measured=cells,
+        input=to_json(loaders.train.profile),
+        recipe=to_json(recipe),
+        loaders=loaders,
+    )
+
+
+def _workers(recipe: Recipe) -> int:
+    return torch.get_num_threads() if recipe.workers is None else recipe.workers

@@ -1,0 +1,215 @@
+"""A recipe: everything a person decides about a training run, in one frozen record.
+
+What the machine decides (step count, precision, layout, threads) is in `plan.py`. The record is
+complete: a run is reproduced by its recipe, its plan, its data and its initial weights.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fleetfoot.core.errors import UsageError
+from fleetfoot.data.augment import Augment
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How to train; a value out of range raises UsageError that names the field.
+
+    Exactly one of `epochs` and `minutes` says how long; with neither, 20 epochs.
+
+    Attributes:
+        epochs: passes over the training images.
+        minutes: wall time for the whole of planning, head, training and evaluations; the
+            schedule is fitted to the measured step time so that it ends annealed.
+        batch: images per step, over all processes together.
+        seed: decides the order of images, the augmentation, dropout and the new head.
+        optimizer: "adamw", or "sgd" with Nesterov momentum.
+        lr: highest learning rate, for this batch as it is (never rescaled).
+        momentum: of SGD; for AdamW the first beta.
+        beta2: AdamW's second beta.
+        weight_decay: SGD adds it to the gradient, AdamW shrinks weights by lr * weight_decay.
+        decay_norms_and_biases: also decay parameters with fewer than two axes.
+        layer_decay: factor on the learning rate per layer counted from the classifier down;
+            None is 1.
+        body_lr: factor on the learning rate of everything but the classifier.
+        schedule: "cosine" or "linear" from the highest learning rate to `final_lr`.
+        warmup: share of the steps during which the learning rate rises linearly.
+        final_lr: learning rate at the last step, as a share of `lr`.
+        label_smoothing: share of the target spread evenly over all classes.
+        clip_norm: gradients are scaled down to this norm; None leaves them.
+        drop_path: stochastic depth of the last block, for networks that have it (used by
+            whoever creates the network).
+        dropout: before the classifier (used by whoever creates the network).
+        frozen_norm: batch norms keep their running statistics and use them in training, as
+            suits pretrained weights and few images.
+        frozen_body: train the classifier alone.
+        augment: what happens to training images.
+        balance: "none"; "weights" weighs the loss by inverse class frequency; "sampler" draws
+            every class equally often.
+        ema: decay of the averaged weights per step; None keeps no average.
+        early_stop: stop after so many epochs without a better validation accuracy.
+        evaluate_every: epochs between evaluations; None lets the plan choose (about twenty
+            over a run, fewer where they would cost more than a twentieth of the time).
+        state_every: steps between saved states besides those at evaluations; None lets the
+            plan choose (about one a minute).
+        precision: "float32", "bfloat16" (autocast), or "auto": the faster one, measured.
+        layout: "nchw", "nhwc" (channels last), or "auto": the faster one, measured.
+        workers: processes that read and augment images that do not fit in memory; None is the
+            number of threads.
+        head_steps: steps of training the classifier on cached features of the frozen body
+            before the rest; 0 for none. For pretrained weights.
+        head_lr: AdamW learning rate of that phase, cosine to zero.
+        head_weight_decay: AdamW weight decay of that phase.
+        head_views: augmented views of each training image that are cached, besides the plain
+            one.
+    """
+
+    epochs: int | None = None
+    minutes: float | None = None
+    batch: int = 32
+    seed: int = 0
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    lr: float = 1e-3
+    momentum: float = 0.9
+    beta2: float = 0.999
+    weight_decay: float = 0.05
+    decay_norms_and_biases: bool = False
+    layer_decay: float | None = None
+    body_lr: float = 1.0
+    schedule: Literal["cosine", "linear"] = "cosine"
+    warmup: float = 0.05
+    final_lr: float = 0.0
+    label_smoothing: float = 0.1
+    clip_norm: float | None = None
+    drop_path: float = 0.0
+    dropout: float = 0.0
+    frozen_norm: bool = False
+    frozen_body: bool = False
+    augment: Augment = field(default_factory=lambda: Augment(crop="none"))
+    balance: Literal["none", "weights", "sampler"] = "none"
+    ema: float | None = None
+    early_stop: int | None = None
+    evaluate_every: int | None = None
+    state_every: int | None = None
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    layout: Literal["auto", "nchw", "nhwc"] = "auto"
+    workers: int | None = None
+    head_steps: int = 0
+    head_lr: float = 1e-2
+    head_weight_decay: float = 1e-2
+    head_views: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs is not None and self.minutes is not None:
+            raise UsageError(
+                f"epochs = {self.epochs} and minutes = {self.minutes:g} are both given: "
+                "a run is as long as one of them says"
+            )
+        if self.epochs is None and self.minutes is None:
+            object.__setattr__(self, "epochs", DEFAULT_EPOCHS)
+        for name, (allowed, text) in _RANGES.items():
+            value = getattr(self, name)
+            if value is None and name in _OPTIONAL:
+                continue
+            if not allowed(value):
+                raise UsageError(f"recipe: {name} = {value!r} is not {text}")
+
+    def with_changes(self, **changes: Any) -> "Recipe":
+        """Return a copy with some fields replaced; giving epochs drops minutes and vice versa.
+
+        Raises:
+            UsageError: no such field, or a value out of its range.
+        """
+        unknown = set(changes) - {field.name for field in dataclasses.fields(self)}
+        if unknown:
+            raise UsageError(f"recipe: there is no field {', '.join(sorted(unknown))}")
+        if changes.get("epochs") is not None:
+            changes.setdefault("minutes", None)
+        elif changes.get("minutes") is not None:
+            changes.setdefault("epochs", None)
+        return dataclasses.replace(self, **changes)
+
+
+DEFAULT_EPOCHS = 20
+
+_Range = tuple[Callable[[Any], bool], str]
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(least: int) -> _Range:
+    def allowed(value: Any) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+    return allowed, f"a whole number of at least {least}"
+
+
+def _one_of(*words: str) -> _Range:
+    return (lambda value: value in words), f"one of {', '.join(words)}"
+
+
+_FLAG: _Range = (lambda value: isinstance(value, bool)), "true or false"
+_POSITIVE: _Range = (lambda value: _number(value) and value > 0), "a number above 0"
+_NOT_NEGATIVE: _Range = (lambda value: _number(value) and value >= 0), "a number of at least 0"
+_SHARE: _Range = (lambda value: _number(value) and 0 <= value <= 1), "a number from 0 to 1"
+_BELOW_ONE: _Range = (
+    (lambda value: _number(value) and 0 <= value < 1),
+    "a number from 0 to below 1",
+)
+_FACTOR: _Range = (
+    (lambda value: _number(value) and 0 < value <= 1),
+    "a number above 0 and at most 1",
+)
+
+_OPTIONAL = {
+    "epochs",
+    "minutes",
+    "layer_decay",
+    "clip_norm",
+    "ema",
+    "early_stop",
+    "evaluate_every",
+    "state_every",
+    "workers",
+}
+_RANGES: dict[str, _Range] = {
+    "epochs": _whole(1),
+    "minutes": _POSITIVE,
+    "batch": _whole(1),
+    "seed": _whole(0),
+    "optimizer": _one_of("adamw", "sgd"),
+    "lr": _POSITIVE,
+    "momentum": _BELOW_ONE,
+    "beta2": _BELOW_ONE,
+    "weight_decay": _NOT_NEGATIVE,
+    "decay_norms_and_biases": _FLAG,
+    "layer_decay": _FACTOR,
+    "body_lr": _SHARE,
+    "schedule": _one_of("cosine", "linear"),
+    "warmup": _SHARE,
+    "final_lr": _SHARE,
+    "label_smoothing": _BELOW_ONE,
+    "clip_norm": _POSITIVE,
+    "drop_path": _BELOW_ONE,
+    "dropout": _BELOW_ONE,
+    "frozen_norm": _FLAG,
+    "frozen_body": _FLAG,
+    "augment": ((lambda value: isinstance(value, Augment)), "an Augment record"),
+    "balance": _one_of("none", "weights", "sampler"),
+    "ema": _BELOW_ONE,
+    "early_stop": _whole(1),
+    "evaluate_every": _whole(1),
+    "state_every": _whole(1),
+    "precision": _one_of("auto", "float32", "bfloat16"),
+    "layout": _one_of("auto", "nchw", "nhwc"),
+    "workers": _whole(0),
+    "head_steps": _whole(0),
+    "head_lr": _POSITIVE,
+    "head_weight_decay": _NOT_NEGATIVE,
+    "head_views": _whole(0),
+}

@@ -1,0 +1,134 @@
+"""Write down how a run goes: metrics.jsonl, saved states, and what a listener hears.
+
+A full disk stops nothing until the end: lines wait in memory, a state is tried again when the next
+one is due, and only a last state that cannot be saved is an error.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from fleetfoot.core.errors import TrainingError
+from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.train.distributed import Process
+from fleetfoot.train.metrics_log import MetricsLog
+from fleetfoot.train.plan import Plan
+from fleetfoot.train.state import forget_states, load_latest, save_state
+from fleetfoot.train.trainee import Trainee
+
+METRICS = "metrics.jsonl"
+STATES = "state"
+
+
+class Recorder:
+    """The files of one run and its listener; processes other than the first write nothing."""
+
+    def __init__(
+        self,
+        folder: Path,
+        trainee: Trainee,
+        plan: Plan,
+        *,
+        process: Process,
+        progress: Listener | None,
+    ) -> None:
+        self.states = folder / STATES
+        self.trainee = trainee
+        self.plan = plan
+        self.writes = process.is_first
+        self.listener = Silent() if progress is None or not self.writes else progress
+        self.start = self._tick = time.perf_counter()
+        self._metrics_path = folder / METRICS
+        self._metrics: MetricsLog | None = None
+        self._earlier = 0.0  # seconds of earlier processes
+        self._saved_step = -1
+
+    def begin(self, *, resume: bool) -> bool:
+        """Return whether a saved state was taken up; otherwise old states and metrics are removed.
+
+        Raises:
+            DataError: the state is damaged, or belongs to another network or recipe.
+        """
+        state = load_latest(self.states) if resume else None
+        if state is not None:
+            self.trainee.restore(state)
+            self._saved_step = state.step
+            self._earlier = self.trainee.progress.seconds
+            self.listener.message(f"resumed after step {state.step} of {self.plan.total_steps}")
+        elif self.writes:
+            forget_states(self.states)
+        if self.writes:
+            length = state.scalars["metrics_bytes"] if state is not None else 0
+            self._metrics = MetricsLog(self._metrics_path, length=length)
+        self._tick = time.perf_counter()
+        return state is not None
+
+    @property
+    def seconds(self) -> float:
+        """Time spent on the run, in this process and in earlier ones."""
+        return self._earlier + time.perf_counter() - self.start
+
+    def step(self, *, loss: float, metrics: dict[str, float], lr: float, images: int) -> None:
+        """Note one step, after it was taken."""
+        progress = self.trainee.progress
+        now = time.perf_counter()
+        rate, self._tick = images / max(now - self._tick, 1e-9), now
+        progress.images += images
+        progress.loss_sum += loss * images
+        accuracy = metrics.get("accuracy", 0.0)
+        progress.accuracy_sum += accuracy * images
+        epoch = (progress.step - 1) // self.plan.steps_per_epoch + 1
+        fields: dict[str, Any] = {"step": progress.step, "epoch": epoch, "loss": loss}
+        fields |= metrics | {"lr": lr, "images_per_second": round(rate, 1)}
+        if self._metrics is not None:
+            self._metrics.add(kind="step", **fields, seconds=round(self.seconds, 3))
+        self.listener.update(
+            **fields, total_steps=self.plan.total_steps, epochs=round(self.plan.epochs, 1)
+        )
+
+    def evaluation(self, fields: dict[str, Any]) -> None:
+        """Note an evaluation: a line of the kind "epoch"."""
+        line = {**fields, "seconds": round(self.seconds, 3)}
+        self.trainee.progress.history.append(line)
+        if self._metrics is not None:
+            self._metrics.add(kind="epoch", **line)
+        self.listener.update(**fields)
+
+    def save(self, *, last: bool = False) -> None:
+        """Save the state and bring metrics.jsonl up to date, unless this step is saved already.
+
+        Raises:
+            TrainingError: weights that are not numbers, which are never saved; or, with
+                ``last``, a disk that takes no more.
+        """
+        step = self.trainee.progress.step
+        if self._metrics is None or step == self._saved_step:
+            return
+        if not self.trainee.is_finite():
+            raise TrainingError(
+                f"the weights are no longer finite numbers after step {step}: lower `lr` or set "
+                f"`clip_norm`; {self.last_good()}"
+            )
+        self.trainee.progress.seconds = self.seconds
+        try:
+            self._metrics.flush(sync=True)
+            save_state(
+                self.states, self.trainee.state(scalars={"metrics_bytes": self._metrics.length})
+            )
+            self._saved_step = step
+        except OSError as error:
+            reason = error.strerror or str(error)
+            if last:
+                raise TrainingError(
+                    f"{self.states}: the state after step {step} cannot be saved ({reason}); free "
+                    f"some space; {self.last_good()}"
+                ) from error
+            self.listener.message(
+                f"the state after step {step} could not be saved ({reason}); training goes on"
+            )
+
+    def last_good(self) -> str:
+        """Return where a person can go back to, in words."""
+        if self._saved_step < 0:
+            return "no state was saved before"
+        return f"the last good state is {self.states / f'step-{self._saved_step}'}"
