@@ -19,6 +19,7 @@ def trace(model: "nn.Module") -> "fx.GraphModule":
         UsageError: the forward pass depends on values and cannot be traced.
     """
     from torch import fx
+    from torch.fx.proxy import TraceError
 
     class Tracer(fx.Tracer):
         def is_leaf_module(self, m: Any, module_qualified_name: str) -> bool:
@@ -29,7 +30,7 @@ def trace(model: "nn.Module") -> "fx.GraphModule":
     tracer = Tracer()
     try:
         graph = tracer.trace(model)
-    except (fx.proxy.TraceError, TypeError) as error:
+    except (TraceError, TypeError) as error:
         raise UsageError(
             f"{type(model).__name__} cannot be traced ({error}); move checks on values or shapes "
             "into `__init__` or into a leaf module of fleetfoot.ops"

@@ -2,16 +2,13 @@
 
 Method   the network runs on meta tensors (shapes without data) in evaluation mode, and a dispatch
          mode sees every operator that torch would call; nothing is estimated from module types
-Units    1 MAC is a multiply and an add; FLOPs are 2 x MACs. Elementwise: bias 1 an output element,
-         norm 2, other pointwise 1, pooling and means 1 an element read. Bytes: each operator reads
-         its inputs and writes its output once
-Departs  positions of the zero padding count as full work, as everywhere
+Units    1 MAC is a multiply and an add; FLOPs are 2 x MACs; `measure.op_rules` has the work of each
+         operator. Bytes: each operator reads its inputs and writes its output once
 """
 
 import copy
 import math
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +17,8 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from fleetfoot.core.costs import Cost, Shape
+from fleetfoot.core.costs import Shape
+from fleetfoot.measure.op_rules import judge
 
 FUSABLE = ("norm", "elementwise")
 HEADS = ("conv", "linear", *FUSABLE)
@@ -167,11 +165,10 @@ class _Recorder(TorchDispatchMode):
 
     def name(self, tensor: Tensor, *, is_parameter: bool) -> int:
         """Give the present content of a tensor the next number."""
-        storage = tensor.untyped_storage()
-        number = len(self.storage_of)
-        self._alive.append(storage)
-        self._current[storage._cdata] = number
-        self.storage_of.append(storage._cdata)
+        number, key = len(self.storage_of), _storage_key(tensor)
+        self._alive.append(tensor)
+        self._current[key] = number
+        self.storage_of.append(key)
         self.elements.append(tensor.numel())
         if is_parameter:
             self.parameters.add(number)
@@ -179,7 +176,7 @@ class _Recorder(TorchDispatchMode):
 
     def id_of(self, tensor: Tensor) -> int:
         """Return the number of a tensor, or of the tensor that it is a view of."""
-        key = tensor.untyped_storage()._cdata
+        key = _storage_key(tensor)
         return self._current[key] if key in self._current else self.name(tensor, is_parameter=True)
 
     def __torch_dispatch__(
@@ -188,8 +185,10 @@ class _Recorder(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         read = _floats((args, kwargs))
         written = _floats(result)
-        sources = {t.untyped_storage()._cdata for t in read}
-        is_view = all(t.untyped_storage()._cdata in sources for t in written)
+        if isinstance(result, tuple):  # further results (statistics, indices) serve training only
+            written = written[:1]
+        sources = {_storage_key(t) for t in read}
+        is_view = all(_storage_key(t) in sources for t in written)
         if written and not (is_view and not func._schema.is_mutable):
             self._record(func, args, read, written)
         return result
@@ -197,7 +196,7 @@ class _Recorder(TorchDispatchMode):
     def _record(
         self, func: Any, args: tuple[Any, ...], read: list[Tensor], written: list[Tensor]
     ) -> None:
-        kind, cost = _judge(func, args, written)
+        kind, cost = judge(func, args, written)
         in_ids = tuple(self.id_of(t) for t in read)
         moved = sum(t.numel() for t in (*read, *written)) * self.bytes_per_element
         self.records.append(
@@ -216,72 +215,14 @@ class _Recorder(TorchDispatchMode):
         )
 
 
+def _storage_key(tensor: Tensor) -> int:
+    return tensor.untyped_storage()._cdata  # pyright: ignore[reportPrivateUsage]  no public id
+
+
 def _floats(tree: Any) -> list[Tensor]:
-    """Return the tensors of real numbers; the index output of a pool is never stored by engines."""
+    """Return the tensors of real numbers that are not empty."""
     leaves = (t for t in tree_leaves(tree) if isinstance(t, Tensor))
     return [t for t in leaves if t.is_floating_point() and t.numel()]
-
-
-Rule = Callable[[tuple[Any, ...], int], Cost]  # arguments, output elements
-
-
-def _convolution(args: tuple[Any, ...], out: int) -> Cost:
-    x, weight, bias, transposed = args[0], args[1], args[2], args[6]
-    positions = x.numel() if transposed else out
-    return Cost(positions * weight[0].numel(), 0 if bias is None else out)
-
-
-def _window_pool(args: tuple[Any, ...], out: int) -> Cost:
-    kernel = args[1]
-    area = math.prod(kernel) if len(kernel) > 1 else kernel[0] ** 2
-    return Cost(elementwise_ops=out * area)
-
-
-def _one_per_input(args: tuple[Any, ...], out: int) -> Cost:
-    del out
-    return Cost(elementwise_ops=args[0].numel())
-
-
-def _nothing(args: tuple[Any, ...], out: int) -> Cost:
-    del args, out
-    return Cost()
-
-
-RULES: dict[str, tuple[str, Rule]] = {
-    "convolution": ("conv", _convolution),
-    "mm": ("linear", lambda args, out: Cost(out * args[0].shape[-1])),
-    "bmm": ("linear", lambda args, out: Cost(out * args[0].shape[-1])),
-    "addmm": ("linear", lambda args, out: Cost(out * args[1].shape[-1], out)),
-    "baddbmm": ("linear", lambda args, out: Cost(out * args[1].shape[-1], out)),
-    "native_batch_norm": ("norm", lambda args, out: Cost(elementwise_ops=2 * out)),
-    "_native_batch_norm_legit_no_training": (
-        "norm",
-        lambda args, out: Cost(elementwise_ops=2 * out),
-    ),
-    "max_pool2d_with_indices": ("pool", _window_pool),
-    "avg_pool2d": ("pool", _window_pool),
-    "mean": ("pool", _one_per_input),
-    "amax": ("pool", _one_per_input),
-    "sum": ("pool", _one_per_input),
-    "_adaptive_avg_pool2d": ("pool", _one_per_input),
-    "adaptive_max_pool2d": ("pool", _one_per_input),
-    "cat": ("copy", _nothing),
-    "constant_pad_nd": ("copy", _nothing),
-    "clone": ("copy", _nothing),
-    "_to_copy": ("copy", _nothing),
-    "copy_": ("copy", _nothing),
-}
-
-
-def _judge(func: Any, args: tuple[Any, ...], written: list[Tensor]) -> tuple[str, Cost]:
-    """Return the kind of an operator and the work of this call."""
-    out = written[0].numel()
-    rule = RULES.get(func._overloadpacket.__name__)
-    if rule is not None:
-        return rule[0], rule[1](args, out)
-    if torch.Tag.pointwise in func.tags:
-        return "elementwise", Cost(elementwise_ops=out)
-    return "unknown", Cost()
 
 
 def _peak_bytes(recorder: _Recorder, outputs: list[int]) -> int:
