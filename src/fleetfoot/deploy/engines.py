@@ -11,7 +11,6 @@ import importlib.util
 import tempfile
 import threading
 from collections import Counter
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -106,6 +105,7 @@ class OnnxRuntimeEngine:
             raise UsageError(f"onnxruntime has no {precision} on a CPU; it has float32 and int8")
         self.precision, self.threads = precision, threads
         self._path = path
+        self._actual: str | None = None
         self._session = self._open(None)
         graph_input = self._session.get_inputs()[0]
         self._name = graph_input.name
@@ -118,11 +118,16 @@ class OnnxRuntimeEngine:
         rows = [self._session.run(None, {self._name: row[None]})[0] for row in batch]
         return np.concatenate(rows)
 
-    @cached_property
+    @property
     def actual_precision(self) -> str:
         """Precision after ONNX Runtime's own fusions, read from the graph it optimised."""
         if self.precision == "float32":
             return "float32"
+        if self._actual is None:
+            self._actual = self._read_precision()
+        return self._actual
+
+    def _read_precision(self) -> str:
         with tempfile.TemporaryDirectory() as folder:
             optimised = Path(folder) / "optimised.onnx"
             self._open(optimised)
@@ -180,6 +185,7 @@ class OpenVinoEngine:
         )
         kind = self._compiled.input(0).element_type.get_type_name()
         self.input_dtype = "uint8" if kind == "u8" else "float32"
+        self._actual: str | None = None
         self._request = self._compiled.create_infer_request()
         self._lock = threading.Lock()
 
@@ -195,9 +201,14 @@ class OpenVinoEngine:
             self._request.infer()
             return self._request.get_output_tensor(0).data.copy()
 
-    @cached_property
+    @property
     def actual_precision(self) -> str:
         """Precision of convolutions and matrix products in the graph OpenVINO executes."""
+        if self._actual is None:
+            self._actual = self._read_precision()
+        return self._actual
+
+    def _read_precision(self) -> str:
         names = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
         found: Counter[str] = Counter()
         for node in self._compiled.get_runtime_model().get_ops():

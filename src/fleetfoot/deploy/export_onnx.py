@@ -10,7 +10,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 import torch
@@ -26,6 +26,9 @@ _LARGEST_BATCH = 4096
 
 class DeployedGraph(nn.Module):
     """A network with the border that `GraphForm` describes; the input is images, N first."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(
         self, net: nn.Module, form: GraphForm, *, preprocess: Preprocess | None = None
@@ -105,7 +108,7 @@ def export_onnx(
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def quiet() -> Generator[None]:
     """Silence the progress, warnings and log lines of exporters and quantisers."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -114,7 +114,7 @@ def evaluate_logits(
     low, high = wilson_interval(correct, len(labels_N))
     table = confusion(predicted_N, labels_N, classes=len(classes))
     wrong = np.flatnonzero(predicted_N != labels_N)
-    order = wrong[np.argsort(-loss_N[wrong], kind="stable")][:worst]
+    order: list[int] = wrong[np.argsort(-loss_N[wrong], kind="stable")][:worst].tolist()
     return Evaluation(
         images=len(labels_N),
         correct=correct,
@@ -129,14 +129,14 @@ def evaluate_logits(
         calibration=calibration(probabilities_NC, labels_N),
         worst=tuple(
             WorstImage(
-                key=keys[i] if keys is not None else str(i),
+                key=str(i) if keys is None else keys[i],
                 label=classes[int(labels_N[i])],
                 predicted=classes[int(predicted_N[i])],
                 probability=float(probabilities_NC[i, predicted_N[i]]),
                 loss=float(loss_N[i]),
                 thumbnail=thumbnail(i) if thumbnail else None,
             )
-            for i in order.tolist()
+            for i in order
         ),
     )
 

@@ -12,6 +12,7 @@ import importlib.metadata
 import os
 import platform
 import re
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -224,3 +225,24 @@ def _text(path: Path) -> str | None:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return None
+
+
+def idlest_cpus(count: int, *, root: Path | str = "/", seconds: float = 0.1) -> tuple[int, ...]:
+    """Return ``count`` of the allowed CPUs, those that were idle most during ``seconds``.
+
+    For pinning a measurement away from whatever else runs; fewer are allowed, fewer are returned.
+    """
+    allowed = allowed_cpus()
+    if count >= len(allowed):
+        return allowed
+    before = _idle_ticks(Path(root))
+    time.sleep(seconds)
+    after = _idle_ticks(Path(root))
+    idle = {cpu: after.get(cpu, 0) - before.get(cpu, 0) for cpu in allowed}
+    # On a tie the last CPUs: the first one serves interrupts.
+    return tuple(sorted(sorted(allowed, key=lambda cpu: (idle[cpu], cpu))[-count:]))
+
+
+def _idle_ticks(root: Path) -> dict[int, int]:
+    rows = re.findall(r"^cpu(\d+) (.+)$", _text(root / "proc/stat") or "", re.MULTILINE)
+    return {int(cpu): sum(int(word) for word in row.split()[3:5]) for cpu, row in rows}

@@ -18,8 +18,10 @@ import numpy as np
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.seeds import rng
 
+_BLOCK_MS = 20.0
+
 Block = Callable[[int], Sequence[float]]
-"""Run so many calls and return the milliseconds of each."""
+"""Run so many calls and return the milliseconds of each; nothing at all after a failure."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +82,8 @@ def measure_blocks(blocks: Mapping[str, Block], schedule: Schedule) -> dict[str,
     """Warm every block up, then run blocks in random order until each has enough samples.
 
     Args:
-        blocks: what to measure, by name; a block may run in another process.
+        blocks: what to measure, by name; a block may run in another process. One that returns
+            no times has failed: it is not run again and is left out of the result.
         schedule: how long.
 
     Raises:
@@ -96,7 +99,11 @@ def measure_blocks(blocks: Mapping[str, Block], schedule: Schedule) -> dict[str,
     while any(not run.done(schedule) for run in runs.values()):
         for index in generator.permutation(len(names)):
             runs[names[index]].step(schedule)
-    return {name: run.summary() for name, run in runs.items()}
+    return {
+        name: summarise(run.times, first_call_ms=run.first_call_ms)
+        for name, run in runs.items()
+        if not run.failed
+    }
 
 
 def timed_block(call: Callable[[], Any]) -> Block:
@@ -151,16 +158,27 @@ class _Run:
     block: Block
     first_call_ms: float = 0.0
     call_ms: float = 0.0
+    failed: bool = False
     times: list[Sequence[float]] = field(default_factory=lambda: [])
 
     def warm_up(self, schedule: Schedule) -> None:
-        self.first_call_ms = self.block(1)[0]
-        spent_ms, medians = 0.0, [self.block(1)[0]]
+        start = self.run(2)
+        if self.failed:
+            return
+        self.first_call_ms, self.call_ms = start[0], start[-1]
+        spent_ms, medians = 0.0, [self.call_ms]
         while spent_ms < 1000 * schedule.warm_up_seconds and not _settled(medians):
-            times = self.block(_calls_within(medians[-1], 20.0))
+            times = self.run(_calls_within(self.call_ms, _BLOCK_MS))
+            if self.failed:
+                return
             spent_ms += sum(times)
             medians.append(float(np.median(times)))
-        self.call_ms = medians[-1]
+            self.call_ms = medians[-1]
+
+    def run(self, calls: int) -> Sequence[float]:
+        times = self.block(calls)
+        self.failed = len(times) == 0
+        return times
 
     def step(self, schedule: Schedule) -> None:
         if self.done(schedule):
@@ -173,17 +191,16 @@ class _Run:
                 _calls_within(self.call_ms, 1000 * schedule.max_seconds / schedule.rounds),
             ),
         )
-        self.times.append(self.block(calls))
+        self.times.append(self.run(calls))
 
     def done(self, schedule: Schedule) -> bool:
+        if self.failed:
+            return True
         if len(self.times) < schedule.rounds:
             return False
         seconds = sum(map(sum, self.times)) / 1000
         enough = sum(map(len, self.times)) >= schedule.min_samples
         return seconds >= schedule.max_seconds or (enough and seconds >= schedule.min_seconds)
-
-    def summary(self) -> Latency:
-        return summarise(self.times, first_call_ms=self.first_call_ms)
 
 
 def _calls_within(call_ms: float, budget_ms: float) -> int:

@@ -1,0 +1,300 @@
+"""A bundle: everything that answers "what is on this picture", read without torch.
+
+Loading runs no code of the bundle's author: JSON, ONNX, OpenVINO IR and PNG only. Every file is
+checked against its SHA-256 first.
+
+Letters  N images, H height, W width, C classes (of logits) or channels (of images)
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetfoot.core.errors import DataError, FleetfootError, MissingError, UsageError
+from fleetfoot.core.files import read_json, sha256_of
+from fleetfoot.data.decode import ImageSource, decode
+from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.deploy.engines import Engine, installed_engines, open_engine
+from fleetfoot.deploy.form import GraphForm
+from fleetfoot.measure.accuracy import softmax
+from fleetfoot.measure.device import fingerprint
+
+SCHEMA = "fleetfoot.bundle/1"
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """The answer for one image, or one line of `error`.
+
+    Attributes:
+        path: the file as named; None for an array.
+        label: the likeliest class.
+        probability: its probability.
+        top: the likeliest classes with their probabilities, the likeliest first.
+        latency_ms: of the engine call alone.
+        error: why there is no answer.
+    """
+
+    path: str | None
+    label: str | None = None
+    probability: float | None = None
+    top: tuple[tuple[str, float], ...] = ()
+    latency_ms: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A deployed network that answers; safe to use from several threads.
+
+    Attributes:
+        folder: where it lies.
+        record: the content of ``bundle.json``.
+        classes: names in the order of the logits.
+        preprocess: from a decoded image to the network's input.
+        form: the border of the graph.
+        choice: the form that answers: engine, precision, layout, threads, file.
+        engine: the compiled graph.
+        notes: what differs from the form that was chosen and measured, one sentence each.
+    """
+
+    folder: Path
+    record: Mapping[str, Any]
+    classes: tuple[str, ...]
+    preprocess: Preprocess
+    form: GraphForm
+    choice: Mapping[str, Any]
+    engine: Engine
+    notes: tuple[str, ...]
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        """Other names of classes, such as WordNet numbers, and the class each stands for."""
+        return dict(self.record.get("aliases") or {})
+
+    @overload
+    def predict(
+        self, images: ImageSource | str, *, top: int = 5, name: str | None = None
+    ) -> Prediction: ...
+    @overload
+    def predict(
+        self, images: Sequence[ImageSource | str], *, top: int = 5, name: str | None = None
+    ) -> list[Prediction]: ...
+    def predict(
+        self,
+        images: ImageSource | str | Sequence[ImageSource | str],
+        *,
+        top: int = 5,
+        name: str | None = None,
+    ) -> Prediction | list[Prediction]:
+        """Return the answer for one image, or a list of answers for a list of images.
+
+        Args:
+            images: path, encoded bytes, array (H, W) or (H, W, 1|3|4), Pillow image; or a list.
+            top: how many classes to name.
+            name: what one image is called in messages.
+
+        Raises:
+            DataError: the one image cannot be read. In a list its answer carries the `error`, and
+                the others are answered.
+            UsageError: ``top`` is below 1.
+        """
+        if top < 1:
+            raise UsageError(f"top must be at least 1, got {top}")
+        if isinstance(images, (list, tuple)):
+            return [self._answer_or_error(image, top) for image in images]
+        return self._answer(images, top, name)  # pyright: ignore[reportArgumentType]
+
+    def logits(self, crops_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return logits (N, C) for uint8 crops as `Preprocess.crop` gives them.
+
+        From a graph that ends in probabilities the logits are their logarithms.
+        """
+        rows = [
+            self.engine.run(self.form.prepare(row[None], self.preprocess)) for row in crops_NHWC
+        ]
+        if not rows:
+            return np.empty((0, len(self.classes)), np.float32)
+        return self.form.logits(np.concatenate(rows))
+
+    def _answer_or_error(self, image: ImageSource | str, top: int) -> Prediction:
+        try:
+            return self._answer(image, top, None)
+        except DataError as error:
+            return Prediction(path=_path(image), error=str(error))
+
+    def _answer(self, image: ImageSource | str, top: int, name: str | None) -> Prediction:
+        source = Path(image) if isinstance(image, str) else image
+        crop = self.preprocess.crop(decode(source, name=name))
+        batch = self.form.prepare(crop[None], self.preprocess)
+        start = time.perf_counter()
+        output_NC = self.engine.run(batch)
+        elapsed_ms = 1000 * (time.perf_counter() - start)
+        probabilities_C = output_NC[0] if self.form.probabilities else softmax(output_NC)[0]
+        order = np.argsort(-probabilities_C, kind="stable")[:top]
+        best = tuple((self.classes[i], float(probabilities_C[i])) for i in order.tolist())
+        return Prediction(
+            path=_path(image),
+            label=best[0][0],
+            probability=best[0][1],
+            top=best,
+            latency_ms=elapsed_ms,
+        )
+
+
+def load(
+    path: Path | str,
+    *,
+    engine: str | None = None,
+    precision: str | None = None,
+    threads: int | None = None,
+) -> Bundle:
+    """Open a bundle, every file checked.
+
+    The chosen form answers if its engine is installed and this is the kind of machine it was
+    chosen on; otherwise the ONNX float32 form does, and `Bundle.notes` says why.
+
+    Args:
+        path: bundle folder, or a run folder that holds one.
+        engine: answer with this engine instead.
+        precision: answer in this precision instead; from the float32 graph unless it is the
+            chosen one.
+        threads: threads instead of the number it was tuned for.
+
+    Raises:
+        DataError: a file is missing or altered, or the format is unknown.
+        MissingError: no engine that can read it is installed.
+    """
+    folder = Path(path)
+    if not (folder / "bundle.json").is_file() and (folder / "bundle" / "bundle.json").is_file():
+        folder = folder / "bundle"
+    record = read_json(folder / "bundle.json", what="bundle")
+    _check_format(folder, record)
+    _check_files(folder, record)
+    preprocess = Preprocess.from_json(read_json(folder / "preprocess.json", what="bundle"))
+    choices, notes = _choices(record, engine, precision)
+    opened, choice, more = _open_first(folder, choices, threads)
+    return Bundle(
+        folder=folder,
+        record=record,
+        classes=tuple(record["classes"]),
+        preprocess=preprocess,
+        form=_form(record, choice),
+        choice=choice,
+        engine=opened,
+        notes=(*notes, *more),
+    )
+
+
+def _check_format(folder: Path, record: Mapping[str, Any]) -> None:
+    if record.get("schema") != SCHEMA or record.get("format") != FORMAT:
+        raise DataError(
+            f"{folder}: bundle format {record.get('format')!r} is not known; this version reads "
+            f"format {FORMAT}"
+        )
+    missing = [
+        key
+        for key in ("classes", "files", "chosen", "fallback", "device", "graph")
+        if not record.get(key)
+    ]
+    if missing:
+        raise DataError(f"{folder}: bundle.json lacks {', '.join(missing)}; it is damaged")
+
+
+def _check_files(folder: Path, record: Mapping[str, Any]) -> None:
+    for name, expected in record["files"].items():
+        file = folder / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise DataError(f"{folder}: bundle.json names a file outside the bundle: {name}")
+        try:
+            actual = sha256_of(file)
+        except OSError as error:
+            raise DataError(
+                f"{file}: the bundle's file cannot be read ({error.strerror}); deploy again"
+            ) from error
+        if actual != expected:
+            raise DataError(f"{file}: was altered since the bundle was written; deploy again")
+
+
+def _choices(
+    record: Mapping[str, Any], engine: str | None, precision: str | None
+) -> tuple[Sequence[Mapping[str, Any]], list[str]]:
+    """Return the forms to try in turn, and notes."""
+    chosen, fallback = record["chosen"], record["fallback"]
+    installed = installed_engines()
+    if engine or precision:
+        wanted_engine = engine or chosen["engine"]
+        wanted_precision = precision or "float32"
+        if (chosen["engine"], chosen["precision"]) == (wanted_engine, wanted_precision):
+            return [chosen], []
+        return [{**fallback, "engine": wanted_engine, "precision": wanted_precision}], []
+    plain = [
+        {**fallback, "engine": name, "precision": "float32"}
+        for name in sorted(installed, key=lambda name: name != fallback["engine"])
+    ]
+    if chosen["engine"] not in installed:
+        return plain, [f"{chosen['engine']} is not installed: the ONNX float32 form answers"]
+    if fingerprint() != record["device"].get("fingerprint"):
+        return plain, [
+            "tuned on another kind of machine: the ONNX float32 form answers; "
+            "`fleetfoot deploy` tunes for this one"
+        ]
+    return [chosen, *plain], []
+
+
+def _open_first(
+    folder: Path, choices: Sequence[Mapping[str, Any]], threads: int | None
+) -> tuple[Engine, Mapping[str, Any], list[str]]:
+    problems: list[FleetfootError] = []
+    for choice in choices:
+        _check_listed(folder, choice)
+        try:
+            engine = open_engine(
+                folder / choice["file"],
+                engine=choice["engine"],
+                precision=choice["precision"],
+                threads=threads or int(choice["threads"]),
+            )
+        except FleetfootError as error:
+            problems.append(error)
+            continue
+        return engine, choice, [f"another form answers: {problem}" for problem in problems]
+    if problems:
+        raise problems[0]
+    raise _no_engine()
+
+
+def _check_listed(folder: Path, choice: Mapping[str, Any]) -> None:
+    # The engine may open nothing that was not checked.
+    names = ("engine", "precision", "threads", "file")
+    if any(choice.get(name) is None for name in names):
+        raise DataError(f"{folder}: bundle.json names a form without {', '.join(names)}")
+    file = folder / str(choice["file"])
+    if file.parent != folder or not file.is_file():
+        raise DataError(f"{file}: the bundle has no such file")
+
+
+def _no_engine() -> FleetfootError:
+    return MissingError(
+        "neither onnxruntime nor openvino is installed: run "
+        "`python -m pip install onnxruntime openvino`"
+    )
+
+
+def _form(record: Mapping[str, Any], choice: Mapping[str, Any]) -> GraphForm:
+    return GraphForm(
+        layout=choice["layout"],
+        preprocess=bool(record["graph"].get("preprocess")),
+        probabilities=bool(record["graph"].get("probabilities")),
+    )
+
+
+def _path(image: ImageSource | str) -> str | None:
+    return str(image) if isinstance(image, (str, Path)) else None

@@ -1,0 +1,241 @@
+"""Time networks in engines: one persistent, pinned process per cell, blocks in random order.
+
+A fresh process per cell keeps engines from fighting over threads and caches; a coordinator that
+draws the next block at random lets a slow minute of the machine fall on all cells alike.
+Workers of ONNX Runtime and OpenVINO import no torch, so a cell is ready in half a second.
+"""
+
+import contextlib
+import io
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import fleetfoot
+from fleetfoot.core.errors import UsageError
+from fleetfoot.measure.device import idlest_cpus
+from fleetfoot.measure.latency import Latency, Schedule, measure_blocks
+
+if TYPE_CHECKING:
+    from torch import nn
+
+YARDSTICKS = ("eager", "compile")
+OPEN_SECONDS = {"eager": 60.0, "compile": 300.0}
+OPEN_SECONDS_ENGINE = 60.0
+BLOCK_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One network in one engine.
+
+    Attributes:
+        name: unique among the cells of one measurement.
+        engine: ``onnxruntime`` or ``openvino`` with `file`; ``eager`` or ``compile`` with `module`.
+        precision: see `engines.PRECISIONS`.
+        layout: ``nchw`` or ``nhwc``; of a file it says how the input lies, of a module it chooses
+            torch's memory format.
+        threads: threads to compute with.
+        input_shape: of one call, batch first.
+        input_dtype: ``float32`` or ``uint8``.
+        file: the graph.
+        module: the network, in evaluation mode.
+    """
+
+    name: str
+    engine: str
+    precision: str = "float32"
+    layout: str = "nchw"
+    threads: int = 1
+    input_shape: tuple[int, ...]
+    input_dtype: str = "float32"
+    file: Path | None = None
+    module: "nn.Module | None" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellTiming:
+    """What became of a cell: `latency`, or one line of `error`.
+
+    `open_ms` is reading, compiling and the first call; `actual_precision` is what the engine says
+    it computes in.
+    """
+
+    name: str
+    latency: Latency | None
+    actual_precision: str | None
+    open_ms: float | None
+    error: str | None
+
+
+def measure_cells(cells: Sequence[Cell], schedule: Schedule | None = None) -> dict[str, CellTiming]:
+    """Measure all cells side by side and return one timing per cell, by name.
+
+    A cell whose worker cannot open its network, or dies, gets an `error`; the others are measured.
+
+    Raises:
+        UsageError: two cells have one name.
+    """
+    if len({cell.name for cell in cells}) != len(cells):
+        raise UsageError("each cell needs a name of its own")
+    if not cells:
+        return {}
+    with _workers(cells) as workers:
+        blocks = {name: worker.block for name, worker in workers.items() if not worker.error}
+        times = measure_blocks(blocks, schedule or Schedule()) if blocks else {}
+        return {name: worker.timing(times) for name, worker in workers.items()}
+
+
+def median_of_fresh(
+    cell: Cell, *, repeats: int = 3, schedule: Schedule | None = None
+) -> list[CellTiming]:
+    """Measure one cell in ``repeats`` fresh processes, one after the other."""
+    return [measure_cells([cell], schedule)[cell.name] for _ in range(repeats)]
+
+
+@contextlib.contextmanager
+def _workers(cells: Sequence[Cell]) -> "Generator[Mapping[str, _Worker]]":
+    cpus = {threads: idlest_cpus(threads) for threads in {cell.threads for cell in cells}}
+    with contextlib.ExitStack() as stack:
+        workers: dict[str, _Worker] = {}
+        for cell in cells:
+            workers[cell.name] = worker = _Worker(cell, cpus[cell.threads])
+            stack.callback(worker.close)
+        for worker in workers.values():
+            worker.wait_until_open()
+        yield workers
+
+
+class _Worker:
+    """The near end of one worker process."""
+
+    def __init__(self, cell: Cell, cpus: Sequence[int]) -> None:
+        self.cell = cell
+        self.error: str | None = None
+        self._facts: dict[str, Any] = {}
+        self._unread = b""
+        self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "fleetfoot.deploy.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env=_environment(cell.threads),
+            start_new_session=True,  # Ctrl-C is the coordinator's to handle
+        )
+        content = _module_bytes(cell)
+        self._send({**_description(cell, cpus), "module_bytes": len(content)}, content)
+
+    def wait_until_open(self) -> None:
+        seconds = OPEN_SECONDS.get(self.cell.engine, OPEN_SECONDS_ENGINE)
+        self._facts = self._receive(seconds)
+
+    def block(self, calls: int) -> list[float]:
+        self._send({"calls": calls})
+        return self._receive(BLOCK_SECONDS).get("ms", [])
+
+    def timing(self, times: Mapping[str, Latency]) -> CellTiming:
+        return CellTiming(
+            name=self.cell.name,
+            latency=times.get(self.cell.name),
+            actual_precision=self._facts.get("actual_precision"),
+            open_ms=self._facts.get("open_ms"),
+            error=self.error,
+        )
+
+    def close(self) -> None:
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        self._process.wait()
+        self._log.close()
+
+    def _send(self, record: dict[str, Any], content: bytes = b"") -> None:
+        pipe = self._process.stdin
+        if pipe is None or self.error:
+            return
+        try:
+            pipe.write(json.dumps(record).encode() + b"\n" + content)
+            pipe.flush()
+        except OSError:
+            self.error = self._why_dead()
+
+    def _receive(self, seconds: float) -> dict[str, Any]:
+        line = b"" if self.error else self._read_line(time.monotonic() + seconds)
+        if not line:
+            self.error = self.error or self._why_dead()
+            return {}
+        reply: dict[str, Any] = json.loads(line)
+        self.error = reply.get("error")
+        return {} if self.error else reply
+
+    def _read_line(self, deadline: float) -> bytes:
+        pipe = self._process.stdout
+        if pipe is None:
+            return b""
+        while b"\n" not in self._unread:
+            left = deadline - time.monotonic()
+            ready, _, _ = select.select([pipe], [], [], max(0.0, left))
+            if not ready:
+                self.error = "no answer within the time allowed"
+                return b""
+            piece = os.read(pipe.fileno(), 1 << 16)
+            if not piece:
+                return b""
+            self._unread += piece
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def _why_dead(self) -> str:
+        code = self._process.wait()
+        if code < 0:
+            return f"its process was ended by {signal.Signals(-code).name}"
+        self._log.seek(0)
+        last = self._log.read().decode(errors="replace").strip().splitlines()[-1:]
+        return f"its process ended with code {code}" + "".join(f" ({line})" for line in last)
+
+
+def _description(cell: Cell, cpus: Sequence[int]) -> dict[str, Any]:
+    return {
+        "engine": cell.engine,
+        "precision": cell.precision,
+        "layout": cell.layout,
+        "threads": cell.threads,
+        "input_shape": cell.input_shape,
+        "input_dtype": cell.input_dtype,
+        "file": None if cell.file is None else str(cell.file.resolve()),
+        "cpus": list(cpus),
+    }
+
+
+def _module_bytes(cell: Cell) -> bytes:
+    if cell.module is None:
+        return b""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(cell.module, buffer)
+    return buffer.getvalue()
+
+
+def _environment(threads: int) -> dict[str, str]:
+    source = str(Path(fleetfoot.__file__).parent.parent)
+    paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    return {
+        **os.environ,
+        **dict.fromkeys(names, str(threads)),
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PYTHONUNBUFFERED": "1",
+    }

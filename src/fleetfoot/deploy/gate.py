@@ -1,0 +1,147 @@
+"""The parity gate: a deployed form must answer as the trained network does, on real images.
+
+Passes   when the net number of correct images lost is at most max(1, floor(max_drop * n)), and,
+         from 500 images on, when enough answers are the same as before
+Without labels the logits themselves are compared: their mean difference against their spread
+Source   INTERFACES.md, "Deploying"; agreement levels from papers/deployment.md
+Letters  N images, C classes
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetfoot.core.errors import ShapeError
+
+AGREEMENT_IMAGES = 500
+"""From so many images on, agreement is a gate of its own."""
+AGREEMENT = {"float32": 0.998, "bfloat16": 0.99, "float16": 0.99, "int8": 0.97}
+SPREAD = 0.05
+"""Without labels: mean logit difference allowed, as a share of the logits' standard deviation."""
+
+
+@dataclass(frozen=True)
+class GateSet:
+    """Images that a deployed form is compared on.
+
+    Attributes:
+        images: uint8 crops (N, H, W, C), as `Preprocess.crop` gives them.
+        labels: true classes (N,), or None for a network that was never trained.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.integer] | None = None
+
+    def __post_init__(self) -> None:
+        if self.images.ndim != 4 or len(self.images) == 0:
+            raise ShapeError(
+                f"the gate needs uint8 images (N, H, W, C), got shape {self.images.shape}"
+            )
+        if self.labels is not None and len(self.labels) != len(self.images):
+            raise ShapeError(f"{len(self.images)} gate images have {len(self.labels)} labels")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parity:
+    """A deployed form against the reference, eager float32 logits of the same weights.
+
+    Attributes:
+        images: how many were compared.
+        correct_reference: correct answers of the reference; None without labels.
+        correct: correct answers of the deployed form; None without labels.
+        net_lost: ``correct_reference - correct``; negative for a gain.
+        top1_agreement: fraction of images with the same answer.
+        max_logit_difference: largest difference of any logit.
+        mean_logit_difference: mean difference over all logits.
+        logit_spread: standard deviation of the reference's logits.
+        worst_image: index of the image with the largest difference.
+    """
+
+    images: int
+    correct_reference: int | None
+    correct: int | None
+    net_lost: int | None
+    top1_agreement: float
+    max_logit_difference: float
+    mean_logit_difference: float
+    logit_spread: float
+    worst_image: int
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a form passes, and the sentence that says why."""
+
+    passed: bool
+    reason: str
+
+
+def compare(
+    logits_NC: NDArray[np.floating],
+    reference_NC: NDArray[np.floating],
+    *,
+    labels_N: NDArray[np.integer] | None,
+) -> Parity:
+    """Return how far logits are from the reference's.
+
+    Raises:
+        ShapeError: the two have different shapes.
+    """
+    if logits_NC.shape != reference_NC.shape:
+        raise ShapeError(
+            f"the deployed form gives {logits_NC.shape}, the reference {reference_NC.shape}"
+        )
+    difference_NC = np.abs(logits_NC.astype(np.float64) - reference_NC.astype(np.float64))
+    answer_N, expected_N = logits_NC.argmax(axis=1), reference_NC.argmax(axis=1)
+    before = None if labels_N is None else int((expected_N == labels_N).sum())
+    after = None if labels_N is None else int((answer_N == labels_N).sum())
+    return Parity(
+        images=len(logits_NC),
+        correct_reference=before,
+        correct=after,
+        net_lost=None if before is None or after is None else before - after,
+        top1_agreement=float((answer_N == expected_N).mean()),
+        max_logit_difference=float(difference_NC.max()),
+        mean_logit_difference=float(difference_NC.mean()),
+        logit_spread=float(reference_NC.std()),
+        worst_image=int(difference_NC.max(axis=1).argmax()),
+    )
+
+
+def allowed_loss(images: int, max_drop: float) -> int:
+    """Return how many correct images, net, a form may lose.
+
+    >>> [allowed_loss(n, 0.01) for n in (20, 99, 500)]
+    [1, 1, 5]
+    """
+    return max(1, math.floor(max_drop * images))
+
+
+def judge(parity: Parity, *, precision: str, max_drop: float) -> Verdict:
+    """Return the gate's verdict on one form."""
+    if not math.isfinite(parity.max_logit_difference):
+        return Verdict(False, "its outputs are not finite numbers")
+    if parity.net_lost is None:
+        return _judge_logits(parity)
+    allowed = allowed_loss(parity.images, max_drop)
+    images = f"{parity.net_lost} of {parity.images} images lost, {allowed} allowed"
+    if parity.net_lost > allowed:
+        return Verdict(False, f"{precision}: {images}")
+    level = AGREEMENT.get(precision, 1.0)
+    if parity.images >= AGREEMENT_IMAGES and parity.top1_agreement < level:
+        return Verdict(
+            False,
+            f"{precision}: {parity.top1_agreement:.1%} of {parity.images} answers as before, "
+            f"{level:.1%} needed",
+        )
+    return Verdict(True, images)
+
+
+def _judge_logits(parity: Parity) -> Verdict:
+    share = parity.mean_logit_difference / max(parity.logit_spread, 1e-12)
+    return Verdict(
+        share <= SPREAD,
+        f"no labels: logits differ by {share:.2%} of their spread, {SPREAD:.0%} allowed",
+    )

@@ -1,0 +1,205 @@
+"""Choose the form of a network that is fastest on this device among those that pass the gate.
+
+Every combination of engine, precision, layout and threads is a candidate. All are measured side by
+side, all are compared with the reference on real images, and all are recorded, the losers with the
+reason why.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fleetfoot.core.errors import FleetfootError, GateError
+from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.deploy.cells import Cell, CellTiming
+from fleetfoot.deploy.engines import engine_precisions, open_engine
+from fleetfoot.deploy.form import GraphForm, Layout
+from fleetfoot.deploy.gate import GateSet, Parity, compare, judge
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One form of the network, measured and compared; None is "not measured".
+
+    Attributes:
+        engine, precision, layout, threads: what was asked for.
+        file: name of the graph inside the bundle.
+        actual_precision: what the engine computes in.
+        latency_ms_p50: of one engine call at batch 1, and so the other percentiles.
+        samples: timed calls.
+        top1: accuracy on the gate images, a fraction.
+        parity: against the reference.
+        passed: the gate's verdict; None where it was not asked.
+        kept: this is the form that the bundle runs, or the fallback.
+        reason: why it was kept or not.
+    """
+
+    engine: str
+    precision: str
+    layout: str
+    threads: int
+    file: str | None = None
+    actual_precision: str | None = None
+    latency_ms_p50: float | None = None
+    latency_ms_p90: float | None = None
+    latency_ms_p99: float | None = None
+    latency_ms_iqr: float | None = None
+    first_call_ms: float | None = None
+    samples: int | None = None
+    top1: float | None = None
+    parity: Parity | None = None
+    passed: bool | None = None
+    kept: bool = False
+    reason: str = ""
+
+    @property
+    def name(self) -> str:
+        """A name that is unique among candidates."""
+        return f"{self.engine} {self.precision} {self.layout} {self.threads}"
+
+
+def list_candidates(
+    engines: Sequence[str],
+    precisions: Sequence[str],
+    *,
+    layouts: Sequence[Layout],
+    threads: Sequence[int],
+    calibrated: bool,
+) -> list[Candidate]:
+    """Return every combination; one that cannot be had here carries its reason and is not run.
+
+    int8 is tried in the first layout alone: the layout of the input decides little there, and each
+    int8 graph has to be calibrated.
+    """
+    found: list[Candidate] = []
+    for engine in engines:
+        available = engine_precisions(engine)
+        for precision in precisions:
+            reason = ""
+            if precision not in available:
+                reason = f"{engine} has no {precision} on this device"
+            elif precision == "int8" and not calibrated:
+                reason = "no calibration images"
+            for layout in layouts[:1] if reason or precision == "int8" else layouts:
+                for count in threads[:1] if reason else threads:
+                    found.append(
+                        Candidate(
+                            engine=engine,
+                            precision=precision,
+                            layout=layout,
+                            threads=count,
+                            reason=reason,
+                        )
+                    )
+    return found
+
+
+def as_cell(candidate: Candidate, folder: Path, form: GraphForm, image: tuple[int, ...]) -> Cell:
+    """Return the timing cell of a candidate whose graph lies in ``folder``."""
+    return Cell(
+        name=candidate.name,
+        engine=candidate.engine,
+        precision=candidate.precision,
+        layout=candidate.layout,
+        threads=candidate.threads,
+        input_shape=(1, *form.shape(image)),
+        input_dtype=form.dtype,
+        file=folder / str(candidate.file),
+    )
+
+
+def timed(candidate: Candidate, timing: CellTiming) -> Candidate:
+    """Return the candidate with its figures, or with the reason why there are none."""
+    latency = timing.latency
+    if latency is None:
+        return dataclasses.replace(candidate, reason=timing.error or "could not be measured")
+    return dataclasses.replace(
+        candidate,
+        actual_precision=timing.actual_precision,
+        latency_ms_p50=latency.ms_p50,
+        latency_ms_p90=latency.ms_p90,
+        latency_ms_p99=latency.ms_p99,
+        latency_ms_iqr=latency.ms_iqr,
+        first_call_ms=latency.first_call_ms,
+        samples=latency.samples,
+    )
+
+
+def gated(
+    candidate: Candidate,
+    folder: Path,
+    *,
+    form: GraphForm,
+    preprocess: Preprocess,
+    gate: GateSet,
+    reference_NC: NDArray[np.float32],
+    max_drop: float,
+) -> Candidate:
+    """Return the candidate with its parity and the gate's verdict."""
+    try:
+        engine = open_engine(
+            folder / str(candidate.file),
+            engine=candidate.engine,
+            precision=candidate.precision,
+            threads=candidate.threads,
+        )
+        output_NC = np.concatenate(
+            [engine.run(form.prepare(row[None], preprocess)) for row in gate.images]
+        )
+    except FleetfootError as error:
+        return dataclasses.replace(candidate, passed=False, reason=str(error))
+    reference_NC = _comparable(reference_NC, form)
+    parity = compare(form.logits(output_NC), reference_NC, labels_N=gate.labels)
+    verdict = judge(parity, precision=candidate.precision, max_drop=max_drop)
+    return dataclasses.replace(
+        candidate,
+        parity=parity,
+        top1=None if parity.correct is None else parity.correct / parity.images,
+        passed=verdict.passed,
+        reason=verdict.reason,
+    )
+
+
+def choose(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return all candidates, fastest first, with the fastest that passed marked as kept.
+
+    Raises:
+        GateError: none passed; the message has the reason of a float32 form.
+    """
+    ordered = sorted(candidates, key=_time)
+    winner = next((c for c in ordered if c.passed and c.latency_ms_p50 is not None), None)
+    if winner is None or winner.latency_ms_p50 is None:
+        worst = next((c for c in ordered if c.precision == "float32"), None)
+        why = f" ({worst.engine}: {worst.reason})" if worst else ""
+        raise GateError(
+            f"no deployed form answers as the network does, not even float32{why}; report this "
+            "with the network's name"
+        )
+    return [_with_reason(c, winner, winner.latency_ms_p50) for c in ordered]
+
+
+def _with_reason(candidate: Candidate, winner: Candidate, best_ms: float) -> Candidate:
+    if candidate is winner:
+        return dataclasses.replace(
+            candidate, kept=True, reason=f"fastest that passed ({candidate.reason})"
+        )
+    if candidate.passed and candidate.latency_ms_p50 is not None:
+        times = candidate.latency_ms_p50 / best_ms
+        return dataclasses.replace(candidate, reason=f"slower: {times:.2f} times the chosen form")
+    return candidate
+
+
+def _time(candidate: Candidate) -> float:
+    return float("inf") if candidate.latency_ms_p50 is None else candidate.latency_ms_p50
+
+
+def _comparable(reference_NC: NDArray[np.float32], form: GraphForm) -> NDArray[np.float32]:
+    """Return reference logits as a graph with softmax inside can show them: normalised."""
+    if not form.probabilities:
+        return reference_NC
+    shifted = reference_NC - reference_NC.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
