@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 480, 270
-LEFT, RIGHT, TOP, BOTTOM = 58, 14, 14, 44
+LEFT, RIGHT, TOP, BOTTOM = 52, 24, 14, 44
 
 
 def svg(parts: Sequence[str], *, title: str, height: float = HEIGHT) -> str:

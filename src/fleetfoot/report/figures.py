@@ -13,8 +13,8 @@ THIN = "\u202f"  # narrow no-break space between a number and its unit
 UNKNOWN = "unknown"
 
 _FRACTIONS = re.compile(
-    r"^(val_|test_|train_)?(top1|top5|accuracy|precision|recall|f1|ece|confidence|probability)"
-    r"(_low|_high|_agreement|_ema)?$|(^|_)(fraction|share|agreement)$"
+    r"(^|_)(top1|top5|accuracy|precision|recall|f1|ece|confidence|probability|fraction|share)"
+    r"(_low|_high|_agreement|_ema)?$"
 )
 _COUNTS = 10_000  # from here on a count gets separators
 
@@ -47,7 +47,8 @@ def shown(value: Any, kind: str = "text") -> str:
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return UNKNOWN
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        yes, no = ("\u2713 met", "\u2717 missed") if kind == "met" else ("yes", "no")
+        return yes if value else no
     if not isinstance(value, (int, float)):
         return _text(value)
     return _WRITERS.get(kind, _number)(value)

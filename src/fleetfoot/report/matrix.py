@@ -19,8 +19,9 @@ def matrix(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: str)
     size = len(counts)
     if size == 0:
         return ""
-    left, top = (118, 96) if size <= LABELLED else (26, 26)
-    cell = (WIDTH - left - 8) / size
+    labelled = size <= LABELLED
+    left, top, right = (112, 96, 52) if labelled else (26, 26, 8)
+    cell = min(64.0, (WIDTH - left - right) / size)
     parts = [
         f'<text class="axis" x="{left}" y="12">predicted \u2192</text>',
         f'<text class="axis" transform="translate(12 {top}) rotate(90)">truth \u2192</text>',
@@ -36,7 +37,7 @@ def matrix(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: str)
                 parts.append(_cell(x, y, cell, share=share, hit=row == column, tip=tip))
                 if size <= NUMBERED:
                     parts.append(_number(x, y, cell, value=value, share=share, hit=row == column))
-    if size <= LABELLED:
+    if labelled:
         parts += _labels(names, size, left=left, top=top, cell=cell)
     side = cell * size
     parts.append(

@@ -5,6 +5,7 @@ test (or a person with a browser) can compare page and JSON one by one.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from fleetfoot.report.pictures import pictures
 
 TEMPLATES = Path(__file__).parent / "templates"
 LISTED = 12  # items of a long list that the page shows; the JSON has all of them
+
+# The value is written with its unit, so its name need not say it too.
+_UNIT = re.compile(r"(?<=.)_(ms|seconds|bytes)$")
 
 Json = dict[str, Any]
 Fact = tuple[str, str, str]
@@ -90,12 +94,14 @@ def facts(value: Any, pointer: str, *, label: str = "") -> Iterator[Fact]:
     """
     if isinstance(value, dict) and value:
         for name, item in value.items():
-            words = str(name).replace("_", " ")
+            words = _UNIT.sub("", str(name)).replace("_", " ")
             yield from facts(
-                item, f"{pointer}/{token(name)}", label=f"{label} \u203a {words}" if label else words
+                item,
+                f"{pointer}/{token(name)}",
+                label=f"{label} \u203a {words}" if label else words,
             )
     elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
-        for index, item in enumerate(value[:LISTED]):
+        for index in range(len(value[:LISTED])):
             yield f"{label} {index + 1}", f"{pointer}/{index}", "text"
     else:
         yield label, pointer, kind_of(pointer.rsplit("/", 1)[-1], value)

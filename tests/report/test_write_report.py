@@ -1,0 +1,185 @@
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetfoot.core.errors import DataError, MissingError
+from fleetfoot.report.page import resolve
+from fleetfoot.report.write_report import write_report
+
+UNITS = {"%": 0.01, "ms": 1.0, "s": 1.0, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "B": 1.0}
+
+
+class Figures(HTMLParser):
+    """Every element with `data-key` and its text, every tag, and every address."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.figures: list[tuple[str, str]] = []
+        self.tags: set[str] = set()
+        self.addresses: list[str] = []
+        self.text: list[str] = []
+        self._key: str | None = None
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        names = dict(attrs)
+        self.addresses += [names[n] or "" for n in ("src", "href", "srcset", "data") if n in names]
+        if "data-key" in names:
+            self._key = names["data-key"]
+            self.figures.append((self._key or "", ""))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("data", "span"):
+            self._key = None
+
+    def handle_data(self, data: str) -> None:
+        self.text.append(data)
+        if self._key is not None:
+            key, text = self.figures[-1]
+            self.figures[-1] = (key, text + data)
+
+
+def read(text: str) -> tuple[float, float]:
+    """Read a figure as a person would; return it and half a unit of its last place."""
+    text = text.replace("\u202f", " ").replace(",", "").strip()
+    clock = re.fullmatch(r"(\d+) (h|min) (\d+) (min|s)", text)
+    if clock:
+        big, small = (3600, 60) if clock[2] == "h" else (60, 1)
+        return int(clock[1]) * big + int(clock[3]) * small, small
+    found = re.fullmatch(r"(-?\d+)(\.\d+)?(e[+-]?\d+)?\s*(\S*)", text)
+    assert found, f"no figure: {text!r}"
+    unit = UNITS.get(found[4], 1.0)
+    size = float(f"1{found[3] or ''}") * unit
+    places = len(found[2] or ".") - 1
+    return float(f"{found[1]}{found[2] or ''}") * size, 0.5 * 10.0**-places * size
+
+
+def same(text: str, value: Any) -> bool:
+    """Whether a text on the page says what the JSON says, to the last digit shown."""
+    if value is None:
+        return True  # some word for unknown; which one is for the template
+    if isinstance(value, bool):
+        return text in (("yes", "\u2713 met") if value else ("no", "\u2717 missed"))
+    if isinstance(value, (int, float)):
+        figure, half = read(text)
+        return abs(figure - value) <= half * (1 + 1e-6)
+    if isinstance(value, str):
+        return text == value
+    return bool(text)
+
+
+def test_page_and_json_say_the_same(run_folder: Path) -> None:
+    report = write_report(run_folder)
+    assert json.loads((run_folder / "report.json").read_text()) == report
+    page = Figures((run_folder / "report.html").read_text())
+    wrong = [
+        f"{key}: page {text!r}, json {resolve(report, key)!r}"
+        for key, text in page.figures
+        if not same(text, resolve(report, key))
+    ]
+    assert not wrong, "\n".join(wrong)
+    keys = {key for key, _ in page.figures}
+    assert {
+        "/headline/top1",
+        "/headline/top1_low",
+        "/headline/latency_ms_p50",
+        "/headline/latency_ms_p90",
+        "/headline/speedup",
+        "/headline/budget_met",
+        "/parity/top1_agreement",
+        "/evaluation/val/calibration/ece",
+        "/evaluation/test/confusion/2/3",
+        "/evaluation/test/per_class/0/recall",
+        "/latency/3/latency_ms_p99",
+        "/latency/3/latency_ms_iqr",
+        "/latency/3/reason",
+        "/input/wait_fraction",
+        "/data/audit/exif_turned",
+        "/device/cpu",
+        "/licences/1/licence",
+        "/provenance/versions/torch",
+        "/choice/candidates/1/reason",
+    } <= keys
+
+
+def test_page_is_one_file_and_runs_nothing(run_folder: Path) -> None:
+    write_report(run_folder)
+    text = (run_folder / "report.html").read_text()
+    page = Figures(text)
+    assert page.tags.isdisjoint({"script", "link", "iframe", "object", "embed", "form", "base"})
+    outside = [a for a in page.addresses if not a.startswith(("#", "data:image/"))]
+    assert not outside
+    assert "default-src 'none'" in text
+    assert "example.org" not in text  # a thumbnail that is no picture
+    assert "url(" not in text
+    assert "@import" not in text
+
+
+def test_hostile_names_are_text(run_folder: Path) -> None:
+    write_report(run_folder)
+    text = (run_folder / "report.html").read_text()
+    assert "<script" not in text
+    assert "<b>.jpg" not in text
+    assert "<i>7</i>" not in text
+    assert "<script>alert('x')</script>" in "".join(Figures(text).text)
+
+
+def test_unknown_is_said_and_never_zero(tmp_path: Path) -> None:
+    folder = tmp_path / "early"
+    folder.mkdir()
+    (folder / "run.json").write_text(json.dumps({"command": "fleetfoot fit x", "net": "fleetnet"}))
+    report = write_report(folder)
+    assert report["headline"]["top1"] is None
+    assert report["headline"]["latency_ms_p50"] is None
+    assert {line["part"] for line in report["missing"]} >= {"training curves", "plan", "data audit"}
+    page = " ".join("".join(Figures((folder / "report.html").read_text()).text).split())
+    for words in ("not measured", "nothing was trained", "Unknown: there is no plan.json."):
+        assert words in page
+    assert "0.0\u202f%" not in page
+
+
+def test_a_bundle_alone_has_a_report(run_folder: Path) -> None:
+    report = write_report(run_folder / "bundle")
+    assert report["headline"]["latency_ms_p50"] == 1.694
+    assert report["device"] == {"cpu": "Xeon", "threads": 2}
+    assert (run_folder / "bundle" / "report.html").is_file()
+
+
+def test_damaged_parts_are_reasons(run_folder: Path) -> None:
+    (run_folder / "evaluation.json").write_text("{half")
+    (run_folder / "plan.json").write_text("[]")
+    (run_folder / "config.toml").write_text("= 3")
+    with (run_folder / "metrics.jsonl").open("a") as file:
+        file.write('{"kind": "step", "st')
+    reasons = {line["part"]: line["reason"] for line in write_report(run_folder)["missing"]}
+    assert "is not valid JSON" in reasons["accuracy, confusion, calibration"]
+    assert "holds no JSON object" in reasons["plan"]
+    assert "cannot be read" in reasons["settings"]
+    assert "1 lines that are not JSON" in reasons["training curves"]
+
+
+def test_writing_twice_gives_the_same_bytes(run_folder: Path) -> None:
+    write_report(run_folder)
+    first = [(run_folder / name).read_bytes() for name in ("report.html", "report.json")]
+    write_report(run_folder)
+    assert [(run_folder / name).read_bytes() for name in ("report.html", "report.json")] == first
+
+
+@pytest.mark.parametrize("name", ["nowhere", "empty"])
+def test_no_run_no_report(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=name):
+        write_report(tmp_path / name)
+
+
+def test_without_jinja_the_command_is_named(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "jinja2", None)
+    with pytest.raises(MissingError, match=r"jinja2.*fleetfoot\[train\]"):
+        write_report(run_folder)
