@@ -1,0 +1,65 @@
+"""Evaluate a trained network on a split, with pictures of its worst mistakes.
+
+Letters  N images, S size, C channels
+"""
+
+import base64
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from torch import nn
+
+from fleetfoot.data.loader import Loader
+from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.data.samples import Split
+from fleetfoot.measure.accuracy import Evaluation, evaluate_logits
+from fleetfoot.train.evaluate import Predictions, evaluate_net
+
+BATCH = 64
+THUMBNAIL_PIXELS = 128
+
+
+def predict_split(
+    net: nn.Module, split: Split, preprocess: Preprocess, *, device: str = "cpu"
+) -> Predictions:
+    """Return the eager float32 logits of every image of a split: the reference for the gate."""
+    loader = Loader(split, preprocess, batch=BATCH)
+    return evaluate_net(net, loader, layout="nhwc", device=device)
+
+
+def evaluate_split(
+    predictions: Predictions, split: Split, preprocess: Preprocess, *, classes: tuple[str, ...]
+) -> Evaluation:
+    """Return the metrics of predictions, with thumbnails of the worst mistakes as data URIs."""
+    return evaluate_logits(
+        predictions.logits,
+        predictions.labels,
+        classes=classes,
+        keys=[sample.key for sample in split.samples],
+        thumbnail=lambda index: thumbnail(preprocess.crop(split.read(index))),
+    )
+
+
+def crops(split: Split, preprocess: Preprocess, *, limit: int) -> NDArray[np.uint8]:
+    """Return at most ``limit`` evaluation crops, spread evenly over a split, (N, S, S, C)."""
+    return np.stack([preprocess.crop(split.read(int(i))) for i in spread(len(split), limit)])
+
+
+def spread(total: int, limit: int) -> NDArray[np.int64]:
+    """Return at most ``limit`` positions spread evenly over ``total``.
+
+    >>> spread(10, 4).tolist()
+    [0, 3, 6, 9]
+    """
+    return np.unique(np.linspace(0, total - 1, min(total, limit)).round().astype(np.int64))
+
+
+def thumbnail(crop: NDArray[np.uint8]) -> str:
+    """Return a crop, uint8 (S, S, C), as a small JPEG in a data URI."""
+    picture = Image.fromarray(crop if crop.shape[2] == 3 else crop[:, :, 0])
+    picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=85)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

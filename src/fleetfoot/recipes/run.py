@@ -1,0 +1,220 @@
+"""Run one complete recipe: network, data, training, evaluation, deployment, in a run folder.
+
+A run is decided by its `RunSpec`; what the machine decides is in the plan that training writes.
+Everything here is a function of spec, data and folder, so a resumed run goes the same way.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from fleetfoot.core.files import write_json
+from fleetfoot.core.listener import Listener
+from fleetfoot.core.results import to_json
+from fleetfoot.core.seeds import rng, seed_everything
+from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.data.samples import Data
+from fleetfoot.deploy.deploy import BundleRecord, Options, deploy
+from fleetfoot.deploy.gate import GateSet
+from fleetfoot.deploy.write_bundle import Card
+from fleetfoot.measure.accuracy import Evaluation
+from fleetfoot.nets.create import create
+from fleetfoot.nets.portable import save_portable
+from fleetfoot.nets.weights import load_weights, pretrained
+from fleetfoot.passes.fold_batch_norm import fold_batch_norm
+from fleetfoot.recipes.evaluation import crops, evaluate_split, predict_split, spread
+from fleetfoot.train.loop import TrainResult, train
+from fleetfoot.train.plan import make_plan, read_plan
+from fleetfoot.train.recipe import Recipe
+
+# Crops that gate and tuning see, and crops that calibrate int8: more would only cost time.
+GATE_IMAGES = 1000
+CALIBRATION_IMAGES = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """Everything that a person or the choice decided about a run.
+
+    Attributes:
+        data: the words the data set was opened with.
+        net: name of the network.
+        size: side of the square input, pixels.
+        weights: initial weights: "none", "auto" (published ones) or a path.
+        recipe: the training recipe.
+        device: "cpu" or "cuda".
+        threads: threads of the deployed network.
+        budget_ms: latency the bundle has to keep, or None.
+        max_drop: share of the gate images that the deployed form may lose.
+    """
+
+    data: str
+    net: str
+    size: int
+    weights: str = "none"
+    recipe: Recipe = field(default_factory=Recipe)
+    device: str = "cpu"
+    threads: int = 1
+    budget_ms: float | None = None
+    max_drop: float = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """What a finished run has; the same records lie in the run folder."""
+
+    training: TrainResult
+    val: Evaluation
+    test: Evaluation | None
+    bundle: BundleRecord
+
+
+def run(
+    spec: RunSpec, data: Data, *, folder: Path, listener: Listener, resume: bool = False
+) -> RunResult:
+    """Train, evaluate and deploy ``spec.net`` on ``data``, with every file in ``folder``.
+
+    Args:
+        spec: what to do.
+        data: the opened data set.
+        folder: an existing run folder.
+        listener: hears how it gets on.
+        resume: go on from the last state in ``folder``, by the plan that is there.
+
+    Raises:
+        TrainingError: the loss is not a number, or the state cannot be saved.
+        Interrupted: the user stopped the run; the state was saved.
+        GateError: not even the float32 form agrees with the trained network.
+    """
+    preprocess = preprocess_for(spec, data)
+    net = build(spec, classes=len(data.classes), channels=preprocess.channels)
+    training = _train(spec, net, data, preprocess, folder=folder, listener=listener, resume=resume)
+    save_portable(
+        folder / "weights", net, preprocess=preprocess.to_json(), classes=list(data.classes)
+    )
+    listener.stage("evaluating the trained network")
+    reference = predict_split(net, data.val, preprocess, device=spec.device)
+    val = evaluate_split(reference, data.val, preprocess, classes=data.classes)
+    test = None
+    if data.test is not None:
+        read_once = predict_split(net, data.test, preprocess, device=spec.device)
+        test = evaluate_split(read_once, data.test, preprocess, classes=data.classes)
+    record = {"val": val, "test": test}
+    write_json(folder / "evaluation.json", to_json(record, schema="fleetfoot.evaluation/1"))
+    listener.stage("deploying: export, parity on validation images, tuning")
+    shown = spread(len(data.val), GATE_IMAGES)
+    bundle = deploy(
+        fold_batch_norm(net.cpu()).model,
+        folder / "bundle",
+        preprocess=preprocess,
+        classes=data.classes,
+        gate=GateSet(crops(data.val, preprocess, limit=GATE_IMAGES), data.val.labels[shown]),
+        card=Card(net=spec.net, weights=initial_weights(spec)),
+        eager=net,
+        options=Options(
+            threads=(spec.threads,),
+            max_drop=spec.max_drop,
+            calibration_images=crops(data.train, preprocess, limit=CALIBRATION_IMAGES),
+            budget_ms=spec.budget_ms,
+        ),
+    )
+    return RunResult(training=training, val=val, test=test, bundle=bundle)
+
+
+def build(spec: RunSpec, *, classes: int, channels: int) -> nn.Module:
+    """Return the network with its initial weights, a function of the spec alone."""
+    seed_everything(spec.recipe.seed)
+    options: dict[str, Any] = {
+        name: value
+        for name, value in (("drop_path", spec.recipe.drop_path), ("dropout", spec.recipe.dropout))
+        if value
+    }
+    net = create(
+        spec.net,
+        num_classes=classes,
+        in_chans=channels,
+        pretrained=spec.weights == "auto",
+        **options,
+    )
+    if spec.weights not in ("auto", "none"):
+        load_weights(net, spec.weights)
+    return net
+
+
+def preprocess_for(spec: RunSpec, data: Data) -> Preprocess:
+    """Return the numbers that fit the initial weights, or those of the training images."""
+    info = pretrained(spec.net) if spec.weights == "auto" else None
+    if info is not None:
+        return Preprocess.from_json({**info.preprocess, "size": spec.size})
+    pixels = _some_pixels(data)
+    grey = bool((pixels == pixels[:, :1]).all())
+    values = pixels[:, :1] if grey else pixels
+    std = np.maximum(values.std(axis=0), 1.0)
+    small = spec.size <= 64
+    return Preprocess(
+        size=spec.size,
+        crop_fraction=1.0 if small else 0.9,
+        interpolation="bilinear" if small else "bicubic",
+        mean=tuple(round(float(mean), 1) for mean in values.mean(axis=0)),
+        std=tuple(round(float(deviation), 1) for deviation in std),
+        channels=1 if grey else 3,
+    )
+
+
+def initial_weights(spec: RunSpec) -> dict[str, Any]:
+    """Return source and licence of the initial weights; "unknown" where unknown."""
+    if spec.weights == "none":
+        return {"source": "trained from scratch", "licence": "yours"}
+    info = pretrained(spec.net) if spec.weights == "auto" else None
+    if info is None:
+        return {"source": spec.weights, "licence": "unknown"}
+    return {"source": info.source, "licence": info.licence}
+
+
+def _train(
+    spec: RunSpec,
+    net: nn.Module,
+    data: Data,
+    preprocess: Preprocess,
+    *,
+    folder: Path,
+    listener: Listener,
+    resume: bool,
+) -> TrainResult:
+    if resume:
+        plan = read_plan(folder)
+    else:
+        listener.stage("planning: measuring precision and layout on this device")
+        plan = make_plan(
+            net,
+            data,
+            spec.recipe,
+            preprocess=preprocess,
+            folder=folder,
+            device=spec.device,
+            progress=listener,
+        )
+    listener.stage(f"training: {spec.net} at {spec.size} px")
+    return train(
+        net,
+        data,
+        spec.recipe,
+        plan=plan,
+        folder=folder,
+        preprocess=preprocess,
+        progress=listener,
+        resume=resume,
+    )
+
+
+def _some_pixels(data: Data) -> np.ndarray[Any, Any]:
+    """Return pixels of up to 256 training images, (P, 3), drawn alike every time."""
+    draw = rng(0, "statistics")
+    found: list[np.ndarray[Any, Any]] = []
+    for index in spread(len(data.train), 256):
+        flat = data.train.read(int(index)).reshape(-1, 3)
+        found.append(flat[draw.integers(0, len(flat), 512)])
+    return np.concatenate(found)

@@ -1,0 +1,27 @@
+"""Fine-tuning of pretrained weights on a few hundred to a few thousand photographs.
+
+Command   fleetfoot fit photos/ --net tf_efficientnet_lite0 --minutes 2
+"""
+
+from fleetfoot.data.augment import Augment
+from fleetfoot.train.recipe import Recipe
+
+
+def transfer() -> Recipe:
+    """Return the recipe for pretrained weights: the head on cached features, then everything."""
+    return Recipe(
+        minutes=5,
+        batch=32,
+        optimizer="adamw",
+        lr=1e-3,
+        weight_decay=0.01,
+        body_lr=0.1,
+        schedule="cosine",
+        warmup=0.1,
+        label_smoothing=0.1,
+        frozen_norm=True,
+        augment=Augment(crop="resized", scale=(0.35, 1.0), flip=0.5),
+        ema=0.98,
+        head_steps=300,
+        head_views=4,
+    )
