@@ -30,9 +30,10 @@ def trace(model: "nn.Module") -> "fx.GraphModule":
     tracer = Tracer()
     try:
         graph = tracer.trace(model)
-    except (TraceError, TypeError) as error:
+    except (TraceError, TypeError, RuntimeError) as error:
+        reason = str(error).partition("\n")[0]
         raise UsageError(
-            f"{type(model).__name__} cannot be traced ({error}); move checks on values or shapes "
+            f"{type(model).__name__} cannot be traced ({reason}); move checks on values or shapes "
             "into `__init__` or into a leaf module of fleetfoot.ops"
         ) from error
     return fx.GraphModule(tracer.root, graph, type(model).__name__)

@@ -161,7 +161,10 @@ class _Recorder(TorchDispatchMode):
         """Keep track of the module that is running."""
         for path, module in net.named_modules():
             module.register_forward_pre_hook(lambda *_, path=path: self._path.append(path))
-            module.register_forward_hook(lambda *_: self._path.pop() and None)
+            module.register_forward_hook(self._leave)
+
+    def _leave(self, *_: Any) -> None:  # what a hook returns would replace the output
+        self._path.pop()
 
     def name(self, tensor: Tensor, *, is_parameter: bool) -> int:
         """Give the present content of a tensor the next number."""

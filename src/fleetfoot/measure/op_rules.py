@@ -1,7 +1,7 @@
 """What one call of a torch operator costs, from its arguments.
 
-Units    elementwise work: bias 1 an output element, norm 2, other pointwise 1, pooling and means 1 an
-         element read, copies 0; positions of the zero padding count as full work
+Units    elementwise work: bias 1 an output element, norm 2, other pointwise 1, pooling and means
+         1 an element read, copies 0; positions of the zero padding count as full work
 Source   shapes alone; a test equates these rules with the formulas of the modules
 """
 
@@ -65,6 +65,9 @@ RULES: dict[str, tuple[str, Rule]] = {
 }
 
 
+POINTWISE = ("hardswish", "hardswish_")  # torch does not tag them
+
+
 def judge(func: Any, args: tuple[Any, ...], written: list[Tensor]) -> tuple[str, Cost]:
     """Return the kind of an operator and the work of this call.
 
@@ -78,9 +81,10 @@ def judge(func: Any, args: tuple[Any, ...], written: list[Tensor]) -> tuple[str,
         empty one where there is no rule.
     """
     out = written[0].numel()
-    rule = RULES.get(func._overloadpacket.__name__)
+    name = func._overloadpacket.__name__
+    rule = RULES.get(name)
     if rule is not None:
         return rule[0], rule[1](args, out)
-    if torch.Tag.pointwise in func.tags:
+    if torch.Tag.pointwise in func.tags or name in POINTWISE:
         return "elementwise", Cost(elementwise_ops=out)
     return "unknown", Cost()

@@ -1,0 +1,42 @@
+"""The unit of convolution, norm and activation: names, padding, and that the tracer sees through."""
+
+import pytest
+import torch
+from torch import nn
+
+from fleetfoot.core.errors import UsageError
+from fleetfoot.core.trace import trace
+from fleetfoot.ops.conv import conv_norm_act
+
+
+def test_names_of_the_layers() -> None:
+    assert [name for name, _ in conv_norm_act(3, 8).named_children()] == ["conv", "norm", "act"]
+    same = conv_norm_act(3, 8, stride=2, act=None, padding="same", eps=1e-3)
+    assert [name for name, _ in same.named_children()] == ["pad", "conv", "norm"]
+    assert same.norm.eps == 1e-3
+    assert same.conv.bias is None
+
+
+@pytest.mark.parametrize("padding", ["symmetric", "same"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_keeps_or_halves_the_map(padding: str, stride: int) -> None:
+    net = conv_norm_act(4, 8, kernel_size=5, stride=stride, groups=4, padding=padding)
+    size = -(-9 // stride)
+    assert net(torch.randn(2, 4, 9, 9)).shape == (2, 8, size, size)
+
+
+def test_is_its_three_layers() -> None:
+    net = conv_norm_act(3, 4, act=nn.ReLU6).eval()
+    x = torch.randn(1, 3, 5, 5)
+    assert torch.equal(net(x), net.act(net.norm(net.conv(x))))
+
+
+def test_the_tracer_sees_the_convolution_and_the_norm() -> None:
+    graph = trace(nn.Sequential(conv_norm_act(3, 4, stride=2, padding="same"))).graph
+    targets = [node.target for node in graph.nodes if node.op == "call_module"]
+    assert targets == ["0.pad", "0.conv", "0.norm", "0.act"]
+
+
+def test_refuses_another_padding() -> None:
+    with pytest.raises(UsageError, match="'valid' is not known"):
+        conv_norm_act(3, 4, padding="valid")
