@@ -63,12 +63,13 @@ def fit(  # noqa: PLR0913  the words of the verb
     net: str | None = None,
     budget: str | None = None,
     recipe: str | None = None,
+    weights: str = "auto",
     epochs: int | None = None,
     minutes: float | None = None,
     out: Path | None = None,
     resume: Path | None = None,
     device: str = "auto",
-    seed: int = 0,
+    seed: int | None = None,
     threads: int | None = None,
     size: int | None = None,
     max_drop: float | None = None,
@@ -84,12 +85,13 @@ def fit(  # noqa: PLR0913  the words of the verb
         net: Network to train; without it one is chosen.
         budget: Latency that the deployed network must keep, such as 5ms.
         recipe: Training recipe; without it one is chosen.
+        weights: Initial weights: auto (published ones that are installed), none or a path.
         epochs: Passes over the training images.
         minutes: Time for training; the schedule is fitted to it.
         out: Run folder; without it runs/NAME, never overwritten.
         resume: Run folder to go on with.
         device: auto, cpu or cuda.
-        seed: Seed of everything random.
+        seed: Seed of everything random; without it 0, or what --config says.
         threads: Threads of the deployed network.
         size: Side of the square input in pixels.
         max_drop: Fraction of the gate images that the deployed form may lose.
@@ -108,6 +110,7 @@ def fit(  # noqa: PLR0913  the words of the verb
             net=net,
             budget=budget,
             recipe=recipe,
+            weights=weights,
             epochs=epochs,
             minutes=minutes,
             out=folder,
@@ -127,7 +130,7 @@ def fit(  # noqa: PLR0913  the words of the verb
 
 
 @app.command
-def evaluate(
+def evaluate(  # noqa: PLR0913  the words of the verb
     run: str,
     data: str,
     /,
@@ -137,6 +140,8 @@ def evaluate(
     engine: str | None = None,
     precision: str | None = None,
     threads: int | None = None,
+    allow_class_mismatch: bool = False,
+    skip_damaged: bool = False,
     talk: Talk = QUIET,
 ) -> int:
     """Metrics of a run, a bundle or a network on a data set.
@@ -144,11 +149,13 @@ def evaluate(
     Args:
         run: Run folder, bundle folder or network name.
         data: Folder, table file, digits, mnist:DIR or cifar10:DIR.
-        split: train, val or test; without it the most final one there is.
+        split: train, val, test or all; without it the first there is of test, val, all.
         weights: For a network name: auto, none or a file.
         engine: Engine of the bundle to use instead of the chosen one.
         precision: Precision of the bundle to use instead of the chosen one.
         threads: Threads to compute with.
+        allow_class_mismatch: Leave out images of classes that the network does not know.
+        skip_damaged: Leave out images that cannot be read.
     """
     from fleetfoot.jobs.evaluate import evaluate as job
 
@@ -161,6 +168,8 @@ def evaluate(
             engine=engine,
             precision=precision,
             threads=threads,
+            allow_class_mismatch=allow_class_mismatch,
+            skip_damaged=skip_damaged,
             listener=listener,
         )
     _answer("evaluate", record, talk)
@@ -180,6 +189,9 @@ def predict(run: str, /, *images: Path, top: int = 5, talk: Talk = QUIET) -> int
 
     record = job(run, images, top=top)
     _answer("predict", record, talk)
+    if not talk.quiet:
+        for note in record.notes:
+            _say(note)
     for prediction in record.predictions:
         if prediction.error is not None:
             _say(prediction.error)

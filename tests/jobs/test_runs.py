@@ -104,14 +104,14 @@ def test_an_unknown_network_is_refused_with_the_nearest_names(here: Path):
     assert "fasternet_t" in str(caught.value)
     assert "no folder" in str(caught.value)
     with pytest.raises(UsageError):
-        runs.load_net(runs.resolve("fasternet_t9"))
+        runs.load_network(runs.resolve("fasternet_t9"))
 
 
 def test_a_bundle_is_no_network(here: Path):
     pytest.importorskip("torch")
     (here / "bundle.json").write_text("{}")
     with pytest.raises(UsageError, match="bundle"):
-        runs.load_net(runs.resolve("."))
+        runs.load_network(runs.resolve("."))
 
 
 def test_a_run_that_did_not_finish_has_no_network(here: Path):
@@ -119,4 +119,4 @@ def test_a_run_that_did_not_finish_has_no_network(here: Path):
     (here / "r").mkdir()
     (here / "r" / "run.json").write_text("{}")
     with pytest.raises(DataError, match="did not finish"):
-        runs.load_net(runs.resolve("r"))
+        runs.load_network(runs.resolve("r"))

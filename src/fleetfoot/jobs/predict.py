@@ -1,13 +1,12 @@
 """`fleetfoot predict`: labels for images, from a bundle; imports no torch."""
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.data.folders import EXTENSIONS
+from fleetfoot.deploy.bundle import Bundle, load
 from fleetfoot.jobs.runs import bundle_of
 
 
@@ -28,7 +27,7 @@ class Prediction:
         label: the likeliest class.
         probability: its probability.
         top: the likeliest classes, the likeliest first.
-        latency_ms: from the file to the answer: reading, decoding, preprocessing, network.
+        latency_ms: of the engine call; decoding and preprocessing are outside.
         error: one line, None where there is an answer; the other fields are then None.
     """
 
@@ -42,9 +41,14 @@ class Prediction:
 
 @dataclass(frozen=True)
 class PredictRecord:
-    """One prediction per image, in the order asked; folders in the order of their file names."""
+    """One prediction per image, in the order asked; folders in the order of their file names.
+
+    Attributes:
+        notes: what differs from the form that was chosen and measured, one sentence each.
+    """
 
     predictions: tuple[Prediction, ...]
+    notes: tuple[str, ...] = ()
 
 
 def predict(run: str, images: Sequence[str | Path], *, top: int = 5) -> PredictRecord:
@@ -65,11 +69,9 @@ def predict(run: str, images: Sequence[str | Path], *, top: int = 5) -> PredictR
         raise UsageError("predict needs at least one image: fleetfoot predict RUN IMAGE...")
     if top < 1:
         raise UsageError(f"--top {top}: name at least 1 class")
-    from fleetfoot.deploy.bundle import load
-
     bundle = load(bundle_of(run))
     paths = list(expand(images))
-    return PredictRecord(tuple(_answer(bundle, path, top) for path in paths))
+    return PredictRecord(tuple(_answer(bundle, path, top) for path in paths), bundle.notes)
 
 
 def expand(images: Iterable[str | Path]) -> Iterable[Path]:
@@ -94,18 +96,15 @@ def _is_image(file: Path, root: Path) -> bool:
     return not hidden and file.suffix.lower() in EXTENSIONS and file.is_file()
 
 
-def _answer(bundle: Any, path: Path, top: int) -> Prediction:
-    start = time.perf_counter()
+def _answer(bundle: Bundle, path: Path, top: int) -> Prediction:
     try:
         answer = bundle.predict(path, top=top)
     except DataError as error:
         return Prediction(path=str(path), error=str(error))
-    elapsed = 1000 * (time.perf_counter() - start)
-    likeliest = tuple(TopClass(label, probability) for label, probability in answer.top)
     return Prediction(
         path=str(path),
         label=answer.label,
         probability=answer.probability,
-        top=likeliest,
-        latency_ms=elapsed,
+        top=tuple(TopClass(label, probability) for label, probability in answer.top),
+        latency_ms=answer.latency_ms,
     )

@@ -93,13 +93,12 @@ class Bars:
     def update(self, **fields: Any) -> None:
         if self.task is None:
             self.stage("working")
+        task: Any = self.task
         self.fields |= fields
         done, total = _position(self.fields)
         speed = self.progress.tasks[-1].speed
         left = seconds_left(self.fields, speed)
-        self.progress.update(
-            self.task, completed=done, total=total, status=status(self.fields, left)
-        )
+        self.progress.update(task, completed=done, total=total, status=status(self.fields, left))
         if "val_top1" in fields:
             self.console.print(f"  {status(self.fields, None)}", soft_wrap=True)
 

@@ -2,11 +2,17 @@
 
 import itertools
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.core.errors import DataError, UsageError, require
+from fleetfoot.data.preprocess import Preprocess
+
+if TYPE_CHECKING:
+    from torch import nn
 
 RUNS = Path("runs")
 
@@ -74,8 +80,6 @@ def check_net(name: str) -> None:
         UsageError: no such network (and no such folder).
         MissingError: torch is not installed.
     """
-    from fleetfoot.core.errors import require
-
     require("torch", extra="train")
     from fleetfoot.nets.catalog import entry
 
@@ -124,49 +128,130 @@ def new_run_folder(data: str, *, out: str | Path | None = None) -> Path:
     raise AssertionError("unreachable: the count has no end")
 
 
-def load_net(target: Target, *, weights: str = "auto", **options: Any) -> Any:
-    """Return the trained or named network as an ``nn.Module``.
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A network with everything that a RUN argument says about it.
+
+    Attributes:
+        net: in evaluation mode, on the CPU.
+        name: of the network.
+        classes: names of the outputs, in order.
+        aliases: other names of classes (WordNet numbers), and the class each stands for.
+        preprocess: from a decoded image to its input.
+        weights: ``source`` and ``licence`` of the weights; "unknown" where unknown.
+    """
+
+    net: "nn.Module"
+    name: str
+    classes: tuple[str, ...]
+    aliases: dict[str, str]
+    preprocess: Preprocess
+    weights: dict[str, str]
+
+
+def load_network(target: Target, *, weights: str = "auto") -> Network:
+    """Return the network of a run (its portable weights), or one by name.
 
     Args:
-        target: a run (its portable weights) or a network name.
-        weights: for a name: ``auto`` (its published weights where they can be had), ``none``
-            (untrained) or the path of a weights file or folder.
-        options: passed to `fleetfoot.create`.
+        target: what `resolve` returned.
+        weights: for a name: ``auto`` (published weights where they are installed), ``none``, or
+            the path of a weight file or of a folder of portable weights.
 
     Raises:
         UsageError: unknown network, or a bundle, which holds no torch weights.
         DataError: a run without weights, or weights that do not fit.
+        MissingError: torch is not installed.
     """
-    from fleetfoot.core.errors import require
-
     require("torch", extra="train")
-    from fleetfoot.nets.create import create
-
     if target.kind == "bundle":
-        raise UsageError(f"{target.text}: is a bundle; this needs the run it came from")
-    if target.kind == "run":
-        folder = (target.folder or Path()) / "weights"
+        raise UsageError(f"{target.text}: is a bundle; this needs the run that it came from")
+    if target.folder is not None:
+        folder = target.folder / "weights"
         if not folder.is_dir():
             raise DataError(f"{target.text}: has no weights/ yet; the run did not finish")
-        return create(f"local:{folder}", **options)
+        return _portable(folder)
     check_net(target.text)
-    if weights in ("auto", "none"):
-        return create(
-            target.text, pretrained=weights == "auto" and can_have(target.text), **options
-        )
-    from fleetfoot.nets.weights import load_weights
-
-    net = create(target.text, **options)
-    load_weights(net, weights)
-    return net
+    if weights not in ("auto", "none") and Path(weights).is_dir():
+        return _portable(Path(weights), expected=target.text)
+    return _named(target.text, weights)
 
 
-def can_have(name: str) -> bool:
-    """Return whether published weights of a network are installed here."""
-    from fleetfoot.nets.weights import pretrained
+def _portable(folder: Path, *, expected: str | None = None) -> Network:
+    from fleetfoot.nets.create import create
+    from fleetfoot.nets.portable import read_portable
 
+    saved = read_portable(folder)
+    name = saved.created_as.name
+    if expected is not None and name != expected:
+        raise DataError(f"{folder}: holds weights of {name}, not of {expected}")
+    count = saved.created_as.num_classes
+    channels = saved.created_as.in_chans
+    return Network(
+        net=create(f"local:{folder}").eval(),
+        name=name,
+        classes=saved.classes or tuple(str(number) for number in range(count)),
+        aliases=dict(saved.info.get("aliases") or {}),
+        preprocess=Preprocess.from_json(saved.preprocess)
+        if saved.preprocess
+        else plain_preprocess(224, channels),
+        weights={
+            "source": str(saved.info.get("source", folder)),
+            "licence": str(saved.info.get("licence", "unknown")),
+        },
+    )
+
+
+def _named(name: str, weights: str) -> Network:
+    from fleetfoot.nets.catalog import entry
+    from fleetfoot.nets.create import create
+    from fleetfoot.nets.weights import load_weights, pretrained
+
+    facts = entry(name)
     info = pretrained(name)
-    return info is not None and bool(getattr(info, "installed", True))
+    net = create(name)
+    source = {"source": "none: untrained", "licence": "unknown"}
+    if weights == "auto" and info is not None and info.path is not None:
+        load_weights(net, name)
+        source = {"source": info.source, "licence": info.licence}
+    elif weights not in ("auto", "none"):
+        load_weights(net, weights)
+        source = {"source": weights, "licence": "unknown"}
+    classes, aliases = tuple(str(number) for number in range(facts.classes)), dict[str, str]()
+    preprocess = plain_preprocess(facts.input[-1], facts.input[0])
+    if info is not None:
+        classes, aliases = unique_names(info.classes)
+        preprocess = Preprocess.from_json(info.preprocess)
+    return Network(
+        net=net.eval(),
+        name=name,
+        classes=classes,
+        aliases=aliases,
+        preprocess=preprocess,
+        weights=source,
+    )
+
+
+def plain_preprocess(size: int, channels: int) -> Preprocess:
+    """Return the preprocessing of a network that nobody has trained: -1 to 1, centre square."""
+    grey = (127.5,) * channels
+    return Preprocess(size, 0.875, "bicubic", grey, grey, channels)
+
+
+def unique_names(
+    classes: Iterable[tuple[str, str]],
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return unique class names, and the class that each identifier stands for.
+
+    Args:
+        classes: pairs of an identifier, which is unique, and a name, which may not be.
+
+    >>> unique_names([("n1", "crane"), ("n2", "crane"), ("n3", "tench")])[0]
+    ('crane (n1)', 'crane (n2)', 'tench')
+    """
+    pairs = list(classes)
+    often = Counter(name for _, name in pairs)
+    names = tuple(f"{name} ({key})" if often[name] > 1 else name for key, name in pairs)
+    return names, {key: name for (key, _), name in zip(pairs, names)}
 
 
 def _looks_like_path(text: str) -> bool:

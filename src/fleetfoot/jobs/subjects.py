@@ -1,0 +1,313 @@
+"""What `measure` measures: a network by name, or a bundle; and the cells each stands for."""
+
+import importlib.util
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+from fleetfoot.core.errors import FleetfootError
+from fleetfoot.core.seeds import rng
+from fleetfoot.deploy.bundle import load
+from fleetfoot.deploy.cells import YARDSTICKS, Cell
+from fleetfoot.deploy.engines import engine_precisions, installed_engines
+from fleetfoot.deploy.form import GraphForm
+from fleetfoot.jobs.runs import bundle_of, check_net, resolve
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NOISE_IMAGES = 16  # for int8 ranges, which decide no time
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What to combine; None leaves it to the subject; "all" and "best" are still words here."""
+
+    engines: tuple[str, ...]
+    precisions: tuple[str, ...]
+    layouts: tuple[str, ...] | None
+    threads: tuple[int, ...]
+    batches: tuple[int, ...]
+    sizes: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Counts of one call; None where they are not known."""
+
+    params: int | None = None
+    macs: int | None = None
+    bytes_moved: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """One row to be: its words, and the cell to time or the reason why there is none.
+
+    Attributes:
+        form: ``eager`` as published, ``tuned`` folded and exported.
+        best: one of those that compete for ``--engine best``.
+    """
+
+    form: str
+    engine: str
+    precision: str
+    layout: str
+    threads: int
+    batch: int
+    size: int
+    best: bool = False
+    cell: Cell | None = None
+    error: str | None = None
+
+    @property
+    def name(self) -> str:
+        """A name that is unique among the rows of one subject."""
+        words = (self.engine, self.precision, self.layout, self.threads, self.batch, self.size)
+        return f"{' '.join(map(str, words))}{' best' if self.best else ''}"
+
+
+class Subject(Protocol):
+    """Something that can be measured."""
+
+    name: str
+
+    def plan(self, words: Words, folder: Path) -> Iterable[Planned]:
+        """Yield the rows that the words stand for; files go to ``folder``."""
+        ...
+
+    def facts(self, size: int, batch: int, precision: str) -> Facts:
+        """Return the counts of one call."""
+        ...
+
+
+def subject_of(text: str) -> Subject:
+    """Return the network or bundle behind an argument.
+
+    Raises:
+        UsageError: no such network.
+        DataError: no such folder, or a damaged bundle.
+        MissingError: a network by name, and torch is not installed.
+    """
+    target = resolve(text)
+    if target.folder is None:
+        check_net(text)
+        return NetSubject(text)
+    return BundleSubject(text, bundle_of(text))
+
+
+class NetSubject:
+    """A registered network, untrained: times do not depend on the values of weights."""
+
+    def __init__(self, name: str) -> None:
+        from fleetfoot.nets.catalog import entry
+
+        self.name = name
+        self.entry = entry(name)
+
+    def facts(self, size: int, batch: int, precision: str) -> Facts:
+        from fleetfoot.measure.counts import count
+
+        shape = (self.entry.input[0], size, size)
+        width = BYTES.get(precision, 4)
+        try:
+            counts = count(self._net, shape, batch=batch, bytes_per_element=width)
+        except (FleetfootError, RuntimeError):  # a size that the network cannot take
+            return Facts(params=self.entry.params)
+        return Facts(counts.params, counts.macs, counts.bytes_moved)
+
+    def plan(self, words: Words, folder: Path) -> Iterator[Planned]:
+        sizes = words.sizes or (self.entry.input[-1],)
+        for size, batch, threads in itertools.product(sizes, words.batches, words.threads):
+            for engine, precision, layout, best in self._forms(words):
+                plan = Planned(
+                    form="eager" if engine in YARDSTICKS else "tuned",
+                    engine=engine,
+                    precision=precision,
+                    layout=layout,
+                    threads=threads,
+                    batch=batch,
+                    size=size,
+                    best=best,
+                )
+                yield self._with_cell(plan, folder)
+
+    def _forms(self, words: Words) -> Iterator[tuple[str, str, str, bool]]:
+        """Yield engine, precision, layout, and whether the form competes for ``best``."""
+        for engine in _named_engines(words.engines):
+            for precision in _named_precisions(engine, words.precisions):
+                for layout in words.layouts or ("nchw",):
+                    yield engine, precision, layout, False
+        if "best" in words.engines:
+            for engine in installed_engines():
+                for precision in _named_precisions(engine, ("all",)):
+                    for layout in ("nchw", "nhwc"):
+                        yield engine, precision, layout, True
+
+    def _with_cell(self, plan: Planned, folder: Path) -> Planned:
+        image = (self.entry.input[0], plan.size, plan.size)
+        cell = Cell(
+            name=plan.name,
+            engine=plan.engine,
+            precision=plan.precision,
+            layout=plan.layout,
+            threads=plan.threads,
+            input_shape=(plan.batch, *image),
+        )
+        try:
+            if plan.engine in YARDSTICKS:
+                return replace(plan, cell=replace(cell, module=self._net))
+            file, shape = self._graph(plan, folder, image)
+        except FleetfootError as error:
+            return replace(plan, error=str(error))
+        return replace(plan, cell=replace(cell, file=file, input_shape=shape))
+
+    def _graph(
+        self, plan: Planned, folder: Path, image: tuple[int, ...]
+    ) -> tuple[Path, tuple[int, ...]]:
+        """Return the exported graph of a row and the shape of its input."""
+        from fleetfoot.deploy.export_int8 import export_int8
+        from fleetfoot.deploy.export_onnx import export_onnx
+
+        form = GraphForm(layout=cast(Literal["nchw", "nhwc"], plan.layout))
+        shape = (plan.batch, *form.shape(image))
+        file = folder / f"{plan.size} {plan.batch} {plan.layout}.onnx"
+        if not file.exists():
+            export_onnx(self._folded, file, image=image, form=form, batch=plan.batch)
+        if plan.precision != "int8":
+            return file, shape
+        if plan.batch != 1:
+            raise FleetfootError("int8 is measured at batch 1")
+        quantised = file.with_suffix(".int8.onnx")
+        if not quantised.exists():
+            noise = rng("calibration").standard_normal((NOISE_IMAGES, *shape[1:]), dtype="f4")
+            export_int8(file, quantised, inputs=noise)
+        return quantised, shape
+
+    @cached_property
+    def _net(self) -> "nn.Module":
+        """The network in evaluation mode, its batch norms settled by two batches of noise."""
+        import torch
+
+        from fleetfoot.nets.create import create
+
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(0)
+            net = create(self.name).train()
+            for _ in range(2):
+                net(torch.randn(2, *self.entry.input))
+        return net.eval()
+
+    @cached_property
+    def _folded(self) -> "nn.Module":
+        from fleetfoot.passes.fold_batch_norm import fold_batch_norm
+
+        return fold_batch_norm(self._net).model
+
+
+def _named_engines(names: Iterable[str]) -> tuple[str, ...]:
+    torch = ("eager",) if importlib.util.find_spec("torch") else ()
+    everything = (*torch, *installed_engines())
+    found = [everything if name == "all" else (name,) for name in names if name != "best"]
+    return tuple(dict.fromkeys(itertools.chain(*found)))
+
+
+def _named_precisions(engine: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the precisions to try; "all" is every one that needs no calibration images."""
+    if engine in YARDSTICKS:
+        everything: tuple[str, ...] = ("float32", "bfloat16")
+    elif engine in installed_engines():
+        everything = tuple(name for name in engine_precisions(engine) if name != "int8")
+    else:
+        everything = ("float32",)
+    return tuple(
+        dict.fromkeys(itertools.chain(*(everything if n == "all" else (n,) for n in names)))
+    )
+
+
+class BundleSubject:
+    """A bundle: the forms that lie in it, as they are."""
+
+    def __init__(self, text: str, folder: Path) -> None:
+        self.name = text
+        self.bundle = load(folder)
+
+    def facts(self, size: int, batch: int, precision: str) -> Facts:
+        """Return the counts of the network in the bundle, where torch is there to count them."""
+        name = self.bundle.record.get("net")
+        if importlib.util.find_spec("torch") is None or not isinstance(name, str):
+            return Facts()
+        from fleetfoot.measure.counts import count
+        from fleetfoot.nets.create import create
+
+        channels = self.bundle.preprocess.channels
+        try:
+            net = create(name, num_classes=len(self.bundle.classes), in_chans=channels)
+            width = BYTES.get(precision, 4)
+            counts = count(net, (channels, size, size), batch=batch, bytes_per_element=width)
+        except (FleetfootError, RuntimeError):  # a network of another version
+            return Facts()
+        return Facts(counts.params, counts.macs, counts.bytes_moved)
+
+    def plan(self, words: Words, folder: Path) -> Iterator[Planned]:
+        size = self.bundle.preprocess.size
+        for choice in self._choices(words):
+            for batch, threads in itertools.product(words.batches, words.threads):
+                plan = Planned(
+                    form="tuned",
+                    engine=choice["engine"],
+                    precision=choice["precision"],
+                    layout=choice["layout"],
+                    threads=threads,
+                    batch=batch,
+                    size=size,
+                )
+                yield self._with_cell(plan, choice["file"], words)
+
+    def _choices(self, words: Words) -> Iterator[Mapping[str, Any]]:
+        """Yield the forms that the words stand for: the chosen one, others from the fallback."""
+        record = self.bundle.record
+        chosen, fallback = record["chosen"], record["fallback"]
+        if "best" in words.engines:
+            yield chosen
+        for engine in _named_engines(words.engines):
+            for precision in _named_precisions(engine, words.precisions):
+                if (engine, precision) == (chosen["engine"], chosen["precision"]):
+                    if "best" not in words.engines:
+                        yield chosen
+                else:
+                    yield {**fallback, "engine": engine, "precision": precision}
+
+    def _with_cell(self, plan: Planned, file: str, words: Words) -> Planned:
+        problem = self._problem(plan, words)
+        if problem is not None:
+            return replace(plan, error=problem)
+        channels = self.bundle.preprocess.channels
+        inside = bool(self.bundle.record["graph"].get("preprocess"))
+        form = GraphForm(layout=cast(Literal["nchw", "nhwc"], plan.layout), preprocess=inside)
+        cell = Cell(
+            name=plan.name,
+            engine=plan.engine,
+            precision=plan.precision,
+            layout=plan.layout,
+            threads=plan.threads,
+            input_shape=(plan.batch, *form.shape((channels, plan.size, plan.size))),
+            input_dtype=form.dtype,
+            file=self.bundle.folder / file,
+        )
+        return replace(plan, cell=cell)
+
+    def _problem(self, plan: Planned, words: Words) -> str | None:
+        if plan.engine in YARDSTICKS:
+            return f"a bundle holds no torch network: measure {self.bundle.record.get('net')}"
+        if words.sizes is not None and words.sizes != (plan.size,):
+            return f"the bundle is made for {plan.size} px"
+        if words.layouts is not None and plan.layout not in words.layouts:
+            return f"the bundle is made for {plan.layout}"
+        if plan.precision == "int8" and self.bundle.record["chosen"]["precision"] != "int8":
+            return "the bundle holds no int8 form"
+        return None
