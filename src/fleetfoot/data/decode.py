@@ -216,7 +216,9 @@ def _os_reason(error: OSError) -> str:
         return "permission denied; make it readable"
     if isinstance(error, IsADirectoryError):
         return "is a folder, not an image"
-    return f"cannot be read ({_reason(error)})"
+    if error.errno is None:  # Pillow's own
+        return f"is truncated or damaged ({_reason(error)}); replace or remove it"
+    return f"cannot be read ({error.strerror})"
 
 
 def _reason(error: Exception) -> str:

@@ -102,6 +102,6 @@ def _hidden(name: str) -> bool:
 
 def _notes(ignored: Counter[str]) -> tuple[str, ...]:
     return tuple(
-        f"ignored {count} {'file' if count == 1 else 'files'} that are no images ({extension})"
+        f"ignored files that are no images: {count} ({extension})"
         for extension, count in sorted(ignored.items())
     )

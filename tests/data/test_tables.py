@@ -1,0 +1,169 @@
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fleetfoot.core.errors import DataError
+from fleetfoot.data.source import WHOLE
+from fleetfoot.data.tables import class_names, read_table
+
+Records = list[dict[str, Any]]
+SUFFIXES = ("csv", "jsonl", "parquet")
+
+
+def write(path: Path, records: Records, metadata: dict[str, str] | None = None) -> Path:
+    if path.suffix == ".csv":
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(records[0]))
+            writer.writeheader()
+            writer.writerows(records)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    else:
+        arrow = pytest.importorskip("pyarrow")
+        parquet = pytest.importorskip("pyarrow.parquet")
+        table = arrow.Table.from_pylist(records)
+        parquet.write_table(table.replace_schema_metadata(metadata), path)
+    return path
+
+
+@pytest.fixture
+def images(tmp_path: Path, noise: Callable[..., np.ndarray], saved: Callable[..., bytes]) -> Path:
+    (tmp_path / "images").mkdir()
+    for number in range(4):
+        (tmp_path / "images" / f"{number}.png").write_bytes(saved(noise(number)))
+    return tmp_path
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("column", ["path", "image"])
+def test_paths_labels_splits_and_groups(
+    images: Path, suffix: str, column: str, noise: Callable[..., np.ndarray]
+) -> None:
+    words = ["train", "Training", "valid", "test"]
+    records = [
+        {column: f"images/{i}.png", "label": "ab"[i % 2], "split": words[i], "group": f"g{i // 2}"}
+        for i in range(4)
+    ]
+    source = read_table(write(images / f"t.{suffix}", records))
+    assert {split: len(rows) for split, rows in source.rows.items()} == {
+        "train": 2,
+        "val": 1,
+        "test": 1,
+    }
+    rows = [row for split in ("train", "val", "test") for row in source.rows[split]]
+    assert [row.label for row in rows] == ["a", "b", "a", "b"]
+    assert [row.group for row in rows] == ["g0", "g0", "g1", "g1"]
+    for number, row in enumerate(rows):
+        np.testing.assert_array_equal(source.reader(row.key), noise(number))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_without_splits_and_with_paths_that_leave_the_folder(images: Path, suffix: str) -> None:
+    (images / "tables").mkdir()
+    records = [
+        {"path": "../images/0.png", "label": 7},
+        {"path": str(images / "images" / "1.png"), "label": 8},
+    ]
+    source = read_table(write(images / "tables" / f"t.{suffix}", records))
+    assert [row.label for row in source.rows[WHOLE]] == ["7", "8"]
+    for row in source.rows[WHOLE]:
+        assert source.reader(row.key).shape == (40, 48, 3)
+
+
+def test_hugging_face_images_and_names(
+    images: Path, noise: Callable[..., np.ndarray], saved: Callable[..., bytes]
+) -> None:
+    info = {"info": {"features": {"label": {"_type": "ClassLabel", "names": ["zebra", "ant"]}}}}
+    records = [
+        {"image": {"bytes": saved(noise(0)), "path": "x.png"}, "label": 0},
+        {"image": {"bytes": None, "path": "images/1.png"}, "label": 1},
+    ]
+    path = write(images / "t.parquet", records, {"huggingface": json.dumps(info)})
+    source = read_table(path)
+    assert source.classes == ("zebra", "ant")
+    assert [row.label for row in source.rows[WHOLE]] == ["zebra", "ant"]
+    for number, row in enumerate(source.rows[WHOLE]):
+        np.testing.assert_array_equal(source.reader(row.key), noise(number))
+
+
+def test_plain_bytes(images: Path, noise: Callable[..., np.ndarray], saved: Callable) -> None:
+    records = [{"image": saved(noise(i)), "label": "ab"[i]} for i in range(2)]
+    source = read_table(write(images / "t.parquet", records))
+    np.testing.assert_array_equal(source.reader(source.rows[WHOLE][1].key), noise(1))
+
+
+def test_json_rows_with_the_image_convention(images: Path) -> None:
+    source = read_table(
+        write(images / "t.jsonl", [{"image": {"path": "images/0.png"}, "label": "a"}])
+    )
+    assert source.rows[WHOLE][0].key == "images/0.png"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "records", "match"),
+    [
+        ("csv", [{"path": "a", "label": "a"}, {"path": "b", "label": ""}], "row 3: has no label"),
+        ("jsonl", [{"path": "a", "label": "a"}, {"path": "b"}], "row 2: has no label"),
+        ("parquet", [{"path": "a", "label": None}], "row 1: has no label"),
+        ("csv", [{"path": "", "label": "a"}], "row 2: has no image"),
+        ("csv", [{"file": "a", "label": "a"}], "no column image or path.*columns are file, label"),
+        ("parquet", [{"path": "a", "class": "a"}], "no column label; its columns are path, class"),
+        ("csv", [{"path": "a", "label": "a", "split": "dev"}], "split is 'dev'; use train, val"),
+        ("parquet", [{"path": 5, "label": "a"}], "image column is int64"),
+    ],
+)
+def test_bad_rows_and_columns(tmp_path: Path, suffix: str, records: Records, match: str) -> None:
+    with pytest.raises(DataError, match=match):
+        read_table(write(tmp_path / f"t.{suffix}", records))
+
+
+def test_a_label_beyond_the_names(tmp_path: Path) -> None:
+    info = {"info": {"features": {"label": {"names": ["one", "two"]}}}}
+    metadata = {"huggingface": json.dumps(info)}
+    path = write(tmp_path / "t.parquet", [{"path": "a", "label": 2}], metadata)
+    with pytest.raises(DataError, match="label 2 is none of the 2 named classes"):
+        read_table(path)
+
+
+def test_neither_bytes_nor_path(tmp_path: Path) -> None:
+    records = [
+        {"image": {"bytes": b"x", "path": None}, "label": "a"},
+        {"image": {"bytes": None, "path": None}, "label": "a"},
+    ]
+    source = read_table(write(tmp_path / "t.parquet", records))
+    with pytest.raises(DataError, match="t#1: the row has neither image bytes nor a path"):
+        source.reader("t#1")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_damaged_tables(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t.{suffix}"
+    with pytest.raises(DataError, match="no such file"):
+        read_table(path)
+    path.write_bytes(b"\xff\xfe not a table \x00\x01")
+    with pytest.raises(DataError) as caught:
+        read_table(path)
+    assert "\n" not in str(caught.value)
+    path.write_bytes(b"")
+    with pytest.raises(DataError):
+        read_table(path)
+
+
+def test_lines_that_are_not_json_objects(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"path": "a", "label": 1}\n\n{"path": \n')
+    with pytest.raises(DataError, match="line 3: is not JSON"):
+        read_table(path)
+    path.write_text("[1]\n")
+    with pytest.raises(DataError, match="line 1: is no JSON object"):
+        read_table(path)
+
+
+def test_metadata_that_means_nothing() -> None:
+    for metadata in (None, {}, {b"huggingface": b"?"}, {b"huggingface": b'{"info": 3}'}):
+        assert class_names(metadata) is None
