@@ -16,6 +16,7 @@ import numpy as np
 from fleetfoot.core.errors import FleetfootError
 from fleetfoot.core.listener import Listener
 from fleetfoot.core.seeds import rng
+from fleetfoot.deploy.calibrate_norms import calibrate_norms
 from fleetfoot.deploy.engines import Engine, engine_precisions, installed_engines, open_engine
 from fleetfoot.deploy.export_onnx import export_onnx
 from fleetfoot.deploy.export_openvino import export_openvino
@@ -95,9 +96,9 @@ def _measured(
 def _engines(
     group: list[Candidate], folder: Path, classes: int, channels: int, threads: int
 ) -> dict[tuple[int, str, str], Engine]:
-    net = create(group[0].net, num_classes=classes, in_chans=channels)
-    folded = fold_batch_norm(net).model
     largest = max(candidate.size for candidate in group)
+    net = create(group[0].net, num_classes=classes, in_chans=channels)
+    folded = fold_batch_norm(calibrate_norms(net, (channels, largest, largest))).model
     onnx = export_onnx(folded, folder / "net.onnx", image=(channels, largest, largest))
     engines: dict[tuple[int, str, str], Engine] = {}
     for size in {candidate.size for candidate in group}:
