@@ -5,6 +5,7 @@ from typing import Any
 import fleetfoot
 from fleetfoot.core.results import to_json
 from fleetfoot.report import accuracy, latency
+from fleetfoot.report.checks import audit_checks
 from fleetfoot.report.curves import curves
 from fleetfoot.report.run_files import Json, RunFiles
 
@@ -21,6 +22,11 @@ PARTS = {
     "bundle": "deployed form, latency, parity",
     "preprocess": "preprocessing",
 }
+# Fields of run.json with a place of their own in the report.
+SHOWN_ELSEWHERE = (
+    *("schema", "format", "choice", "device", "device_profile", "input", "input_pipeline"),
+    *("recipe", "weights", "initial_weights", "budget", "budget_ms", "budget_met", "net", "data"),
+)
 
 
 def build_report(files: RunFiles) -> Json:
@@ -117,6 +123,7 @@ def _data(files: RunFiles) -> Json | None:
         "notes": data.get("notes") or [],
         "splits": _split_sizes(data.get("splits")),
         "audit": _without(audit, "schema") if isinstance(audit, dict) else None,
+        "checks": audit_checks(audit) if isinstance(audit, dict) else [],
     }
 
 
@@ -165,8 +172,7 @@ def _licences(files: RunFiles) -> list[Json]:
 
 
 def _provenance(run: Json) -> Json | None:
-    shown_elsewhere = ("schema", "choice", "device", "device_profile", "input", "input_pipeline")
-    provenance = _without(run, *shown_elsewhere, "recipe", "weights", "initial_weights")
+    provenance = _without(run, *SHOWN_ELSEWHERE)
     command = provenance.get("command")
     if isinstance(command, list):
         provenance["command"] = " ".join(str(word) for word in command)

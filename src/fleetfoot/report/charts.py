@@ -67,7 +67,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str, limit: float | None = None) ->
     """Return horizontal bars of milliseconds, with a dashed line at ``limit`` if there is one."""
     if not bars:
         return ""
-    row, left = 26, 170
+    row, left = 26, 172
     height = row * len(bars) + 40
     longest = max([bar.high or bar.value for bar in bars] + ([limit] if limit else []))
     right = WIDTH - 62

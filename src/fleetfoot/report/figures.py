@@ -16,6 +16,8 @@ _FRACTIONS = re.compile(
     r"(^|_)(top1|top5|accuracy|precision|recall|f1|ece|confidence|probability|fraction|share)"
     r"(_low|_high|_agreement|_ema)?$"
 )
+# Where None says something else than that nobody knows.
+ABSENT = {"quota_cpus": "no quota"}
 _COUNTS = 10_000  # from here on a count gets separators
 
 
@@ -59,6 +61,8 @@ def _percent(value: float) -> str:
 
 
 def _ms(value: float) -> str:
+    if 0 < value < 0.01:
+        return f"{1000 * value:.2g}{THIN}\u00b5s"
     if value >= 100:
         return f"{value:,.0f}{THIN}ms"
     return f"{value:.{1 if value >= 10 else 2 if value >= 0.1 else 3}f}{THIN}ms"

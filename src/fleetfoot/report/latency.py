@@ -35,8 +35,9 @@ PARITY = (
 def latency_rows(bundle: Json) -> list[Json]:
     """Return candidates and yardsticks of a bundle, fastest first, those without a time last.
 
-    Each row has `CELL`, ``kind`` ("candidate" or "yardstick"), ``chosen``, ``kept``, ``reason``,
-    ``speedup`` over the eager form, and ``parity`` (`PARITY`, or None where not compared).
+    Each row has `CELL`, ``kind`` ("candidate" or "yardstick"), ``chosen``, ``passed`` (the
+    gate), ``kept``, ``reason``, ``speedup`` over the eager form, and ``parity`` (`PARITY`, or None
+    where not compared).
     """
     chosen = bundle.get("chosen") or {}
     eager = eager_ms(bundle)
@@ -80,8 +81,10 @@ def _row(cell: Json, kind: str, *, chosen: bool, eager: float | None) -> Json:
     row: Json = {name: cell.get(name) for name in CELL}
     row["kind"] = kind
     row["chosen"] = chosen
+    # A form may pass the gate and lose to a faster one: it is then passed and not kept.
+    row["passed"] = cell.get("passed", cell.get("kept")) if kind == "candidate" else None
     row["kept"] = bool(cell.get("kept")) if kind == "candidate" else None
-    row["reason"] = cell.get("reason") or cell.get("error")
+    row["reason"] = cell.get("reason") or cell.get("error") or None
     row["speedup"] = eager / time if eager and time else None
     row["parity"] = (
         {name: parity.get(name) for name in PARITY} if isinstance(parity, dict) else None

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from fleetfoot.core.errors import require
-from fleetfoot.report.figures import UNKNOWN, kind_of, shown
+from fleetfoot.report.checks import COVERED
+from fleetfoot.report.figures import ABSENT, UNKNOWN, kind_of, shown
 from fleetfoot.report.pictures import pictures
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -43,18 +44,23 @@ def render(report: Json) -> str:
 
     def figure(pointer: str, kind: str | None = None, missing: str = UNKNOWN) -> str:
         value = resolve(report, pointer)
+        name = pointer.rsplit("/", 1)[-1]
         if value is None:
-            return markup(
-                f'<span class="unknown" data-key="{escape(pointer)}">{escape(missing)}</span>'
-            )
-        kind = kind or kind_of(pointer.rsplit("/", 1)[-1], value)
+            words = escape(ABSENT.get(name, missing))
+            return markup(f'<span class="unknown" data-key="{escape(pointer)}">{words}</span>')
+        kind = kind or kind_of(name, value)
         raw = f' value="{escape(json.dumps(value))}"' if isinstance(value, (int, float)) else ""
         text = escape(shown(value, kind))
         return markup(f'<data data-key="{escape(pointer)}"{raw}>{text}</data>')
 
     environment.globals.update(
         fig=figure,
-        facts=lambda pointer: list(facts(resolve(report, pointer), pointer)),
+        facts=lambda pointer, without=(): [
+            fact
+            for fact in facts(resolve(report, pointer), pointer)
+            if fact[1].removeprefix(f"{pointer}/").partition("/")[0] not in without
+        ],
+        covered=COVERED,
         pictures={name: markup(svg) for name, svg in pictures(report).items()},
         style=markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
         plain=shown,

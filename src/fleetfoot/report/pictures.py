@@ -73,11 +73,11 @@ def _latency(report: Json) -> str:
     rows = [row for row in report["latency"] if row["latency_ms_p50"] is not None][:BARS]
     bars = [
         Bar(
-            name=f"{row['engine']} {row['precision'] or ''}".strip(),
+            name=_form(row),
             value=row["latency_ms_p50"],
             high=row["latency_ms_p90"],
             css=_bar_colour(row),
-            title=f"{row['engine']} {row['precision']}: p50 {shown(row['latency_ms_p50'], 'ms')}, "
+            title=f"{_form(row)}: p50 {shown(row['latency_ms_p50'], 'ms')}, "
             f"p90 {shown(row['latency_ms_p90'], 'ms')}, p99 {shown(row['latency_ms_p99'], 'ms')}",
         )
         for row in rows
@@ -86,6 +86,10 @@ def _latency(report: Json) -> str:
     # A budget far beyond every bar would squeeze them all into a corner.
     near = limit if limit and bars and limit <= 2 * max(b.value for b in bars) else None
     return bar_chart(bars, title="latency of every engine and precision", limit=near)
+
+
+def _form(row: Json) -> str:
+    return " ".join(str(row[name]) for name in ("engine", "precision", "layout") if row[name])
 
 
 def _bar_colour(row: Json) -> str:
