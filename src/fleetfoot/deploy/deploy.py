@@ -4,6 +4,7 @@ Letters  N images, H height, W width, C channels (of images) or classes (of logi
 """
 
 import dataclasses
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,13 +22,14 @@ from fleetfoot.core.results import to_json
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.deploy.bundle import load
 from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells, median_of_fresh
+from fleetfoot.deploy.edit_onnx import take_nhwc
 from fleetfoot.deploy.engines import PRECISIONS, installed_engines
 from fleetfoot.deploy.export_int8 import export_int8
 from fleetfoot.deploy.export_onnx import export_onnx
 from fleetfoot.deploy.export_openvino import export_openvino
 from fleetfoot.deploy.form import GraphForm, Layout
 from fleetfoot.deploy.gate import GateSet
-from fleetfoot.deploy.tune import Candidate, as_cell, choose, gated, list_candidates, timed
+from fleetfoot.deploy.tune import EQUAL, Candidate, as_cell, choose, gated, list_candidates, timed
 from fleetfoot.deploy.write_bundle import (
     Card,
     Measured,
@@ -41,6 +43,7 @@ from fleetfoot.measure.latency import Schedule
 
 FALLBACK_FILE = "model.onnx"
 CALIBRATION_IMAGES = 100
+SLOWER_IMAGES = 100
 SCHEDULE = Schedule(min_seconds=0.5, warm_up_seconds=0.5, max_seconds=5.0)
 
 
@@ -136,22 +139,7 @@ def deploy(
             timed(candidate, timings[candidate.name]) if candidate.file else candidate
             for candidate in candidates
         ]
-        candidates = choose(
-            [
-                gated(
-                    candidate,
-                    place,
-                    form=job.form(candidate),
-                    preprocess=preprocess,
-                    gate=gate,
-                    reference_NC=reference_NC,
-                    max_drop=options.max_drop,
-                )
-                if candidate.file
-                else candidate
-                for candidate in candidates
-            ]
-        )
+        candidates = choose(job.gate(candidates, gate, reference_NC))
         chosen = next(candidate for candidate in candidates if candidate.kept)
         fallback = job.fallback(candidates)
         measured = Measured(
@@ -225,6 +213,38 @@ class _Job:
             for candidate in candidates
         ]
 
+    def gate(
+        self, candidates: Sequence[Candidate], gate: GateSet, reference_NC: NDArray[np.float32]
+    ) -> list[Candidate]:
+        """Compare every candidate that was exported with the reference, the fastest first.
+
+        Once one has passed, those clearly slower cannot win any more: they are compared on
+        `SLOWER_IMAGES` images, for the record. Float32 forms are always compared on all.
+        """
+        few = gate.first(SLOWER_IMAGES)
+        compared: list[Candidate] = []
+        limit_ms = math.inf
+        for candidate in sorted(candidates, key=lambda c: c.latency_ms_p50 or math.inf):
+            if candidate.file is None:
+                compared.append(candidate)
+                continue
+            time_ms = candidate.latency_ms_p50 or math.inf
+            every = candidate.precision == "float32" or time_ms <= limit_ms
+            images = gate if every else few
+            result = gated(
+                candidate,
+                self.place,
+                form=self.form(candidate),
+                preprocess=self.preprocess,
+                gate=images,
+                reference_NC=reference_NC[: len(images.images)],
+                max_drop=self.options.max_drop,
+            )
+            if result.passed:
+                limit_ms = min(limit_ms, EQUAL * time_ms)
+            compared.append(result)
+        return compared
+
     def cells(self, candidates: Sequence[Candidate]) -> list[Cell]:
         return [
             as_cell(candidate, self.place, self.form(candidate), self.image)
@@ -266,6 +286,8 @@ class _Job:
         path = self.place / (FALLBACK_FILE if first else f"model_{layout}.onnx")
         if path.exists():
             return path
+        if not first:
+            return take_nhwc(self._graph(self.layouts[0]), path)
         inside = self.options.graph_preprocess
         form = GraphForm(layout=layout, preprocess=inside, probabilities=inside)
         return export_onnx(self.net, path, image=self.image, form=form, preprocess=self.preprocess)

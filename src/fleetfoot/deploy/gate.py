@@ -42,6 +42,10 @@ class GateSet:
         if self.labels is not None and len(self.labels) != len(self.images):
             raise ShapeError(f"{len(self.images)} gate images have {len(self.labels)} labels")
 
+    def first(self, count: int) -> "GateSet":
+        """Return the first ``count`` images as a gate set."""
+        return GateSet(self.images[:count], None if self.labels is None else self.labels[:count])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:

@@ -20,6 +20,9 @@ from fleetfoot.deploy.engines import engine_precisions, open_engine
 from fleetfoot.deploy.form import GraphForm, Layout
 from fleetfoot.deploy.gate import GateSet, Parity, compare, judge
 
+EQUAL = 1.03
+"""Times within this factor are no difference: the closer copy of the reference is then taken."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Candidate:
@@ -167,30 +170,41 @@ def gated(
 def choose(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Return all candidates, fastest first, with the fastest that passed marked as kept.
 
+    Among those as fast as the fastest (see `EQUAL`) the one with the smallest mean logit
+    difference is kept.
+
     Raises:
         GateError: none passed; the message has the reason of a float32 form.
     """
     ordered = sorted(candidates, key=_time)
-    winner = next((c for c in ordered if c.passed and c.latency_ms_p50 is not None), None)
-    if winner is None or winner.latency_ms_p50 is None:
+    passed = [c for c in ordered if c.passed and c.latency_ms_p50 is not None]
+    if not passed:
         worst = next((c for c in ordered if c.precision == "float32"), None)
         why = f" ({worst.engine}: {worst.reason})" if worst else ""
         raise GateError(
             f"no deployed form answers as the network does, not even float32{why}; report this "
             "with the network's name"
         )
-    return [_with_reason(c, winner, winner.latency_ms_p50) for c in ordered]
+    contenders = [c for c in passed if _time(c) <= EQUAL * _time(passed[0])]
+    winner = min(contenders, key=_difference)
+    return [_with_reason(c, winner) for c in ordered]
 
 
-def _with_reason(candidate: Candidate, winner: Candidate, best_ms: float) -> Candidate:
+def _with_reason(candidate: Candidate, winner: Candidate) -> Candidate:
     if candidate is winner:
-        return dataclasses.replace(
-            candidate, kept=True, reason=f"fastest that passed ({candidate.reason})"
-        )
-    if candidate.passed and candidate.latency_ms_p50 is not None:
-        times = candidate.latency_ms_p50 / best_ms
-        return dataclasses.replace(candidate, reason=f"slower: {times:.2f} times the chosen form")
-    return candidate
+        reason = f"fastest that passed ({candidate.reason})"
+        return dataclasses.replace(candidate, kept=True, reason=reason)
+    if not candidate.passed or candidate.latency_ms_p50 is None:
+        return candidate
+    times = _time(candidate) / _time(winner)
+    reason = f"slower: {times:.2f} times the chosen form"
+    if times < EQUAL:
+        reason = "as fast as the chosen form, but no closer to the reference"
+    return dataclasses.replace(candidate, reason=reason)
+
+
+def _difference(candidate: Candidate) -> float:
+    return float("inf") if candidate.parity is None else candidate.parity.mean_logit_difference
 
 
 def _time(candidate: Candidate) -> float:
