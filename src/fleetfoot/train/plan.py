@@ -22,6 +22,7 @@ from fleetfoot.data.samples import Data
 from fleetfoot.train.distributed import from_first, this_process
 from fleetfoot.train.exactness import exact_arithmetic
 from fleetfoot.train.fit_steps import (
+    Times,
     evaluation_interval,
     fitted_steps,
     run_seconds,
@@ -225,7 +226,7 @@ def _measured_plan(
         total = fitted_steps(
             available, times, steps_per_epoch=per_epoch, every=recipe.evaluate_every
         )
-    every = recipe.evaluate_every or evaluation_interval(total, times, steps_per_epoch=per_epoch)
+    every = recipe.evaluate_every or _interval(recipe, total, times, per_epoch)
     states = recipe.state_every
     if states is None:
         states = state_interval(times, steps_per_epoch=per_epoch, every=every)
@@ -254,6 +255,13 @@ def _measured_plan(
         recipe=to_json(recipe),
         loaders=loaders,
     )
+
+
+def _interval(recipe: Recipe, total: int, times: Times, per_epoch: int) -> int:
+    """Epochs between evaluations; with `epochs`, two plans of one recipe agree on it."""
+    if recipe.epochs is not None:
+        times = Times(step=1.0, evaluation=0.0)
+    return evaluation_interval(total, times, steps_per_epoch=per_epoch)
 
 
 def _workers(recipe: Recipe) -> int:

@@ -51,8 +51,8 @@ class Recipe:
             every class equally often.
         ema: decay of the averaged weights per step; None keeps no average.
         early_stop: stop after so many epochs without a better validation accuracy.
-        evaluate_every: epochs between evaluations; None lets the plan choose (about twenty
-            over a run, fewer where they would cost more than a twentieth of the time).
+        evaluate_every: epochs between evaluations; None lets the plan choose: about twenty over
+            a run, with `minutes` fewer where they would cost more than a twentieth of the time.
         state_every: steps between saved states besides those at evaluations; None lets the
             plan choose (about one a minute).
         precision: "float32", "bfloat16" (autocast), or "auto": the faster one, measured.
