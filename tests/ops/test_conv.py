@@ -1,4 +1,4 @@
-"""The unit of convolution, norm and activation: names, padding, and that the tracer sees through."""
+"""Convolution, norm and activation: names, padding, and that the tracer sees through."""
 
 import pytest
 import torch

@@ -145,7 +145,7 @@ def scaled_channels(channels: int, width: float) -> int:
 # Counts are for 10 classes; a contract test recomputes each of them.
 @register_net(
     paper="ours",
-    checked_against="naive:fleetnet",
+    checked_against="naive:tests/nets/test_fleetnet.py::check_against_naive",
     params=2_440_266,
     macs=284_887_552,
     input=(3, 32, 32),
@@ -160,7 +160,7 @@ def fleetnet(
 
 @register_net(
     paper="ours",
-    checked_against="naive:fleetnet",
+    checked_against="naive:tests/nets/test_fleetnet.py::check_against_naive",
     params=335_818,
     macs=86_705_408,
     input=(3, 32, 32),

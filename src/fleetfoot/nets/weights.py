@@ -235,7 +235,10 @@ def _adaptable(key: str, ours: Tensor, theirs: Tensor) -> bool:
 
 
 def _other_channels(weight_O3KK: Tensor, channels: int) -> Tensor:
-    """Return filters for other image channels that answer alike to a grey picture."""
+    """Return filters for other image channels: summed for one, else RGB repeated and scaled.
+
+    One channel, and any multiple of three, answer to a grey picture as RGB did.
+    """
     if channels == 1:
         return weight_O3KK.sum(dim=1, keepdim=True)
     copies = -(-channels // 3)

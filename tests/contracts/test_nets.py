@@ -1,0 +1,191 @@
+"""The battery over every registered network."""
+
+import hashlib
+import importlib.util
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fleetfoot.core.costs import Cost, formula_for
+from fleetfoot.measure.counts import Counts, count
+from fleetfoot.nets.catalog import entry
+from fleetfoot.nets.create import create
+from fleetfoot.nets.names import family_of, foreign_names
+from fleetfoot.ops import torch_layers  # noqa: F401  registers the formulas of torch.nn
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+GOLDEN = ROOT / "tests" / "golden" / "state_dict_keys.json"
+Randomise = Callable[[nn.Module], nn.Module]
+
+
+def on_meta(name: str, **words: object) -> nn.Module:
+    with torch.device("meta"):
+        return create(name, **words)  # type: ignore[arg-type]
+
+
+def images(*shape: int) -> Tensor:
+    return torch.empty(shape, device="meta")
+
+
+def test_params_and_macs_are_those_of_the_registry(net_name: str) -> None:
+    known = entry(net_name)
+    counts = count(on_meta(net_name, in_chans=known.input[0]), known.input)
+    assert (counts.params, counts.macs) == (known.params, known.macs)
+    assert counts.uncounted == ()
+
+
+def test_formulas_of_the_modules_give_the_same_counts(net_name: str) -> None:
+    net, shape = on_meta(net_name), entry(net_name).input
+    counts = count(net, shape)
+    by_formula = _by_formula(net, shape)
+    assert sum((cost.macs for cost in by_formula.values()), start=0) == counts.macs
+    by_operators = _by_operators(counts)
+    for path, cost in by_formula.items():
+        assert by_operators.get(path, Cost()) == cost, path
+
+
+def _by_formula(net: nn.Module, shape: tuple[int, ...]) -> dict[str, Cost]:
+    found: dict[str, Cost] = {}
+
+    def note(module: nn.Module, inputs: tuple[Tensor, ...], path: str) -> None:
+        formula = formula_for(module)
+        assert formula is not None, f"{path}: {type(module).__name__} has no cost formula"
+        found[path] = found.get(path, Cost()) + formula(module, *(tuple(t.shape) for t in inputs))
+
+    for path, module in net.named_modules():
+        if not any(module.children()):
+            module.register_forward_hook(lambda m, inputs, _, path=path: note(m, inputs, path))
+    net.eval()(images(1, *shape))
+    return found
+
+
+def _by_operators(counts: Counts) -> dict[str, Cost]:
+    found: dict[str, Cost] = {}
+    for record in counts.records:
+        cost = Cost(record.macs, record.elementwise_ops)
+        found[record.path] = found.get(record.path, Cost()) + cost
+    return found
+
+
+@pytest.mark.parametrize("more", [(0, 0), (1, 3), (33, 7)])
+def test_odd_input_sizes(net_name: str, more: tuple[int, int]) -> None:
+    net = on_meta(net_name, num_classes=7).eval()
+    height, width = (net.min_size + extra for extra in more)
+    x = images(2, 3, height, width)
+    assert net(x).shape == (2, 7)
+    maps = net.forward_features(x)
+    assert len(maps) == len(net.feature_info)
+    for item, found in zip(net.feature_info, maps):
+        assert found.shape[1] == item.channels
+        for size, pixels in zip(found.shape[2:], (height, width)):
+            assert pixels // item.reduction <= size <= -(-pixels // item.reduction)
+
+
+def test_protocol(net_name: str) -> None:
+    x = images(2, 1, 64, 64)
+    net = on_meta(net_name, in_chans=1, num_classes=0).eval()
+    pooled = net(x)
+    assert pooled.shape == net.forward_pooled(x).shape
+    assert isinstance(net.classifier, nn.Identity)
+    classifier = on_meta(net_name).classifier
+    assert isinstance(classifier, nn.Linear)
+    assert (classifier.in_features, classifier.out_features) == (
+        pooled.shape[1],
+        entry(net_name).classes,
+    )
+    pyramid = on_meta(net_name, in_chans=1, features_only=True).eval()
+    assert [tuple(m.shape) for m in pyramid(x)] == [tuple(m.shape) for m in net.forward_features(x)]
+    assert pyramid.feature_info == net.feature_info
+
+
+def test_forward_is_classifier_of_pooled_features(light_net: str) -> None:
+    net = create(light_net, num_classes=3).eval()
+    x = torch.randn(2, 3, 33, 33)
+    with torch.no_grad():
+        logits = net(x)
+        assert torch.equal(logits, net.classifier(net.forward_pooled(x)))
+        nhwc = net(x.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(nhwc, logits, rtol=1e-4, atol=1e-4 * logits.abs().max().item())
+
+
+def test_same_seed_same_weights(light_net: str) -> None:
+    states = []
+    for seed in (5, 5, 6):
+        torch.manual_seed(seed)
+        states.append(create(light_net, num_classes=2).state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert not all(torch.equal(states[0][key], states[2][key]) for key in states[0])
+
+
+def test_gradient_reaches_every_parameter(light_net: str) -> None:
+    torch.manual_seed(0)
+    net = create(light_net, num_classes=5, drop_path=0.0, dropout=0.0)
+    net(torch.randn(4, 3, 32, 32)).square().sum().backward()
+    for name, parameter in net.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().max() > 0, name
+
+
+def test_drop_path_and_dropout_are_builder_options(net_name: str) -> None:
+    net = on_meta(net_name, drop_path=0.3, dropout=0.4)
+    assert 0.2 <= max(m.rate for m in net.modules() if hasattr(m, "rate")) <= 0.3 or (
+        sum(hasattr(m, "rate") for m in net.modules()) == 1
+    )
+    assert net.dropout.p == 0.4
+
+
+def test_state_dict_keys_are_golden(net_name: str) -> None:
+    """`FLEETFOOT_ACCEPT=1 pytest tests/contracts/test_nets.py -k golden` accepts a change."""
+    keys = [f"{key} {tuple(value.shape)}" for key, value in on_meta(net_name).state_dict().items()]
+    facts = {
+        "patterns": dict(sorted(Counter(re.sub(r"\d+", "*", k.split()[0]) for k in keys).items())),
+        "sha256": hashlib.sha256("\n".join(keys).encode()).hexdigest(),
+    }
+    golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}
+    if os.environ.get("FLEETFOOT_ACCEPT"):
+        golden[net_name] = facts
+        GOLDEN.write_text(json.dumps(dict(sorted(golden.items())), indent=1) + "\n")
+    assert golden[net_name] == facts
+
+
+def test_the_reference_of_the_registry_agrees(checked_net: str, randomise: Randomise) -> None:
+    kind, _, what = entry(checked_net).checked_against.partition(":")
+    REFERENCES[kind](checked_net, what, randomise)
+
+
+def _equals_timm(name: str, theirs: str, randomise: Randomise) -> None:
+    timm = pytest.importorskip("timm")
+    torch.manual_seed(0)
+    reference = randomise(timm.create_model(theirs))
+    net = on_meta(name)
+    names = foreign_names(net.state_dict(), family_of(entry(name)), "timm")
+    state = reference.state_dict()
+    assert set(names.values()) == set(state)
+    net.load_state_dict({ours: state[theirs] for ours, theirs in names.items()}, assign=True)
+    x = torch.randn(2, 3, 65, 65)
+    with torch.no_grad():
+        expected, got = reference(x), net.eval()(x)
+    assert (got - expected).abs().max() / expected.abs().max() <= 1e-4
+
+
+def _equals_naive(name: str, test_id: str, randomise: Randomise) -> None:
+    file, _, function = test_id.partition("::")
+    spec = importlib.util.spec_from_file_location("naive_reference", ROOT / file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    getattr(module, function)(name)
+
+
+REFERENCES: dict[str, Callable[[str, str, Randomise], None]] = {
+    "timm": _equals_timm,
+    "naive": _equals_naive,
+}

@@ -1,0 +1,41 @@
+"""The battery of every rewrite pass over every registered network."""
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from fleetfoot.core.results import PassResult
+from fleetfoot.nets.create import create
+from fleetfoot.passes.fold_batch_norm import fold_batch_norm
+
+EXACT: dict[str, Callable[[nn.Module], PassResult]] = {"fold_batch_norm": fold_batch_norm}
+Randomise = Callable[[nn.Module], nn.Module]
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_pass_is_exact_and_leaves_its_input_alone(
+    name: str, light_net: str, randomise: Randomise
+) -> None:
+    torch.manual_seed(0)
+    net = randomise(create(light_net, num_classes=10))
+    before = copy.deepcopy(net.state_dict())
+    x = torch.randn(2, 3, 33, 47)
+    result = EXACT[name](net)
+    with torch.no_grad():
+        expected, got = net(x), result.model(x)
+    assert (got - expected).abs().max() / expected.abs().max() <= 1e-5
+    assert all(torch.equal(net.state_dict()[key], value) for key, value in before.items())
+    again = EXACT[name](result.model)
+    assert again.changed == ()
+    assert torch.equal(again.model(x), result.model(x))
+
+
+def test_folding_leaves_no_norm_in_our_networks(light_net: str) -> None:
+    net = create(light_net)
+    result = fold_batch_norm(net)
+    norms = sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+    assert len(result.changed) == norms
+    assert result.skipped == ()

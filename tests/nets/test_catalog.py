@@ -1,0 +1,34 @@
+"""The catalog: what it refuses, and what it leaves on a network."""
+
+import copy
+
+import pytest
+from torch import nn
+
+from fleetfoot.core.errors import UsageError
+from fleetfoot.nets.catalog import CreatedAs, build, entry, option_names
+
+
+def test_options_are_those_of_the_family() -> None:
+    assert option_names(entry("fasternet_t0").builder) == ("patch", "drop_path", "dropout")
+    assert option_names(entry("fleetnet").builder) == ("width", "drop_path", "dropout")
+
+    def plain(num_classes: int, in_chans: int) -> nn.Module:
+        return nn.Linear(in_chans, num_classes)
+
+    assert option_names(plain) == ()
+
+
+def test_a_network_knows_how_it_was_made() -> None:
+    net = build("fleetnet_small", num_classes=4, in_chans=1, options={"width": 0.5})
+    assert net.created_as == CreatedAs("fleetnet_small", 4, 1, {"width": 0.5})
+    assert copy.deepcopy(net).created_as == net.created_as
+
+
+def test_refuses_unknown_words_in_one_line() -> None:
+    with pytest.raises(UsageError, match="fleetnet has no option 'depth'; it has width"):
+        build("fleetnet", num_classes=None, in_chans=3, options={"depth": 2})
+    with pytest.raises(UsageError, match="-1 classes and 3 image channels"):
+        build("fleetnet", num_classes=-1, in_chans=3, options={})
+    with pytest.raises(UsageError, match="nearest: fleetnet"):
+        build("fleetnett", num_classes=None, in_chans=3, options={})

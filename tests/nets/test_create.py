@@ -1,0 +1,50 @@
+"""`create` and `list_nets`, the two names of the public surface."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import fleetfoot
+from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.nets.create import create, list_nets
+from fleetfoot.nets.portable import save_portable
+
+
+def test_names_and_patterns() -> None:
+    assert fleetfoot.list_nets() == sorted(list_nets())
+    assert list_nets("*efficientnet_lite0") == ["efficientnet_lite0", "tf_efficientnet_lite0"]
+    assert len(list_nets("fasternet_*")) == 6
+    assert list_nets("nothing*") == []
+
+
+def test_features_only() -> None:
+    net = create("fasternet_t0", features_only=True).eval()
+    maps = net(torch.randn(1, 3, 64, 64))
+    assert [tuple(m.shape[1:]) for m in maps] == [
+        (40, 16, 16),
+        (80, 8, 8),
+        (160, 4, 4),
+        (320, 2, 2),
+    ]
+    assert [item.channels for item in net.feature_info] == [40, 80, 160, 320]
+
+
+def test_local_folder(tmp_path: Path) -> None:
+    net = create("fleetnet_small", num_classes=3, in_chans=1, width=0.25).eval()
+    save_portable(tmp_path / "weights", net)
+    again = create(f"local:{tmp_path / 'weights'}").eval()
+    x = torch.randn(2, 1, 16, 16)
+    assert torch.equal(again(x), net(x))
+    assert again.created_as == net.created_as
+    assert create(f"local:{tmp_path / 'weights'}", num_classes=7).classifier.out_features == 7
+    assert create(f"local:{tmp_path / 'weights'}", features_only=True).feature_info[0].stage == 0
+
+
+def test_refusals_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="'fastnet_t0' is not a network; nearest: fasternet_t0"):
+        create("fastnet_t0")
+    with pytest.raises(UsageError, match="no trained weights are known for fasternet_t0"):
+        create("fasternet_t0", pretrained=True)
+    with pytest.raises(DataError, match=r"config\.json"):
+        create(f"local:{tmp_path}")

