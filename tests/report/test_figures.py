@@ -33,7 +33,7 @@ from fleetfoot.report.figures import THIN, kind_of, shown
         (float("nan"), "ms", "unknown"),
         ([1, 2.5], "text", "1, 2.5"),
         ([], "text", "none"),
-        ({"L2": 3}, "text", "L2: 3"),
+        ({"step_ms": 3.0, "threads": 2}, "text", "step 3.00 ms, threads 2"),
         ("as it is", "ms", "as it is"),
     ],
 )

@@ -16,6 +16,7 @@ _FRACTIONS = re.compile(
     r"(^|_)(top1|top5|accuracy|precision|recall|f1|ece|confidence|probability|fraction|share)"
     r"(_low|_high|_agreement|_ema)?$"
 )
+_UNIT = re.compile(r"(?<=.)_(ms|seconds|bytes)$")
 # Where None says something else than that nobody knows.
 ABSENT = {"quota_cpus": "no quota"}
 _COUNTS = 10_000  # from here on a count gets separators
@@ -54,6 +55,15 @@ def shown(value: Any, kind: str = "text") -> str:
     if not isinstance(value, (int, float)):
         return _text(value)
     return _WRITERS.get(kind, _number)(value)
+
+
+def plain_name(name: object) -> str:
+    """Return a field's name in words; the value is written with its unit, so it goes.
+
+    >>> plain_name("step_ms"), plain_name("latency_ms_p50")
+    ('step', 'latency ms p50')
+    """
+    return _UNIT.sub("", str(name)).replace("_", " ")
 
 
 def _percent(value: float) -> str:
@@ -119,7 +129,11 @@ _WRITERS = {
 
 def _text(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key}: {shown(item)}" for key, item in value.items()) or "none"
+        pairs = (
+            f"{plain_name(key)} {shown(item, kind_of(str(key), item))}"
+            for key, item in value.items()
+        )
+        return ", ".join(pairs) or "none"
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
         return ", ".join(shown(item) for item in value) or "none"
     return str(value)

@@ -5,21 +5,17 @@ test (or a person with a browser) can compare page and JSON one by one.
 """
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from fleetfoot.core.errors import require
 from fleetfoot.report.checks import COVERED
-from fleetfoot.report.figures import ABSENT, UNKNOWN, kind_of, shown
+from fleetfoot.report.figures import ABSENT, UNKNOWN, kind_of, plain_name, shown
 from fleetfoot.report.pictures import pictures
 
 TEMPLATES = Path(__file__).parent / "templates"
 LISTED = 12  # items of a long list that the page shows; the JSON has all of them
-
-# The value is written with its unit, so its name need not say it too.
-_UNIT = re.compile(r"(?<=.)_(ms|seconds|bytes)$")
 
 Json = dict[str, Any]
 Fact = tuple[str, str, str]
@@ -100,7 +96,7 @@ def facts(value: Any, pointer: str, *, label: str = "") -> Iterator[Fact]:
     """
     if isinstance(value, dict) and value:
         for name, item in value.items():
-            words = _UNIT.sub("", str(name)).replace("_", " ")
+            words = plain_name(name)
             yield from facts(
                 item,
                 f"{pointer}/{token(name)}",
