@@ -9,17 +9,10 @@ from pathlib import Path
 from fleetfoot.core.errors import DataError, require
 
 
-def export_openvino(
-    onnx_file: Path, path: Path, *, input_shape: tuple[int, ...] | None = None
-) -> Path:
+def export_openvino(onnx_file: Path, path: Path) -> Path:
     """Convert ``onnx_file``; write ``path`` (.xml) and its .bin, and return ``path``.
 
     `openvino.convert_model` is not used: it asks a telemetry package on the way.
-
-    Args:
-        onnx_file: the graph.
-        path: file to write.
-        input_shape: fixes the input to another shape than the file's, batch first.
 
     Raises:
         MissingError: openvino is not installed.
@@ -30,7 +23,5 @@ def export_openvino(
         model = openvino.Core().read_model(str(onnx_file))
     except RuntimeError as error:
         raise DataError(f"{onnx_file}: OpenVINO cannot read it as ONNX") from error
-    if input_shape is not None:
-        model.reshape(list(input_shape))
     openvino.save_model(model, str(path), compress_to_fp16=False)
     return path
