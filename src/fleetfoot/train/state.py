@@ -8,6 +8,7 @@ Exact    strides are kept too: a channels-last tensor that came back in another 
          would send the convolution to another kernel, with other bits
 """
 
+import os
 import random
 import re
 import shutil
@@ -59,8 +60,8 @@ def save_state(folder: Path, state: State) -> None:
                     "strides": strides,
                 },
             )
-    except SafetensorError as error:  # safetensors wraps the system's "no space left"
-        raise OSError(f"{path}: {error}") from error
+    except SafetensorError as error:
+        raise _system_error(error) from error
     write_text(folder / "latest", path.name + "\n")
     _forget(folder, keep=path.name)
 
@@ -147,6 +148,12 @@ def _read(path: Path) -> State:
         return State(step=record["step"], tensors=tensors, scalars=record["scalars"])
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: the state is damaged (no {error})") from error
+
+
+def _system_error(error: SafetensorError) -> OSError:
+    """The "no space left" and the like that safetensors has wrapped into its own error."""
+    number = re.search(r"os error (\d+)", str(error))
+    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))
 
 
 def _step(name: str) -> int:
