@@ -8,6 +8,10 @@ from typing import Any, TextIO
 
 Row = Sequence[str]
 
+# more are no longer read on a screen
+MOST_CLASSES = 50
+MOST_LINES = 10
+
 
 def show(verb: str, record: Any, stream: TextIO) -> None:
     """Write the record of a verb to ``stream`` for a person.
@@ -75,7 +79,10 @@ def table(stream: TextIO, headings: Row, rows: Iterable[Row], *, right: Iterable
         grid.add_row(*(Text(cell) for cell in row))
     width = None if stream.isatty() else 1000  # a pipe has no width: lines stay whole
     console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
-    console.print(grid)
+    with console.capture() as drawn:
+        console.print(grid)
+    for line in drawn.get().splitlines():
+        stream.write(line.rstrip() + "\n")
 
 
 def lines(stream: TextIO, pairs: Iterable[tuple[str, str]]) -> None:
@@ -153,9 +160,6 @@ def _evaluate(record: Any, stream: TextIO) -> None:
         stream.write(f"\n{len(present)} classes; --json has every one\n")
 
 
-MOST_CLASSES = 50  # more are no longer read on a screen
-
-
 def _scores(row: Any) -> tuple[float | None, ...]:
     return row.precision, row.recall, row.f1
 
@@ -198,21 +202,74 @@ def _times(cell: Any) -> tuple[float | None, ...]:
     return cell.latency_ms_p50, cell.latency_ms_p90, cell.latency_ms_p99, cell.latency_ms_iqr
 
 
-def _generic(record: Any, stream: TextIO) -> None:
-    from fleetfoot.core.results import to_json
+def _deploy(record: Any, stream: TextIO) -> None:
+    chosen, reference = record.chosen, record.reference
+    top1 = f"{percent(reference.get('top1'))} eager, {percent(chosen.get('top1'))} deployed"
+    pairs = [
+        ("bundle", str(record.bundle)),
+        ("network", str(record.net)),
+        ("gate", f"{record.gate_images} images from {record.gate_source}"),
+        ("top-1", top1),
+        *(
+            ("eager", f"{number(row['latency_ms_p50'])} ms {row['engine']} {row['precision']}")
+            for row in record.yardsticks
+        ),
+    ]
+    lines(stream, pairs)
+    stream.write("\n")
+    headings = ("", "engine", "precision", "layout", "threads", "p50 ms", "p90", "agree", "why")
+    rows = [
+        (
+            *("*" if row["kept"] else "", row["engine"], row["precision"], row["layout"]),
+            *(str(row["threads"]), number(row["latency_ms_p50"]), number(row["latency_ms_p90"])),
+            percent((row["parity"] or {}).get("top1_agreement")) if row["parity"] else "-",
+            row["reason"],
+        )
+        for row in record.candidates
+    ]
+    table(stream, headings, rows, right=range(4, 8))
 
-    plain = to_json(record)
-    lines(stream, [(key.replace("_", " "), _brief(value)) for key, value in plain.items()])
+
+def _audit(record: Any, stream: TextIO) -> None:
+    smallest, largest = record.smallest, record.largest
+    sides = "unknown" if smallest is None else f"{_by(smallest)} to {_by(largest)} px"
+    pairs = [
+        ("images", f"{_counts(record.images)} ({record.looked_at} looked at)"),
+        ("imbalance", f"{number(record.imbalance, '{:.1f}')} : 1, largest to smallest class"),
+        ("sizes", f"{sides}; short side {_counts(record.short_sides)}"),
+        ("modes", _counts(record.modes)),
+        ("formats", _counts(record.formats)),
+        ("EXIF-turned", str(len(record.exif_turned))),
+        ("exact duplicates", _duplicates(record.exact_duplicates)),
+        ("near duplicates", _duplicates(record.near_duplicates)),
+        ("groups in several splits", str(len(record.groups_across_splits))),
+        ("damaged", str(len(record.damaged))),
+        *(("", damage.reason) for damage in record.damaged[:MOST_LINES]),
+        *(("note", note) for note in record.notes),
+    ]
+    lines(stream, pairs)
+    stream.write("\n")
+    splits = list(record.images)
+    rows = [
+        (name, *(str(counts.get(split, 0)) for split in splits))
+        for name, counts in list(record.classes.items())[:MOST_CLASSES]
+    ]
+    table(stream, ("class", *splits), rows, right=range(1, len(splits) + 1))
+    if len(record.classes) > MOST_CLASSES:
+        stream.write(f"{len(record.classes)} classes; --json has every one\n")
 
 
-def _brief(value: Any) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_brief(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return f"{len(value)}" if len(value) > 8 else "; ".join(_brief(item) for item in value)
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[0]} x {size[1]}"
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items()) or "none"
+
+
+def _duplicates(found: Any) -> str:
+    across, differing = len(found.across_splits), len(found.differing_labels)
+    return f"{len(found.groups)} groups, {across} across splits, {differing} with differing labels"
 
 
 def _nets(record: Any, stream: TextIO) -> None:
@@ -248,8 +305,8 @@ _SHOWN: dict[str, Callable[[Any, TextIO], None]] = {
     "evaluate": _evaluate,
     "predict": _predict,
     "measure": _measure,
-    "deploy": _generic,
-    "audit": _generic,
+    "deploy": _deploy,
+    "audit": _audit,
     "report": _report,
     "nets": _nets,
     "doctor": _doctor,

@@ -1,6 +1,5 @@
 """What `measure` measures: a network by name, or a bundle; and the cells each stands for."""
 
-import importlib.util
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -8,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
-from fleetfoot.core.errors import FleetfootError
+from fleetfoot.core.errors import FleetfootError, MissingError, require
 from fleetfoot.core.seeds import rng
 from fleetfoot.deploy.bundle import load
 from fleetfoot.deploy.cells import YARDSTICKS, Cell
@@ -138,7 +137,7 @@ class NetSubject:
 
     def _forms(self, words: Words) -> Iterator[tuple[str, str, str, bool]]:
         """Yield engine, precision, layout, and whether the form competes for ``best``."""
-        for engine in _named_engines(words.engines):
+        for engine in _named_engines(words.engines, torch=True):
             for precision in _named_precisions(engine, words.precisions):
                 for layout in words.layouts or ("nchw",):
                     yield engine, precision, layout, False
@@ -209,9 +208,9 @@ class NetSubject:
         return fold_batch_norm(self._net).model
 
 
-def _named_engines(names: Iterable[str]) -> tuple[str, ...]:
-    torch = ("eager",) if importlib.util.find_spec("torch") else ()
-    everything = (*torch, *installed_engines())
+def _named_engines(names: Iterable[str], *, torch: bool) -> tuple[str, ...]:
+    """Return the engines to try; "all" is every installed one that needs no compiler."""
+    everything = (*(("eager",) if torch else ()), *installed_engines())
     found = [everything if name == "all" else (name,) for name in names if name != "best"]
     return tuple(dict.fromkeys(itertools.chain(*found)))
 
@@ -238,18 +237,21 @@ class BundleSubject:
 
     def facts(self, size: int, batch: int, precision: str) -> Facts:
         """Return the counts of the network in the bundle, where torch is there to count them."""
-        name = self.bundle.record.get("net")
-        if importlib.util.find_spec("torch") is None or not isinstance(name, str):
+        try:
+            require("torch", extra="train")
+        except MissingError:
             return Facts()
         from fleetfoot.measure.counts import count
         from fleetfoot.nets.create import create
 
         channels = self.bundle.preprocess.channels
         try:
-            net = create(name, num_classes=len(self.bundle.classes), in_chans=channels)
+            net = create(
+                self.bundle.record["net"], num_classes=len(self.bundle.classes), in_chans=channels
+            )
             width = BYTES.get(precision, 4)
             counts = count(net, (channels, size, size), batch=batch, bytes_per_element=width)
-        except (FleetfootError, RuntimeError):  # a network of another version
+        except (FleetfootError, KeyError, RuntimeError):  # a network of another version
             return Facts()
         return Facts(counts.params, counts.macs, counts.bytes_moved)
 
@@ -274,7 +276,7 @@ class BundleSubject:
         chosen, fallback = record["chosen"], record["fallback"]
         if "best" in words.engines:
             yield chosen
-        for engine in _named_engines(words.engines):
+        for engine in _named_engines(words.engines, torch=False):
             for precision in _named_precisions(engine, words.precisions):
                 if (engine, precision) == (chosen["engine"], chosen["precision"]):
                     if "best" not in words.engines:

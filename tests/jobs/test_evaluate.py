@@ -1,0 +1,133 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fleetfoot import cli
+from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.jobs.evaluate import evaluate
+
+
+class Ear:
+    def __init__(self):
+        self.done: list[int] = []
+        self.stages: list[str] = []
+
+    def stage(self, text: str) -> None:
+        self.stages.append(text)
+
+    def update(self, **fields: int) -> None:
+        self.done.append(fields["done"])
+
+    def message(self, text: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def test_a_bundle_is_measured_on_class_folders(bundle: Path, pictures: Path):
+    (pictures / "red" / "0.png").rename(pictures / "blue" / "wrong.png")
+    ear = Ear()
+    record = evaluate(str(bundle), str(pictures), split="all", listener=ear)
+    assert (record.images, record.correct) == (9, 8)
+    assert record.top1 == pytest.approx(8 / 9)
+    assert record.top1_low < 8 / 9 < record.top1_high
+    assert record.top5 is None
+    assert record.split == "all"
+    assert record.form == "onnxruntime float32"
+    scores = {row.name: row for row in record.per_class}
+    assert scores["blue"].recall == pytest.approx(3 / 4)
+    assert scores["red"].precision == pytest.approx(2 / 3)
+    assert record.worst[0].key == "blue/wrong.png"
+    assert ear.done == [9]
+    assert "onnxruntime" in ear.stages[-1]
+
+
+def test_labels_may_be_other_names_of_classes(bundle: Path, pictures: Path, tmp_path: Path):
+    table = tmp_path / "table.csv"
+    table.write_text("path,label\npictures/red/0.png,n3\npictures/blue/0.png,blue\n")
+    record = evaluate(str(bundle), str(table))
+    assert (record.images, record.correct) == (2, 2)
+    assert {row.name: row.images for row in record.per_class} == {"red": 1, "blue": 1, "green": 0}
+
+
+def test_a_class_that_the_network_does_not_know(bundle: Path, pictures: Path):
+    (pictures / "green").rename(pictures / "yellow")
+    with pytest.raises(DataError, match="'yellow'"):
+        evaluate(str(bundle), str(pictures), split="all")
+    record = evaluate(str(bundle), str(pictures), split="all", allow_class_mismatch=True)
+    assert (record.images, record.correct) == (6, 6)
+    assert any("yellow" in note for note in record.notes)
+
+
+def test_a_damaged_image_is_named(bundle: Path, pictures: Path):
+    (pictures / "red" / "0.png").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"0\.png"):
+        evaluate(str(bundle), str(pictures), split="all")
+    record = evaluate(str(bundle), str(pictures), split="all", skip_damaged=True)
+    assert record.images == 8
+
+
+def test_another_engine_of_the_bundle_may_answer(bundle: Path, pictures: Path):
+    record = evaluate(str(bundle), str(pictures), split="all", engine="openvino", threads=1)
+    assert record.correct == 9
+    assert record.form.startswith("openvino")
+    with pytest.raises(UsageError, match="tensorrt"):
+        evaluate(str(bundle), str(pictures), engine="tensorrt")
+
+
+def test_json_has_every_key(bundle: Path, pictures: Path, capsys: pytest.CaptureFixture[str]):
+    words = ["evaluate", str(bundle), str(pictures), "--split", "all"]
+    assert cli.run([*words, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["schema"] == "fleetfoot.evaluate/1"
+    assert {"top1", "top5", "images", "correct", "per_class"} <= answer.keys()
+    assert answer["top5"] is None
+    assert cli.run(words) == 0
+    out = capsys.readouterr().out
+    assert "100.0 % (70.1 to 100.0 %, 95 % interval)" in out
+    assert "9 of 9 correct" in out
+
+
+def test_what_is_missing_is_said(bundle: Path, capsys: pytest.CaptureFixture[str]):
+    assert cli.run(["evaluate", str(bundle), "no/such/data", "--quiet"]) == 3
+    assert "no/such/data" in capsys.readouterr().err
+    assert cli.run(["evaluate", "no/such/run", "digits", "--quiet"]) == 3
+    assert cli.run(["evaluate", str(bundle), "digits", "--quiet"]) == 3  # other classes
+
+
+def test_a_bundle_is_evaluated_without_torch(bundle: Path, pictures: Path):
+    code = (
+        "import sys; from fleetfoot import cli\n"
+        "code = cli.run(sys.argv[1:])\n"
+        "assert 'torch' not in sys.modules\n"
+        "sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "evaluate", str(bundle), str(pictures), "--split", "all"],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_a_run_is_its_trained_network(tmp_path: Path):
+    torch = pytest.importorskip("torch")
+    from fleetfoot.data.preprocess import Preprocess
+    from fleetfoot.nets.create import create
+    from fleetfoot.nets.portable import save_portable
+
+    torch.manual_seed(0)
+    net = create("fleetnet_small", num_classes=10, in_chans=1)
+    preprocess = Preprocess(16, 1.0, "bilinear", (127.5,), (127.5,), 1)
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "run.json").write_text("{}")
+    classes = [str(digit) for digit in range(10)]
+    save_portable(run / "weights", net, classes=classes, preprocess=preprocess.to_json())
+    record = evaluate(str(run), "digits")
+    assert record.form == "eager float32"
+    assert record.split == "evaluation"
+    assert record.top5 is not None
+    assert record.images == sum(row.images for row in record.per_class)

@@ -1,0 +1,159 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetfoot import cli
+from fleetfoot.core.errors import UsageError
+from fleetfoot.jobs import measure as job
+from fleetfoot.measure.latency import Schedule
+
+QUICK = Schedule(
+    min_samples=5, min_seconds=0.01, rounds=2, warm_up_seconds=0.02, max_seconds=0.5, seed=0
+)
+KEYS = {
+    *("net", "form", "engine", "precision", "layout", "threads", "batch", "size", "params"),
+    *("macs", "bytes_moved", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99"),
+    *("latency_ms_iqr", "first_call_ms", "samples", "gflops_achieved", "roof_fraction"),
+    *("energy_mj", "energy_source", "error"),
+}
+
+
+def test_a_network_in_its_eager_and_exported_forms():
+    pytest.importorskip("torch")
+    record = job.measure(
+        ["fleetnet_small"],
+        engine="eager,onnxruntime",
+        precision="float32",
+        threads=1,
+        size=16,
+        schedule=QUICK,
+    )
+    eager, exported = record.cells
+    assert (eager.form, eager.engine) == ("eager", "eager")
+    assert (exported.form, exported.engine) == ("tuned", "onnxruntime")
+    for cell in record.cells:
+        assert cell.error is None
+        assert cell.latency_ms_p50 is not None
+        assert 0 < cell.latency_ms_p50 <= (cell.latency_ms_p99 or 0)
+        assert cell.macs is not None
+        flops = 2 * cell.macs / (cell.latency_ms_p50 / 1000)
+        assert cell.gflops_achieved == pytest.approx(flops / 1e9)
+        assert cell.energy_mj is None
+        assert cell.energy_source
+    assert eager.params == exported.params
+    assert record.device.threads >= 1
+
+
+@pytest.mark.slow
+def test_the_best_form_is_the_fastest_of_those_that_can_be_deployed():
+    pytest.importorskip("torch")
+    record = job.measure(["fleetnet_small"], engine="all,best,compile", threads=1, size=16)
+    *others, best = record.cells
+    assert best.form == "tuned"
+    assert best.latency_ms_p50 is not None
+    deployed = [cell.latency_ms_p50 for cell in others if cell.form == "tuned"]
+    assert best.latency_ms_p50 <= 1.2 * min(filter(None, deployed))  # measured apart
+
+
+def test_a_bundle_is_measured_as_it_is(bundle: Path, capsys: pytest.CaptureFixture[str]):
+    record = job.measure(
+        [str(bundle)],
+        engine="best,openvino",
+        precision="float32,int8",
+        threads="1",
+        schedule=QUICK,
+    )
+    best, other, int8 = record.cells
+    assert (best.engine, best.precision, best.error) == ("onnxruntime", "float32", None)
+    assert (other.engine, other.error) == ("openvino", None)
+    assert int8.latency_ms_p50 is None
+    assert int8.error == "the bundle holds no int8 form"
+    assert best.size == 8
+    assert best.params is None  # a network that nobody registered
+
+
+def test_what_cannot_run_is_a_row_with_the_reason(bundle: Path):
+    def reasons(**words: Any) -> list[str | None]:
+        record = job.measure([str(bundle)], threads=1, schedule=QUICK, **words)
+        assert all(cell.latency_ms_p50 is None for cell in record.cells)
+        return [cell.error for cell in record.cells]
+
+    assert "no torch network" in str(reasons(engine="eager", precision="float32"))
+    assert "made for 8 px" in str(reasons(engine="best", size="224"))
+    assert "made for nchw" in str(reasons(engine="best", layout="nhwc"))
+    assert "no bfloat16" in str(reasons(engine="onnxruntime", precision="bfloat16"))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ({"engine": "tensorrt"}, "--engine tensorrt"),
+        ({"precision": "int4"}, "--precision int4"),
+        ({"layout": "chwn"}, "--layout chwn"),
+        ({"threads": "0"}, "--threads 0"),
+        ({"batch": "1,x"}, "--batch x"),
+        ({"size": "-3"}, "--size -3"),
+    ],
+)
+def test_a_wrong_word_is_named(bundle: Path, words: dict[str, str], expected: str):
+    with pytest.raises(UsageError, match=expected):
+        job.measure([str(bundle)], **words)  # type: ignore[arg-type]
+
+
+def test_lists_are_separated_by_commas():
+    words = job.parse_words("eager, openvino,eager", "all", "nhwc", "1,2", 4, "96, 128")
+    assert words.engines == ("eager", "openvino")
+    assert words.layouts == ("nhwc",)
+    assert (words.threads, words.batches, words.sizes) == ((1, 2), (4,), (96, 128))
+    assert job.parse_words("all", "all", None, None, 1, None).threads[0] >= 1
+
+
+def test_without_a_counter_no_energy_is_invented(tmp_path: Path):
+    assert "no energy counter" in job.energy_source(tmp_path)
+    domain = tmp_path / "sys/class/powercap/intel-rapl:0"
+    domain.mkdir(parents=True)
+    (domain / "energy_uj").write_text("1")
+    assert "powercap is present" in job.energy_source(tmp_path)
+
+
+def test_nothing_to_measure_and_unknown_networks(capsys: pytest.CaptureFixture[str]):
+    pytest.importorskip("torch")
+    assert cli.run(["measure"]) == 2
+    assert "at least one network" in capsys.readouterr().err
+    assert cli.run(["measure", "fasternet_t9", "--quiet"]) == 2
+    assert "fasternet_t0" in capsys.readouterr().err
+
+
+def test_every_key_is_there_with_broken_torchvision_and_no_network(
+    bundle: Path, fleetfoot: Any, sabotage: Any
+):
+    pytest.importorskip("torch")
+    done = fleetfoot(
+        *("measure", "fleetnet_small", bundle, "--engine", "eager", "--json"),
+        *("--precision", "float32", "--threads", "1", "--size", "8", "--quiet"),
+        **sabotage("torchvision"),
+        OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", "1"),
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stderr == b""
+    answer = json.loads(done.stdout)
+    assert answer.keys() == {"schema", "device", "cells"}
+    assert answer["schema"] == "fleetfoot.measure/1"
+    assert all(cell.keys() == KEYS for cell in answer["cells"])
+    assert [cell["error"] is None for cell in answer["cells"]] == [True, False]
+
+
+def test_a_bundle_is_measured_without_torch(bundle: Path, fleetfoot: Any, sabotage: Any):
+    done = fleetfoot("measure", bundle, "--engine", "best", "--quiet", **sabotage("torch"))
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"onnxruntime" in done.stdout
+
+
+def test_a_network_by_name_needs_torch(fleetfoot: Any, sabotage: Any):
+    done = fleetfoot("measure", "fleetnet", "--quiet", **sabotage("torch"))
+    assert done.returncode == 6
+    assert b"force-reinstall" in done.stderr
+    assert done.stderr.count(b"\n") == 1
