@@ -38,21 +38,20 @@ def main() -> int:
 
 def command_line() -> str:
     """Return the words of every verb, from its function; `--help` says the same in boxes."""
-    verbs = {
-        name: app[name].default_command
-        for name in sorted(app)
-        if not name.startswith("-") and app[name].default_command is not None
-    }
+    verbs: dict[str, Callable[..., object]] = {}
+    for name in sorted(app):
+        function = None if name.startswith("-") else app[name].default_command
+        if function is not None:
+            verbs[name] = function
     parts = [
-        HEAD,
-        "# Command line\n\nEvery verb also takes `--json` (exactly one JSON object) and ",
+        f"{HEAD}# Command line\n\nEvery verb also takes `--json` (exactly one JSON object) and "
+        "`--quiet` (no progress and no remarks on stderr).\n"
     ]
-    parts.append("`--quiet` (no progress and no remarks on stderr).\n")
     for name, function in verbs.items():
         summary, meanings = _docstring(function)
-        parts.append(
-            f"\n## fleetfoot {name}\n\n{summary}\n\n| word | meaning | default |\n|---|---|---|\n"
-        )
+        parts.append(f"\n## fleetfoot {name}\n\n{summary}\n")
+        if meanings:
+            parts.append("\n| word | meaning | default |\n|---|---|---|\n")
         for parameter in inspect.signature(function).parameters.values():
             if parameter.name in meanings:
                 word = _word(parameter)
