@@ -5,6 +5,8 @@ import importlib.util
 import json
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -189,3 +191,13 @@ REFERENCES: dict[str, Callable[[str, str, Randomise], None]] = {
     "timm": _equals_timm,
     "naive": _equals_naive,
 }
+
+
+def test_networks_passes_and_counts_need_no_torchvision() -> None:
+    code = (
+        "import sys; sys.modules['torchvision'] = None\n"
+        "import fleetfoot.passes.fold_batch_norm, fleetfoot.measure.counts\n"
+        "from fleetfoot.nets.create import create\n"
+        "create('fleetnet_small', width=0.25)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,7 +13,6 @@ from fleetfoot.nets.create import create
 from fleetfoot.nets.names import foreign_names
 from fleetfoot.nets.weights import load_weights, pretrained, read_tensors
 
-
 CLASSIFIER = ["classifier.bias", "classifier.weight"]
 
 
