@@ -16,6 +16,8 @@ from fleetfoot.data.decode import MAX_PIXELS, ORIENTATION_TAG, TURNS, decode, re
 Noise = Callable[..., np.ndarray]
 Saved = Callable[..., bytes]
 
+LOSSLESS = {"WEBP": {"lossless": True}}
+
 UNDO = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
@@ -49,15 +51,29 @@ def test_a_file_its_bytes_a_picture_and_an_array_are_one(
         np.testing.assert_array_equal(result, pixels)
 
 
-def test_eight_orientations_give_one_array(noise: Noise, saved: Saved) -> None:
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_eight_orientations_give_one_array(kind: str, noise: Noise, saved: Saved) -> None:
     pixels = noise(1)
     for orientation in (1, *TURNS):
         turned = UNDO.get(orientation, lambda a: a)(pixels)
         exif = Image.Exif()
         exif[ORIENTATION_TAG] = orientation
-        content = saved(np.ascontiguousarray(turned), exif=exif)
+        content = saved(np.ascontiguousarray(turned), kind, exif=exif, **LOSSLESS.get(kind, {}))
         np.testing.assert_array_equal(decode(content), pixels, err_msg=str(orientation))
         assert read_header(content).orientation == orientation
+
+
+@pytest.mark.parametrize("mode", ["L", "I;16", "P", "RGBA", "1"])
+def test_every_mode_can_be_turned(mode: str, noise: Noise, saved: Saved) -> None:
+    upright = Image.fromarray(noise(1))
+    upright = upright.quantize(64) if mode == "P" else upright.convert("L" if "I" in mode else mode)
+    upright = upright.convert(mode) if mode == "I;16" else upright
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = 6
+    turned = upright.transpose(Image.Transpose.ROTATE_90)
+    expected = decode(saved(upright))
+    np.testing.assert_array_equal(decode(saved(turned, exif=exif)), expected)
+    assert expected.shape == (40, 48, 3)
 
 
 def test_a_broken_orientation_tag_counts_as_none(noise: Noise, saved: Saved) -> None:

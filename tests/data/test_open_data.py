@@ -142,6 +142,22 @@ def test_a_path_that_leads_nowhere(make_folder: MakeFolder) -> None:
     assert len(open_data(str(root / "t.csv"), skip_damaged=True).train) == 4
 
 
+def test_large_sets_are_checked_less(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_folder({"a": 5, "b": 5})
+    whole = (root / "a" / "000.png").read_bytes()
+    (root / "a" / "000.png").write_bytes(whole[:-200])
+    with pytest.raises(DataError, match="truncated"):
+        open_data(str(root))
+    monkeypatch.setattr("fleetfoot.data.open_data.FULL_LIMIT", 5)
+    data = open_data(str(root))
+    assert data.notes == ("10 images: headers checked only, near duplicates not searched",)
+    monkeypatch.setattr("fleetfoot.data.open_data.HEADER_LIMIT", 5)
+    data = open_data(str(root))
+    assert data.notes == ("10 images: not checked for damage before the start",)
+
+
 def test_digits() -> None:
     data = open_data("digits")
     assert (data.name, data.held_out, data.test) == ("digits", True, None)

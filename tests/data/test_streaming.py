@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from fleetfoot.core.errors import DataError
+from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.data.augment import Augment
 from fleetfoot.data.batches import BatchMaker, Request
 from fleetfoot.data.preprocess import Preprocess
@@ -53,6 +53,22 @@ def test_left_early_and_asked_again() -> None:
         break
     after = [int(d.images[0, 0, 0, 0]) for d in stream.deliver(requests([5], [6]))]
     assert after == [5, 6]
+
+
+def test_one_loop_at_a_time() -> None:
+    stream = Stream(split_of(7), MAKER, workers=0)
+    first = stream.deliver(requests([0], [1], [2]))
+    next(first)
+    next(stream.deliver(requests([3])))
+    with pytest.raises(UsageError, match="one loop at a time"):
+        next(first)
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_the_global_generator_is_left_alone(workers: int) -> None:
+    state = torch.random.get_rng_state()
+    list(Stream(split_of(7), MAKER, workers=workers).deliver(requests([0], [1])))
+    assert torch.equal(torch.random.get_rng_state(), state)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -175,7 +175,7 @@ def rand_augmented(images_NSSC: Pixels, magnitude: int, numbers_NK: NDArray[np.f
     results = np.empty_like(images_NSSC)
     with torch.random.fork_rng(devices=[]):
         for place, image in enumerate(images_NSSC):
-            torch.manual_seed(int(numbers_NK[place, RAND_AUGMENT] * 2**53))
+            torch.default_generator.manual_seed(int(numbers_NK[place, RAND_AUGMENT] * 2**53))
             grey = image.shape[2] == 1
             picture = operation(Image.fromarray(image[:, :, 0] if grey else image))
             results[place] = np.asarray(picture).reshape(image.shape)

@@ -41,7 +41,7 @@ def mix_batch(
     v2: Any = require("torchvision.transforms.v2", extra="train")
     generator = rng(seed, "mix", step)
     with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
-        torch.manual_seed(int(generator.integers(2**62)))
+        torch.default_generator.manual_seed(int(generator.integers(2**62)))
         mixers = _mixers(v2, augment)
         if mixers and len(images) > 1 and generator.random() < augment.mix_probability:
             mixer = mixers[int(generator.integers(len(mixers)))]

@@ -6,6 +6,8 @@ Workers leave Ctrl-C to the main process and start no threads of their own.
 """
 
 import signal
+import sys
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fleetfoot.core.errors import DataError, FleetfootError
+from fleetfoot.core.errors import DataError, FleetfootError, UsageError
 from fleetfoot.data.batches import BatchMaker, Request
 from fleetfoot.data.samples import Split
 
@@ -51,10 +53,14 @@ class Requests(Dataset[Delivery]):
 
 
 class Stream:
-    """Delivers the batches of any list of requests, in order, from persistent workers."""
+    """Delivers the batches of any list of requests, in order, from persistent workers.
+
+    One list at a time: beginning another one ends the one before.
+    """
 
     def __init__(self, split: Split, maker: BatchMaker, *, workers: int) -> None:
         self._pending = _Pending()
+        self._turn = 0
         self._loader: DataLoader[Delivery] = DataLoader(
             Requests(split, maker),
             sampler=self._pending,
@@ -63,6 +69,10 @@ class Stream:
             num_workers=workers,
             persistent_workers=workers > 0,
             worker_init_fn=_start_worker,
+            # Forked workers start in milliseconds and ask nothing of the caller's script.
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
+            # Its seeds go unused; without this they would be drawn from the global generator.
+            generator=torch.Generator(),
         )
 
     def deliver(self, requests: Iterable[Request]) -> Iterator[Delivery]:
@@ -70,10 +80,18 @@ class Stream:
 
         Raises:
             DataError: an image cannot be read, or a worker died.
+            UsageError: another list was begun before this one was at its end.
         """
+        self._turn += 1
+        turn = self._turn
         self._pending.requests = requests
-        deliveries = iter(self._loader)
+        with warnings.catch_warnings():
+            # Python 3.12 warns of forking a process with threads; the workers use none of them.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            deliveries = iter(self._loader)
         while True:
+            if turn != self._turn:
+                raise UsageError("a loader that streams serves one loop at a time")
             try:
                 delivery = next(deliveries)
             except StopIteration:
