@@ -204,7 +204,8 @@ def _disk(folder: Path) -> Check:
 
 
 def _writable(folder: Path) -> Check:
-    if os.access(folder, os.W_OK):
+    effective = os.access in os.supports_effective_ids
+    if os.access(folder, os.W_OK, effective_ids=effective):
         return Check("run folders", "ok", f"{folder.resolve()} can be written")
     detail = f"{folder.resolve()} cannot be written"
     return Check("run folders", "wrong", detail, "work in another folder, or use --out")

@@ -1,0 +1,118 @@
+import io
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fleetfoot.jobs import screen
+
+
+def shown(verb: str, record: Any) -> str:
+    stream = io.StringIO()
+    screen.show(verb, record, stream)
+    return stream.getvalue()
+
+
+def fit_record(**changes: Any) -> Any:
+    fields = {
+        "run": "runs/photos",
+        "net": "fasternet_t0",
+        "val_top1": 0.9697,
+        "val_top1_interval": None,
+        "val_top5": None,
+        "test_top1": None,
+        "epochs": 7.5,
+        "train_seconds": 61.25,
+        "images_per_second": 1234.5,
+        "budget_met": None,
+        "bundle": {
+            "path": "runs/photos/bundle",
+            "engine": "openvino",
+            "precision": "bfloat16",
+            "threads": 1,
+            "size": 160,
+            "latency_ms_p50": 1.234,
+            "latency_ms_p90": 1.3,
+            "top1": 0.9596,
+        },
+        "eager_latency_ms_p50": 9.0,
+        "parity": {"top1_agreement": 0.99, "max_logit_difference": 0.0123},
+    }
+    return SimpleNamespace(**{**fields, **changes})
+
+
+def test_a_fit_is_summed_up():
+    text = shown("fit", fit_record())
+    for part in ("97.0 %", "1.23 ms (p90 1.3)", "openvino bfloat16", "1,234 images/s", "160 px"):
+        assert part in text
+    assert "test" not in text
+    assert "budget" not in text
+    assert "budget" in shown("fit", fit_record(budget_met=False))
+    assert "NOT met" in shown("fit", fit_record(budget_met=False))
+    assert "test " in shown("fit", fit_record(test_top1=0.93))
+
+
+def test_a_fit_without_figures_says_so_and_invents_none():
+    record = fit_record(
+        val_top1=None, images_per_second=None, eager_latency_ms_p50=None, bundle=None, parity=None
+    )
+    text = shown("fit", record)
+    assert "unknown" in text
+    assert "- ms" in text
+
+
+def test_a_table_in_a_pipe_is_not_wrapped_and_names_are_taken_as_they_are():
+    stream = io.StringIO()
+    names = ["[red]x[/red]", ":smile:", "y" * 300]
+    screen.table(stream, ("name", "n"), [(name, "1") for name in names], right=(1,))
+    lines = stream.getvalue().splitlines()
+    assert len(lines) == 4
+    for name, line in zip(names, lines[1:]):
+        assert line.startswith(name)
+
+
+def test_deployed_forms_are_listed_with_the_reason():
+    row = {
+        "engine": "openvino",
+        "precision": "int8",
+        "layout": "nchw",
+        "threads": 1,
+        "latency_ms_p50": None,
+        "latency_ms_p90": None,
+        "parity": None,
+        "kept": False,
+        "reason": "no calibration images",
+    }
+    kept = {
+        **row,
+        "precision": "bfloat16",
+        "kept": True,
+        "latency_ms_p50": 1.5,
+        "latency_ms_p90": 1.6,
+        "parity": {"top1_agreement": 0.995},
+        "reason": "fastest that passed",
+    }
+    record = SimpleNamespace(
+        bundle="b",
+        net="n",
+        chosen={"top1": 0.9},
+        candidates=(kept, row),
+        yardsticks=({**kept, "engine": "eager"},),
+        reference={"top1": None},
+        gate_images=500,
+        gate_source="photos",
+    )
+    text = shown("deploy", record)
+    assert "500 images from photos" in text
+    assert "unknown eager, 90.0 % deployed" in text
+    first, second = text.splitlines()[-2:]
+    assert first.startswith("*")
+    assert "99.5 %" in first
+    assert "no calibration images" in second
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "-"), (0.000123, "0.000123"), (1234.5, "1.23e+03")]
+)
+def test_numbers(value: float | None, text: str):
+    assert screen.number(value) == text
