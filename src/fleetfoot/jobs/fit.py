@@ -152,7 +152,7 @@ def fit(  # noqa: PLR0913  the words of the verb
         return _resume(Path(resume), listener)
     stored = read_config(config) if config else {}
     return _start(
-        {**run_settings(stored), **given},
+        {**_words_of(stored), **given},
         {**recipe_settings(stored), **(settings or {})},
         out=out,
         listener=listener,
@@ -197,7 +197,7 @@ def _resume(folder: Path, listener: Listener) -> FitRecord:
     from fleetfoot.train.recipe import Recipe
 
     stored = read_config(folder / "config.toml")
-    words = run_settings(stored)
+    words = _words_of(stored)
     recipe = apply_settings(Recipe(), recipe_settings(stored), source=str(folder / "config.toml"))
     spec = RunSpec(recipe=recipe, **{name: words[name] for name in RUN_FIELDS})
     listener.stage(f"data: opening {spec.data}")
@@ -266,6 +266,12 @@ def _record(spec: "RunSpec", folder: Path, result: "RunResult") -> FitRecord:
             max_logit_difference=parity.get("max_logit_difference"),
         ),
     )
+
+
+def _words_of(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the words of a stored run; for ``weights`` the word "none" is one, not a blank."""
+    words = run_settings(stored)
+    return {**words, "weights": "none"} if words.get("weights", "auto") is None else words
 
 
 def _device(word: str) -> str:
