@@ -195,6 +195,8 @@ class OpenVinoEngine:
         return np.concatenate([self._run(row[None]) for row in batch])
 
     def _run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+        if not (batch.flags.writeable and batch.flags.c_contiguous):
+            batch = batch.copy()  # only such memory can be shared
         tensor = self._tensor(batch, shared_memory=True)
         with self._lock:
             self._request.set_input_tensor(tensor)

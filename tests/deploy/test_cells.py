@@ -1,0 +1,88 @@
+import copy
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from fleetfoot.core.errors import UsageError
+from fleetfoot.deploy import cells as cells_module
+from fleetfoot.deploy.cells import Cell, measure_cells, median_of_fresh
+from fleetfoot.deploy.export_onnx import export_onnx
+
+
+@pytest.fixture(scope="module")
+def graph(subject, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("cells")
+    return export_onnx(subject.net, folder / "m.onnx", image=(3, 24, 24))
+
+
+def cell(name: str, engine: str, **fields) -> Cell:
+    return Cell(name=name, engine=engine, input_shape=(1, 3, 24, 24), **fields)
+
+
+def test_engines_side_by_side_with_eager(subject, graph: Path, instant):
+    timings = measure_cells(
+        [
+            cell("ort", "onnxruntime", file=graph),
+            cell("ov", "openvino", file=graph),
+            cell("eager", "eager", module=subject.net),
+        ],
+        instant,
+    )
+    assert list(timings) == ["ort", "ov", "eager"]
+    for timing in timings.values():
+        assert timing.error is None
+        assert timing.latency.samples >= 4
+        assert timing.latency.ms_p50 > 0
+        assert timing.open_ms > timing.latency.ms_min
+        assert timing.actual_precision == "float32"
+
+
+def test_a_cell_that_cannot_open_says_why_and_the_others_are_measured(graph: Path, instant):
+    timings = measure_cells(
+        [
+            cell("gone", "onnxruntime", file=graph.with_name("gone.onnx")),
+            cell("bf16", "onnxruntime", file=graph, precision="bfloat16"),
+            cell("sound", "onnxruntime", file=graph),
+        ],
+        instant,
+    )
+    assert "no such file" in timings["gone"].error
+    assert "has no bfloat16" in timings["bf16"].error
+    assert timings["gone"].latency is None
+    assert timings["sound"].latency is not None
+
+
+def test_a_worker_that_dies_is_left_out(subject, graph: Path, instant):
+    dying = cell("dying", "onnxruntime", file=graph)
+    with cells_module._workers([dying, cell("sound", "openvino", file=graph)]) as workers:
+        assert workers["dying"].block(1)
+        os.kill(workers["dying"]._process.pid, signal.SIGKILL)
+        assert workers["dying"].block(1) == []
+        assert workers["dying"].timing({}).error == "its process was ended by SIGKILL"
+        assert workers["sound"].block(2)
+
+
+def test_outputs_that_are_not_finite_are_an_error(subject, instant):
+    net = copy.deepcopy(subject.net)
+    net[0].weight.data.fill_(float("inf"))
+    timing = measure_cells([cell("infinite", "eager", module=net)], instant)["infinite"]
+    assert timing.error == "its outputs are not finite numbers"
+
+
+def test_a_worker_that_does_not_answer_is_given_up(graph: Path, instant, monkeypatch):
+    monkeypatch.setattr(cells_module, "OPEN_SECONDS_ENGINE", 0.001)
+    timing = measure_cells([cell("slow", "onnxruntime", file=graph)], instant)["slow"]
+    assert timing.error == "no answer within the time allowed"
+
+
+def test_fresh_processes(graph: Path, instant):
+    runs = median_of_fresh(cell("ort", "onnxruntime", file=graph), repeats=2, schedule=instant)
+    assert [run.error for run in runs] == [None, None]
+
+
+def test_names_must_differ(graph: Path):
+    assert measure_cells([]) == {}
+    with pytest.raises(UsageError, match="name of its own"):
+        measure_cells([cell("a", "openvino", file=graph)] * 2)

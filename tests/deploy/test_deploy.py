@@ -1,0 +1,138 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fleetfoot.core.errors import GateError, UsageError
+from fleetfoot.core.files import sha256_of
+from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.deploy.bundle import load
+from fleetfoot.deploy.deploy import Options, deploy
+from fleetfoot.deploy.gate import GateSet
+from fleetfoot.deploy.write_bundle import Card
+
+FIGURES = {
+    *("engine", "precision", "layout", "threads", "file", "actual_precision", "samples", "top1"),
+    *("latency_ms_p50", "latency_ms_p90", "latency_ms_p99", "latency_ms_iqr", "first_call_ms"),
+    *("parity", "passed", "kept", "reason"),
+}
+
+
+def test_the_record_is_what_lies_on_disk(record):
+    content = json.loads((record.path / "bundle.json").read_text())
+    assert content == record.content
+    files = {f.relative_to(record.path).as_posix() for f in record.path.rglob("*") if f.is_file()}
+    assert files == {*content["files"], "bundle.json"}
+    assert all(sha256_of(record.path / name) == sha for name, sha in content["files"].items())
+
+
+def test_every_candidate_has_its_figures_and_its_reason(record):
+    candidates = record.content["candidates"]
+    assert {(c["engine"], c["precision"]) for c in candidates} == {
+        (engine, precision)
+        for engine in ("onnxruntime", "openvino")
+        for precision in ("float32", "bfloat16", "int8")
+    }
+    for candidate in candidates:
+        assert set(candidate) == FIGURES
+        assert candidate["reason"]
+        assert (candidate["file"] is None) == (candidate["parity"] is None)
+    assert sum(c["kept"] for c in candidates) == 1
+    assert record.chosen["kept"]
+
+
+def test_the_fallback_is_always_there(record):
+    fallback = record.content["fallback"]
+    assert (fallback["engine"], fallback["precision"]) == ("onnxruntime", "float32")
+    assert (record.path / fallback["file"]).is_file()
+    models = {name for name in record.content["files"] if name.startswith("model")}
+    stem = Path(record.chosen["file"]).stem
+    assert models <= {"model.onnx", f"{stem}.onnx", f"{stem}.xml", f"{stem}.bin"}
+
+
+def test_yardstick_reference_budget_and_card(record, subject):
+    (eager,) = record.content["yardsticks"]
+    assert (eager["engine"], eager["precision"], eager["layout"]) == ("eager", "float32", "nchw")
+    assert eager["latency_ms_p50"] > 0
+    assert record.content["reference"]["correct"] == len(subject.labels)
+    assert record.content["budget"]["limit_ms"] == 1000.0
+    assert len(record.content["budget"]["runs_ms_p50"]) == 3
+    assert record.budget_met is True
+    assert record.content["aliases"] == {"n1": "ant"}
+    assert record.content["weights"] == {"source": "x", "licence": "y"}
+
+
+@pytest.fixture
+def quick(instant) -> Options:
+    return Options(
+        engines=("onnxruntime",), precisions=("float32",), yardsticks=(), schedule=instant
+    )
+
+
+def arguments(subject) -> dict:
+    return {
+        "preprocess": subject.preprocess,
+        "classes": ("a", "b", "c", "d"),
+        "gate": subject.gate,
+        "card": Card(net="subject"),
+    }
+
+
+def test_a_net_that_differs_from_the_trained_one_fails_and_leaves_the_old_bundle(
+    subject, tmp_path: Path, quick: Options
+):
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "old").write_text("kept")
+    broken = nn.Sequential(*subject.net[:-1], nn.Linear(32, 4)).eval()
+    with torch.no_grad():
+        broken[-1].weight.zero_()
+    with pytest.raises(GateError, match="not even float32"):
+        deploy(broken, tmp_path / "bundle", eager=subject.net, options=quick, **arguments(subject))
+    assert [file.name for file in (tmp_path / "bundle").iterdir()] == ["old"]
+    assert [file.name for file in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_class_names_must_fit_the_outputs(subject, tmp_path: Path, quick: Options):
+    with pytest.raises(UsageError, match="4 outputs, the class list 1 names"):
+        deploy(
+            subject.net,
+            tmp_path / "bundle",
+            options=quick,
+            **{**arguments(subject), "classes": ("a",)},
+        )
+
+
+def test_uint8_in_probabilities_out(subject, tmp_path: Path, instant):
+    options = Options(
+        graph_preprocess=True, precisions=("float32",), yardsticks=(), schedule=instant
+    )
+    deploy(subject.net, tmp_path / "bundle", options=options, **arguments(subject))
+    loaded = load(tmp_path / "bundle")
+    assert loaded.engine.input_dtype == "uint8"
+    found = loaded.logits(subject.crops)
+    differences = found - found.max(axis=1, keepdims=True)
+    expected = subject.logits - subject.logits.max(axis=1, keepdims=True)
+    np.testing.assert_allclose(differences, expected, atol=1e-3)
+    answer = loaded.predict(np.zeros((9, 31, 3), np.uint8), top=4)
+    assert sum(probability for _, probability in answer.top) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_grey_images_and_no_labels(tmp_path: Path, quick: Options):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    crops = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), dtype=np.uint8)
+    record = deploy(
+        net,
+        tmp_path / "bundle",
+        preprocess=Preprocess(8, 1.0, "bilinear", (0.0,), (255.0,), channels=1),
+        classes=("a", "b", "c", "d"),
+        gate=GateSet(crops),
+        card=Card(net="grey"),
+        options=quick,
+    )
+    assert record.content["reference"]["top1"] is None
+    assert record.chosen["top1"] is None
+    assert load(record.path).predict(np.zeros((20, 9), np.uint8)).label in "abcd"

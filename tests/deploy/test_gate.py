@@ -1,0 +1,79 @@
+import numpy as np
+import pytest
+
+from fleetfoot.core.errors import ShapeError
+from fleetfoot.deploy.gate import GateSet, allowed_loss, compare, judge
+
+REFERENCE = np.array([[3.0, 0], [0, 3], [3, 0], [0, 3]], dtype=np.float32)
+LABELS = np.array([0, 1, 0, 0])
+
+
+def test_parity_by_hand():
+    logits = REFERENCE.copy()
+    logits[0] = [3.0, 3.5]  # was right, now wrong
+    logits[3] = [4.0, 3.0]  # was wrong, now right
+    parity = compare(logits, REFERENCE, labels_N=LABELS)
+    assert (parity.correct_reference, parity.correct, parity.net_lost) == (3, 3, 0)
+    assert parity.top1_agreement == 0.5
+    assert (parity.max_logit_difference, parity.worst_image) == (4.0, 3)
+    assert parity.mean_logit_difference == pytest.approx(7.5 / 8)
+
+
+@pytest.mark.parametrize(("images", "allowed"), [(3, 1), (199, 1), (200, 2), (500, 5)])
+def test_allowed_loss(images: int, allowed: int):
+    assert allowed_loss(images, 0.01) == allowed
+
+
+def lost(images: int, wrong: int, agreeing: int | None = None):
+    """Parity of a form that loses ``wrong`` images; ``agreeing`` answers stay as they were."""
+    labels = np.zeros(images, int)
+    reference = np.tile(np.float32([1, 0, 0]), (images, 1))
+    logits = reference.copy()
+    logits[:wrong] = [0, 1, 0]
+    if agreeing is not None:  # reference and form are wrong on these, each in its own way
+        reference[agreeing:], logits[agreeing:] = [0, 1, 0], [0, 0, 1]
+    return compare(logits, reference, labels_N=labels)
+
+
+def test_lost_images_decide():
+    verdict = judge(lost(100, 3), precision="int8", max_drop=0.01)
+    assert not verdict.passed
+    assert verdict.reason == "int8: 3 of 100 images lost, 1 allowed"
+    assert judge(lost(100, 1), precision="int8", max_drop=0.01).passed
+
+
+def test_agreement_gates_from_500_images_on():
+    assert judge(lost(499, 0, agreeing=450), precision="int8", max_drop=0.01).passed
+    verdict = judge(lost(500, 0, agreeing=450), precision="int8", max_drop=0.01)
+    assert not verdict.passed
+    assert "90.0% of 500 answers as before, 97.0% needed" in verdict.reason
+
+
+def test_a_gain_passes():
+    parity = compare(REFERENCE[::-1].copy(), REFERENCE, labels_N=np.array([1, 0, 1, 1]))
+    assert parity.net_lost == -4 + 2
+    assert judge(parity, precision="float32", max_drop=0.0).passed
+
+
+def test_without_labels_the_logits_decide():
+    small = compare(REFERENCE + 0.01, REFERENCE, labels_N=None)
+    large = compare(REFERENCE * 1.5, REFERENCE, labels_N=None)
+    assert small.net_lost is None
+    assert judge(small, precision="bfloat16", max_drop=0.01).passed
+    assert not judge(large, precision="bfloat16", max_drop=0.01).passed
+
+
+def test_values_that_are_not_finite_fail():
+    logits = REFERENCE.copy()
+    logits[0, 0] = np.nan
+    verdict = judge(compare(logits, REFERENCE, labels_N=LABELS), precision="float32", max_drop=1.0)
+    assert (verdict.passed, verdict.reason) == (False, "its outputs are not finite numbers")
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(ShapeError, match="the deployed form gives"):
+        compare(REFERENCE[:, :1], REFERENCE, labels_N=LABELS)
+    with pytest.raises(ShapeError, match="the gate needs uint8 images"):
+        GateSet(np.zeros((0, 4, 4, 3), np.uint8))
+    with pytest.raises(ShapeError, match="2 gate images have 1 labels"):
+        GateSet(np.zeros((2, 4, 4, 3), np.uint8), np.zeros(1, int))
