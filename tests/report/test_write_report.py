@@ -1,4 +1,5 @@
 import json
+import random
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -171,6 +172,57 @@ def test_damaged_parts_are_reasons(run_folder: Path) -> None:
     assert "holds no JSON object" in reasons["plan"]
     assert "cannot be read" in reasons["settings"]
     assert "1 lines that are not JSON" in reasons["training curves"]
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every value inside a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    found = [path] if path else []
+    for key, item in items if isinstance(value, (dict, list)) else ():
+        found += leaves(item, (*path, key)) if isinstance(item, (dict, list)) else [(*path, key)]
+    return found
+
+
+def test_values_of_the_wrong_kind_are_shown_or_refused(run_folder: Path) -> None:
+    """Forty mutations: never anything but a report, or one clear line."""
+    (run_folder / "metrics.jsonl").write_text('{"kind": "step", "step": 1, "loss": 2.0}\n')
+    draw = random.Random(0)
+    names = ["run.json", "data.json", "plan.json", "evaluation.json", "bundle/bundle.json"]
+    lines: list[str] = []
+    for _ in range(40):
+        path = run_folder / draw.choice(names)
+        text = path.read_text()
+        content = json.loads(text)
+        *way, last = draw.choice(leaves(content))
+        place = content
+        for key in way:
+            place = place[key]
+        place[last] = draw.choice(["word", 7, None, True, [], {}, ["a"], {"b": 1}, -0.5])
+        path.write_text(json.dumps(content))
+        try:
+            write_report(run_folder)
+        except DataError as error:
+            lines.append(str(error))
+        path.write_text(text)
+    assert len(lines) < 20
+    assert all("wrong kind" in line and "\n" not in line for line in lines)
+
+
+def test_a_thousand_classes_stay_one_readable_page(run_folder: Path) -> None:
+    size = 1000
+    names = [f"class {i}" for i in range(size)]
+    evaluation = {
+        "val": {
+            **{"images": size, "correct": size, "top1": 1.0, "top1_low": 0.99, "top1_high": 1.0},
+            **{"top5": 1.0, "classes": names, "worst": [], "calibration": None},
+            "confusion": [[int(i == j) for j in range(size)] for i in range(size)],
+            "per_class": [{"name": n, "images": 1, "precision": 1.0} for n in names],
+        }
+    }
+    (run_folder / "evaluation.json").write_text(json.dumps(evaluation))
+    write_report(run_folder)
+    assert (run_folder / "report.html").stat().st_size < 400_000
+    assert (run_folder / "report.json").stat().st_size < 400_000
 
 
 def test_writing_twice_gives_the_same_bytes(run_folder: Path) -> None:

@@ -26,6 +26,7 @@ def render(report: Json) -> str:
 
     Raises:
         MissingError: Jinja2 is not installed.
+        ValueError: a part of the report is not of the kind that the page expects.
     """
     jinja2 = require("jinja2", extra="train")
     markup: Callable[[str], str] = require("markupsafe", extra="train").Markup
@@ -63,7 +64,10 @@ def render(report: Json) -> str:
         step=token,
         listed=LISTED,
     )
-    return environment.get_template("page.html.j2").render(report=report)
+    try:
+        return environment.get_template("page.html.j2").render(report=report)
+    except jinja2.UndefinedError as error:
+        raise ValueError(str(error)) from error
 
 
 def resolve(report: Any, pointer: str) -> Any:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from fleetfoot.core.errors import DataError
 from fleetfoot.core.files import write_json, write_text
 from fleetfoot.report.build import build_report
 from fleetfoot.report.page import render
@@ -18,10 +19,19 @@ def write_report(run: Path) -> Json:
         What report.json holds.
 
     Raises:
-        DataError: no such folder, or neither a run nor a bundle.
+        DataError: no such folder, neither a run nor a bundle, or values of the wrong kind in it.
         MissingError: Jinja2 is not installed.
     """
-    report = build_report(read_run(run))
+    files = read_run(run)
+    try:
+        report = build_report(files)
+        page = render(report)
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        # The files are somebody's input: a string where a number belongs is no bug of ours.
+        raise DataError(
+            f"{run}: a file of the run holds a value of the wrong kind "
+            f"({type(error).__name__}: {error}); write the run anew"
+        ) from error
     write_json(run / "report.json", report)
-    write_text(run / "report.html", render(report))
+    write_text(run / "report.html", page)
     return report
