@@ -38,6 +38,10 @@ def fingerprint(run: Path) -> dict[str, str]:
     }
 
 
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def copy_of_start(whole: Path, run: Path) -> None:
     """Make a run folder that stands where ``whole`` stood just before step 1."""
     run.mkdir()
