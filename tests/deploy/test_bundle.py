@@ -195,3 +195,9 @@ def test_another_engine_can_be_asked_for(record, subject, engine: str):
     assert loaded.engine.engine == engine
     assert loaded.engine.threads == 2
     np.testing.assert_allclose(loaded.logits(subject.crops), subject.logits, atol=1e-4)
+
+
+def test_a_quota_cuts_the_threads(copy: Path, record, monkeypatch: pytest.MonkeyPatch):
+    edit(copy, chosen=record.content["chosen"] | {"threads": 32})
+    monkeypatch.setattr(bundle_module, "allowed_threads", lambda: 2)
+    assert load(copy).engine.threads == 2

@@ -23,7 +23,7 @@ from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.deploy.engines import Engine, installed_engines, open_engine
 from fleetfoot.deploy.form import GraphForm
 from fleetfoot.measure.accuracy import softmax
-from fleetfoot.measure.device import fingerprint
+from fleetfoot.measure.device import allowed_threads, fingerprint
 
 SCHEMA = "fleetfoot.bundle/1"
 FORMAT = 1
@@ -166,7 +166,7 @@ def load(
         engine: answer with this engine instead.
         precision: answer in this precision instead; from the float32 graph unless it is the
             chosen one.
-        threads: threads instead of the number it was tuned for.
+        threads: threads instead of the number it was tuned for, which affinity and quota cut.
 
     Raises:
         DataError: a file is missing or altered, or the format is unknown.
@@ -260,7 +260,7 @@ def _open_first(
                 folder / choice["file"],
                 engine=choice["engine"],
                 precision=choice["precision"],
-                threads=threads or int(choice["threads"]),
+                threads=threads or min(int(choice["threads"]), allowed_threads()),
             )
         except FleetfootError as error:
             problems.append(error)
