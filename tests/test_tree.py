@@ -111,3 +111,16 @@ def test_figures_in_the_readme_name_a_committed_file() -> None:
 @pytest.mark.parametrize("verb", ["format", "lint", "types", "floors", "tiny", "test", "test-slow"])
 def test_just_has_the_verb(verb: str) -> None:
     assert re.search(rf"^{verb}\b", (ROOT / "justfile").read_text(), re.MULTILINE)
+
+
+def test_guides_use_words_that_exist() -> None:
+    reference = (ROOT / "docs" / "reference" / "command-line.md").read_text()
+    known = set(re.findall(r"`(--[a-z-]+)", reference))
+    verbs = set(re.findall(r"^## fleetfoot (\w+)", reference, re.MULTILINE))
+    unknown = []
+    for page in [ROOT / "README.md", *(ROOT / "docs" / "guide").glob("*.md")]:
+        for verb, rest in re.findall(r"\bfleetfoot (\w+)([^\n`#]*)", page.read_text()):
+            words = set(re.findall(r"--[a-z-]+", rest)) - known
+            unknown += [f"{page.name}: {word}" for word in words]
+            unknown += [] if verb in verbs else [f"{page.name}: fleetfoot {verb}"]
+    assert not unknown

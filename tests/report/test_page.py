@@ -19,6 +19,11 @@ def test_facts_reach_every_value() -> None:
     assert [resolve({"plan": value}, pointer) for _, pointer, _ in found][1] == 0.5
 
 
+def test_a_field_takes_the_unit_around_it() -> None:
+    value = {"seconds": {"train": 3.2, "unit": "s"}, "caches": {"L2": 4096}, "versions": {"a": 1}}
+    assert [kind for _, _, kind in facts(value, "/run")] == ["seconds", "text", "bytes", "count"]
+
+
 def test_facts_cut_long_lists_of_objects() -> None:
     found = list(facts({"measured": [{"i": i} for i in range(50)]}, ""))
     assert [label for label, _, _ in found][:2] == ["measured 1", "measured 2"]

@@ -35,7 +35,12 @@ def kind_of(name: str, value: Any) -> str:
     words = name.lower().split("_")
     if _FRACTIONS.search(name.lower()):
         return "percent"
-    for word, kind in (("ms", "ms"), ("seconds", "seconds"), ("bytes", "bytes")):
+    for word, kind in (
+        ("ms", "ms"),
+        ("seconds", "seconds"),
+        ("bytes", "bytes"),
+        ("caches", "bytes"),
+    ):
         if word in words:
             return kind
     return "count" if isinstance(value, int) else "number"

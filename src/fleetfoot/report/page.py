@@ -96,7 +96,8 @@ def token(name: object) -> str:
 def facts(value: Any, pointer: str, *, label: str = "") -> Iterator[Fact]:
     """Yield (label, pointer, kind) for every value below a pointer, nested names joined.
 
-    Lists of plain values are one fact; lists of objects are cut after `LISTED`.
+    Lists of plain values are one fact; lists of objects are cut after `LISTED`. A field without a
+    unit takes that of the object around it, as in ``{"seconds": {"train": 3.2}}``.
     """
     if isinstance(value, dict) and value:
         for name, item in value.items():
@@ -110,4 +111,6 @@ def facts(value: Any, pointer: str, *, label: str = "") -> Iterator[Fact]:
         for index in range(len(value[:LISTED])):
             yield f"{label} {index + 1}", f"{pointer}/{index}", "text"
     else:
-        yield label, pointer, kind_of(pointer.rsplit("/", 1)[-1], value)
+        *_, around, name = ["", *pointer.split("/")]
+        kind = kind_of(name, value)
+        yield label, pointer, kind_of(around, value) if kind in ("count", "number") else kind
