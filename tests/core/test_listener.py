@@ -1,7 +1,9 @@
+import pytest
+
 from fleetfoot.core.listener import Listener, Silent
 
 
-def test_silence_takes_every_word(capfd) -> None:  # type: ignore[no-untyped-def]
+def test_silence_takes_every_word(capfd: pytest.CaptureFixture[str]) -> None:
     listener: Listener = Silent()
     listener.stage("training")
     listener.update(step=1, loss=0.5)
