@@ -8,7 +8,7 @@ from fleetfoot.jobs.nets import nets
 
 pytest.importorskip("torch")
 
-from fleetfoot.nets import catalog  # noqa: E402
+from fleetfoot.nets import catalog
 
 
 def test_networks_come_sorted_with_their_facts():

@@ -1,4 +1,7 @@
 import json
+import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +10,6 @@ import pytest
 from fleetfoot import cli
 
 pytest.importorskip("jinja2")
-pytest.importorskip("matplotlib")
 
 
 def test_a_bundle_alone_has_a_report(bundle: Path, capsys: pytest.CaptureFixture[str]):
@@ -43,3 +45,20 @@ def test_a_folder_that_may_not_be_written_is_named(
     err = capsys.readouterr().err
     assert str(public / "run") in err
     assert err.count("\n") == 1
+
+
+def test_a_full_disk_leaves_the_old_report(bundle: Path):
+    (bundle / "report.html").write_text("the old report")
+    (bundle / "report.json").write_text("{}")
+    done = subprocess.run(
+        [sys.executable, "-m", "fleetfoot", "report", str(bundle)],
+        capture_output=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500)),
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"the disk is full" in done.stderr
+    assert done.stderr.count(b"\n") == 1
+    assert (bundle / "report.html").read_text() == "the old report"
+    assert (bundle / "report.json").read_text() == "{}"
+    assert not list(bundle.glob(".report*"))

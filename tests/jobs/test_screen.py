@@ -18,7 +18,6 @@ def fit_record(**changes: Any) -> Any:
         "run": "runs/photos",
         "net": "fasternet_t0",
         "val_top1": 0.9697,
-        "val_top1_interval": None,
         "val_top5": None,
         "test_top1": None,
         "epochs": 7.5,
@@ -45,6 +44,7 @@ def test_a_fit_is_summed_up():
     text = shown("fit", fit_record())
     for part in ("97.0 %", "1.23 ms (p90 1.3)", "openvino bfloat16", "1,234 images/s", "160 px"):
         assert part in text
+    assert "95 % interval" in shown("fit", fit_record(val_top1_low=0.93, val_top1_high=0.98))
     assert "test" not in text
     assert "budget" not in text
     assert "budget" in shown("fit", fit_record(budget_met=False))
@@ -95,16 +95,16 @@ def test_deployed_forms_are_listed_with_the_reason():
     record = SimpleNamespace(
         bundle="b",
         net="n",
-        chosen={"top1": 0.9},
+        chosen={"top1": 0.9, "parity": {"images": 500, "correct": 450}},
         candidates=(kept, row),
         yardsticks=({**kept, "engine": "eager"},),
-        reference={"top1": None},
+        reference={"top1": None, "correct": None, "images": 500},
         gate_images=500,
         gate_source="photos",
     )
     text = shown("deploy", record)
     assert "500 images from photos" in text
-    assert "unknown eager, 90.0 % deployed" in text
+    assert "unknown eager, 90.0 % (87.1 to 92.3 %) deployed" in text
     first, second = text.splitlines()[-2:]
     assert first.startswith("*")
     assert "99.5 %" in first

@@ -15,6 +15,25 @@ from fleetfoot.core.listener import Listener, Silent
 LINE_EVERY_SECONDS = 10.0
 
 
+class Pace:
+    """Units a second since the first that was seen, so that a resumed loop is judged rightly."""
+
+    def __init__(self, clock: Any = time.monotonic) -> None:
+        self.clock = clock
+        self.start: float | None = None
+        self.first = 0
+
+    def per_second(self, done: int | None) -> float | None:
+        """Note the position and return the pace, None at first."""
+        now = self.clock()
+        if done is None:
+            return None
+        if self.start is None:
+            self.start, self.first = now, done
+        elapsed = now - self.start
+        return (done - self.first) / elapsed if elapsed > 0 else None
+
+
 class Plain:
     """Lines on a stream: one per stage, message and epoch, and one every ten seconds between."""
 
@@ -25,8 +44,8 @@ class Plain:
 
     def _clear(self) -> None:
         self.fields: dict[str, Any] = {}
-        self.start = self.last = self.clock()
-        self.first_step: int | None = None
+        self.last = self.clock()
+        self.pace = Pace(self.clock)
 
     def stage(self, text: str) -> None:
         self._clear()
@@ -37,19 +56,11 @@ class Plain:
 
     def update(self, **fields: Any) -> None:
         self.fields |= fields
-        step = self.fields.get("step")
-        if self.first_step is None and step is not None:
-            self.first_step = step - 1
+        pace = self.pace.per_second(_position(self.fields)[0])
         now = self.clock()
         if "val_top1" in fields or now - self.last >= LINE_EVERY_SECONDS:
             self.last = now
-            self._write(f"  {status(self.fields, seconds_left(self.fields, self._rate(now)))}")
-
-    def _rate(self, now: float) -> float | None:
-        done = _position(self.fields)[0]
-        if done is None or now <= self.start:
-            return None
-        return (done - (self.first_step or 0)) / (now - self.start)
+            self._write(f"  {status(self.fields, seconds_left(self.fields, pace))}")
 
     def close(self) -> None: ...
 
@@ -82,11 +93,12 @@ class Bars:
         self.progress.start()
         self.task: Any = None  # no stage yet
         self.fields: dict[str, Any] = {}
+        self.pace = Pace()
 
     def stage(self, text: str) -> None:
         if self.task is not None:
             self.progress.remove_task(self.task)
-        self.fields = {}
+        self.fields, self.pace = {}, Pace()
         self.console.print(text, soft_wrap=True)
         self.task = self.progress.add_task(text.split(":")[0][:30], total=None, status="")
 
@@ -96,8 +108,7 @@ class Bars:
         task: Any = self.task
         self.fields |= fields
         done, total = _position(self.fields)
-        speed = self.progress.tasks[-1].speed
-        left = seconds_left(self.fields, speed)
+        left = seconds_left(self.fields, self.pace.per_second(done))
         self.progress.update(task, completed=done, total=total, status=status(self.fields, left))
         if "val_top1" in fields:
             self.console.print(f"  {status(self.fields, None)}", soft_wrap=True)
@@ -129,7 +140,7 @@ def status(fields: dict[str, Any], left: float | None) -> str:
     """
     parts: list[str] = []
     if "epoch" in fields:
-        of = f"/{fields['epochs']}" if fields.get("epochs") is not None else ""
+        of = f"/{fields['epochs']:g}" if fields.get("epochs") is not None else ""
         parts.append(f"epoch {fields['epoch']}{of}")
     done, total = _position(fields)
     if done is not None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetfoot.core.errors import DataError, require
+from fleetfoot.core.errors import DataError
 from fleetfoot.jobs.runs import resolve
 
 
@@ -27,13 +27,11 @@ def report(run: str) -> ReportRecord:
 
     Raises:
         DataError: no such folder, or neither a run nor a bundle.
-        MissingError: jinja2 or matplotlib is not installed.
+        MissingError: jinja2 is not installed.
     """
     target = resolve(run)
     if target.folder is None:
         raise DataError(f"{run}: no such folder; a report is made from a run or a bundle")
-    require("jinja2", extra="train")
-    require("matplotlib", extra="train")
     from fleetfoot.report.write_report import write_report
 
     write_report(target.folder)

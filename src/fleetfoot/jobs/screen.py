@@ -98,8 +98,8 @@ def _fit(record: Any, stream: TextIO) -> None:
     pairs = [
         ("run", str(record.run)),
         ("network", str(record.net)),
-        ("validation", percent(record.val_top1) + _top5(record.val_top5)),
-        *([("test", percent(record.test_top1))] if record.test_top1 is not None else []),
+        ("validation", _accuracy(record, "val_top1") + _top5(record.val_top5)),
+        *([("test", _accuracy(record, "test_top1"))] if record.test_top1 is not None else []),
         ("training", _training(record)),
     ]
     if bundle is not None:
@@ -116,6 +116,13 @@ def _fit(record: Any, stream: TextIO) -> None:
     if record.budget_met is not None:
         pairs.append(("budget", "met" if record.budget_met else "NOT met"))
     lines(stream, pairs)
+
+
+def _accuracy(record: Any, key: str) -> str:
+    """Return an accuracy with its interval, where the record has one (``key_low``, ``key_high``)."""
+    low, high = getattr(record, f"{key}_low", None), getattr(record, f"{key}_high", None)
+    value = percent(getattr(record, key))
+    return value if low is None else f"{value} ({100 * low:.1f} to {percent(high)}, 95 % interval)"
 
 
 def _training(record: Any) -> str:
@@ -204,7 +211,7 @@ def _times(cell: Any) -> tuple[float | None, ...]:
 
 def _deploy(record: Any, stream: TextIO) -> None:
     chosen, reference = record.chosen, record.reference
-    top1 = f"{percent(reference.get('top1'))} eager, {percent(chosen.get('top1'))} deployed"
+    top1 = f"{_shared(reference)} eager, {_shared(chosen.get('parity') or {})} deployed"
     pairs = [
         ("bundle", str(record.bundle)),
         ("network", str(record.net)),
@@ -228,6 +235,14 @@ def _deploy(record: Any, stream: TextIO) -> None:
         for row in record.candidates
     ]
     table(stream, headings, rows, right=range(4, 8))
+
+
+def _shared(counts: dict[str, Any]) -> str:
+    """Return correct answers as a share with its interval."""
+    correct, images = counts.get("correct"), counts.get("images")
+    if correct is None or not images:
+        return "unknown"
+    return f"{percent(correct / images)} ({interval(correct, images)})"
 
 
 def _audit(record: Any, stream: TextIO) -> None:

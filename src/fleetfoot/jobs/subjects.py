@@ -189,17 +189,16 @@ class NetSubject:
 
     @cached_property
     def _net(self) -> "nn.Module":
-        """The network in evaluation mode, its batch norms settled by two batches of noise."""
+        """The network in evaluation mode, its batch norms settled by noise."""
         import torch
 
+        from fleetfoot.deploy.calibrate_norms import calibrate_norms
         from fleetfoot.nets.create import create
 
-        with torch.random.fork_rng(devices=[]), torch.no_grad():
+        with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            net = create(self.name).train()
-            for _ in range(2):
-                net(torch.randn(2, *self.entry.input))
-        return net.eval()
+            net = create(self.name)
+        return calibrate_norms(net, self.entry.input, batch=2)
 
     @cached_property
     def _folded(self) -> "nn.Module":
