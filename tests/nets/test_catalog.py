@@ -11,7 +11,12 @@ from fleetfoot.nets.catalog import CreatedAs, build, entry, option_names
 
 def test_options_are_those_of_the_family() -> None:
     assert option_names(entry("fasternet_t0").builder) == ("patch", "drop_path", "dropout")
-    assert option_names(entry("fleetnet").builder) == ("width", "drop_path", "dropout")
+    assert option_names(entry("fleetnet").builder) == (
+        "width",
+        "frozen_stem",
+        "drop_path",
+        "dropout",
+    )
 
     def plain(num_classes: int, in_chans: int) -> nn.Module:
         return nn.Linear(in_chans, num_classes)

@@ -1,18 +1,21 @@
 """FleetNet against a second implementation in NumPy, and counts worked out by hand."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
+from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
-from fleetfoot.nets.fleetnet import scaled_channels
+from fleetfoot.nets.fleetnet import ConvNorm, scaled_channels
 
 Array = np.ndarray
 
 
-def naive_unit(x: Array, state: dict[str, Array], name: str) -> Array:
-    """3x3 convolution, batch norm, ReLU of a map (C, H, W), one filter tap at a time."""
-    weight = state[f"{name}.conv.weight"]
+def naive_conv(x: Array, weight: Array) -> Array:
+    """3x3 convolution of a map (C, H, W), zeros around it, one filter tap at a time."""
     _, height, width = x.shape
     padded = np.pad(x, ((0, 0), (1, 1), (1, 1)))
     out = np.zeros((weight.shape[0], height, width))
@@ -20,41 +23,51 @@ def naive_unit(x: Array, state: dict[str, Array], name: str) -> Array:
         for j in range(3):
             window = padded[:, i : i + height, j : j + width]
             out += np.einsum("oc,chw->ohw", weight[:, :, i, j], window)
-    norm = {
-        key: state[f"{name}.norm.{key}"][:, None, None]
+    return out
+
+
+def naive_halves(x: Array) -> Array:
+    """Maximum of 2x2 blocks; a block at an odd edge is smaller."""
+    _, height, width = x.shape
+    blocks = [
+        [x[:, i : i + 2, j : j + 2].max(axis=(1, 2)) for j in range(0, width, 2)]
+        for i in range(0, height, 2)
+    ]
+    return np.array(blocks).transpose(2, 0, 1)
+
+
+def naive_layer(x: Array, state: dict[str, Array], name: str, *, halve: bool) -> Array:
+    """Convolution, maximum, norm, ReLU, in the order of training."""
+    x = naive_conv(x, state[f"{name}.conv.weight"])
+    if halve:
+        x = naive_halves(x)
+    scale, shift, mean, var = (
+        state[f"{name}.norm.{key}"][:, None, None]
         for key in ("weight", "bias", "running_mean", "running_var")
-    }
-    scaled = (out - norm["running_mean"]) / np.sqrt(norm["running_var"] + 1e-5)
-    return np.maximum(scaled * norm["weight"] + norm["bias"], 0)
-
-
-def naive_pool(x: Array) -> Array:
-    height, width = x.shape[1] // 2 * 2, x.shape[2] // 2 * 2
-    corners = [x[:, i:height:2, j:width:2] for i in (0, 1) for j in (0, 1)]
-    return np.maximum.reduce(corners)
+    )
+    return np.maximum((x - mean) / np.sqrt(var + 1e-5) * scale + shift, 0)
 
 
 def naive_fleetnet(x: Array, state: dict[str, Array]) -> Array:
-    """Logits of one image (C, H, W); the stages are read off the names."""
-    x = naive_unit(x, state, "stem")
-    stages = sorted({int(key.split(".")[1]) for key in state if key.startswith("stages.")})
-    for stage in stages:
-        x = naive_pool(naive_unit(x, state, f"stages.{stage}.0"))
-        pair = f"stages.{stage}.2"
-        if f"{pair}.first.conv.weight" in state:
-            branch = naive_unit(x, state, f"{pair}.first")
-            x = x + naive_unit(branch, state, f"{pair}.second")
-    return state["classifier.weight"] @ x.mean(axis=(1, 2)) + state["classifier.bias"]
+    """Logits of one image (C, H, W)."""
+    x = np.maximum(naive_conv(x, state["stem.conv.weight"]), 0)
+    for stage in range(3):
+        x = naive_layer(x, state, f"stages.{stage}.halving", halve=True)
+        x = x + naive_layer(x, state, f"stages.{stage}.residual.layer", halve=False)
+    pooled = x.max(axis=(1, 2)) / 8
+    return state["classifier.weight"] @ pooled + state["classifier.bias"]
 
 
 def check_against_naive(name: str) -> None:
     torch.manual_seed(0)
-    net = create(name, num_classes=5, width=0.25).double().eval()
+    net = create(name, num_classes=5, width=0.5).double().eval()
     for key, buffer in net.state_dict().items():
         if key.endswith("running_mean"):
             buffer.normal_(std=0.1)
         elif key.endswith("running_var"):
             buffer.uniform_(0.5, 2.0)
+        elif key.endswith("norm.bias"):
+            buffer.normal_(std=0.1)
     x = torch.randn(2, 3, 17, 12, dtype=torch.float64)
     state = {key: value.numpy() for key, value in net.state_dict().items()}
     expected = np.stack([naive_fleetnet(image, state) for image in x.numpy()])
@@ -67,7 +80,55 @@ def test_is_its_naive_form(name: str) -> None:
     check_against_naive(name)
 
 
-@pytest.mark.parametrize("size", [8, 9, 28, 32, 64])
+@pytest.mark.parametrize("name", ["fleetnet", "fleetnet_small"])
+def test_counts_by_hand(name: str) -> None:
+    first, second, third = {"fleetnet": (64, 256, 256), "fleetnet_small": (64, 64, 128)}[name]
+    widths = (32, first, second, third)
+    params, macs = 3 * 9 * 32 + third * 10 + 10, 3 * 9 * 32 * 32 * 32 + third * 10
+    for stage, (wide, out) in enumerate(pairwise(widths)):
+        side = 32 // 2**stage
+        params += 9 * wide * out + 9 * out * out + 4 * out
+        macs += 9 * (wide * out * side**2 + out * out * (side // 2) ** 2)
+    assert (entry(name).params, entry(name).macs) == (params, macs)
+
+
+def test_the_two_orders_of_pool_and_norm_are_one_function() -> None:
+    torch.manual_seed(0)
+    layer = ConvNorm(4, 8, halve=True)
+    x = torch.randn(16, 4, 9, 9)
+    for _ in range(3):
+        layer(x)
+    layer.eval()
+    trained_order = layer.act(layer.norm(layer.pool(layer.conv(x))))
+    torch.testing.assert_close(layer(x), trained_order)
+    assert not layer.norm.weight.requires_grad
+    assert (layer.norm.weight == 1).all()
+
+
+def test_a_halving_layer_starts_as_a_copy() -> None:
+    layer = ConvNorm(4, 8, halve=True)
+    x = torch.randn(1, 4, 6, 6)
+    torch.testing.assert_close(layer.conv(x)[:, :4], x)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_whitened_stem(channels: int) -> None:
+    torch.manual_seed(0)
+    net = create("fleetnet", in_chans=channels, frozen_stem=True)
+    images = torch.randn(200, channels, 12, 12).cumsum(dim=3)  # neighbours are alike
+    net.whiten_stem(images)
+    weight = net.stem.conv.weight
+    assert not weight.requires_grad
+    kept = min(16, 9 * channels)
+    torch.testing.assert_close(weight[:kept], -weight[16 : 16 + kept])
+    answers = F.conv2d(images, weight[:kept]).transpose(0, 1).flatten(1)
+    second_moments = answers @ answers.T / answers.shape[1]
+    off_diagonal = second_moments - torch.diag(second_moments.diagonal())
+    assert off_diagonal.abs().max() < 0.01
+    assert second_moments.diagonal().min() > 0.9
+
+
+@pytest.mark.parametrize("size", [1, 8, 9, 28, 32, 64])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_takes_small_images(size: int, channels: int) -> None:
     net = create("fleetnet_small", in_chans=channels, width=0.25).eval()
@@ -75,8 +136,8 @@ def test_takes_small_images(size: int, channels: int) -> None:
 
 
 def test_width_scales_every_layer() -> None:
-    assert scaled_channels(64, 0.01) == 16
+    assert scaled_channels(64, 0.01) == 32
     assert scaled_channels(128, 1.5) == 192
-    narrow, plain = (create("fleetnet_small", width=width) for width in (0.5, 1.0))
+    narrow, plain = (create("fleetnet", width=width) for width in (0.5, 1.0))
     sizes = [sum(p.numel() for p in net.parameters()) for net in (narrow, plain)]
     assert sizes[0] < 0.3 * sizes[1]

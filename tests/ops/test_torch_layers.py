@@ -26,6 +26,8 @@ BY_HAND = [
     (nn.AdaptiveMaxPool2d(1), (4, 6, 6), Cost(0, 144)),
     (nn.MaxPool2d(2), (4, 7, 6), Cost(0, 4 * 9 * 4)),
     (nn.AvgPool2d((3, 1), stride=2, padding=(1, 0)), (4, 5, 5), Cost(0, 4 * 9 * 3)),
+    (nn.MaxPool2d(2, ceil_mode=True), (4, 7, 6), Cost(0, 4 * 12 * 4)),
+    (nn.MaxPool2d(2, stride=3, padding=1, ceil_mode=True), (4, 5, 4), Cost(0, 4 * 4 * 4)),
     (nn.Flatten(), (4, 3, 3), Cost()),
     (nn.Identity(), (4, 3, 3), Cost()),
     (nn.Dropout(0.5), (4, 3, 3), Cost()),

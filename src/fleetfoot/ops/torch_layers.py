@@ -14,13 +14,19 @@ from torch import nn
 from fleetfoot.core.costs import Cost, Shape, cost_formula
 
 
-def conv_out_size(size: int, *, kernel: int, stride: int, padding: int, dilation: int = 1) -> int:
+def conv_out_size(
+    size: int, *, kernel: int, stride: int, padding: int, dilation: int = 1, ceil: bool = False
+) -> int:
     """Return the positions along one axis of a convolution's or pool's output.
 
     >>> conv_out_size(224, kernel=3, stride=2, padding=1)
     112
     """
-    return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
+    room = size + 2 * padding - dilation * (kernel - 1) - 1
+    if not ceil:
+        return room // stride + 1
+    out = -(-room // stride) + 1
+    return out - ((out - 1) * stride >= size + padding)  # a window may not start in the padding
 
 
 @cost_formula(nn.Conv2d)
@@ -85,7 +91,11 @@ def _pool_cost(module: nn.MaxPool2d | nn.AvgPool2d, in_shape: Shape) -> Cost:
     outputs = batch * channels
     for axis, size in enumerate((height, width)):
         outputs *= conv_out_size(
-            size, kernel=kernel[axis], stride=stride[axis], padding=padding[axis]
+            size,
+            kernel=kernel[axis],
+            stride=stride[axis],
+            padding=padding[axis],
+            ceil=module.ceil_mode,
         )
     return Cost(elementwise_ops=outputs * kernel[0] * kernel[1])
 
