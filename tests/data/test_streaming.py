@@ -1,3 +1,5 @@
+import contextlib
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -77,6 +79,20 @@ def test_a_damaged_image_is_one_line(workers: int) -> None:
     with pytest.raises(DataError, match=r"^cat/7\.jpg: is truncated$"):
         list(stream.deliver(requests([1], [7], [2])))
     assert len(list(stream.deliver(requests([1], [2])))) == 2  # the workers live on
+
+
+def test_workers_end_at_once_even_after_an_error() -> None:
+    stream = Stream(split_of(9), MAKER, workers=2)
+    with contextlib.suppress(DataError):
+        list(stream.deliver(requests([1], [7])))
+    workers = {child.pid for child in multiprocessing.active_children()}
+    assert len(workers) >= 2
+    start = time.monotonic()
+    del stream
+    assert time.monotonic() - start < 4  # torch gives each 5 s before it kills
+    assert len(workers & {child.pid for child in multiprocessing.active_children()}) <= (
+        len(workers) - 2
+    )
 
 
 def report(_key: str) -> np.ndarray:

@@ -102,7 +102,8 @@ class Stream:
                     "the workers need, fewer of them help"
                 ) from error
             if delivery.error is not None:
-                raise delivery.error
+                # A new one: raising what a local holds makes a cycle that would keep the workers.
+                raise type(delivery.error)(str(delivery.error))
             yield delivery
 
 
