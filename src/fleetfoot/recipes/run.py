@@ -26,6 +26,7 @@ from fleetfoot.nets.portable import save_portable
 from fleetfoot.nets.weights import load_weights, pretrained
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from fleetfoot.recipes.evaluation import crops, evaluate_split, predict_split, spread
+from fleetfoot.train.allocator import keep_freed_memory
 from fleetfoot.train.loop import TrainResult, train
 from fleetfoot.train.plan import make_plan, read_plan
 from fleetfoot.train.recipe import Recipe
@@ -89,6 +90,7 @@ def run(
         Interrupted: the user stopped the run; the state was saved.
         GateError: not even the float32 form agrees with the trained network.
     """
+    keep_freed_memory()
     preprocess = preprocess_for(spec, data)
     net = build(spec, classes=len(data.classes), channels=preprocess.channels)
     training = _train(spec, net, data, preprocess, folder=folder, listener=listener, resume=resume)
