@@ -58,6 +58,10 @@ def _damage_config(folder: Path, **changes: object) -> None:
 
 
 def test_damage_is_refused_in_one_line(folder: Path) -> None:
+    _damage_config(folder, num_classes=4)
+    with pytest.raises(DataError, match=r"classifier\.weight does not fit"):
+        create_from_folder(folder)
+    _damage_config(folder, num_classes=2)
     weights = (folder / "model.safetensors").read_bytes()
     (folder / "model.safetensors").write_bytes(weights[:1000])
     with pytest.raises(DataError, match="no readable weight file"):

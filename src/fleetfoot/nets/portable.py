@@ -108,7 +108,7 @@ def create_from_folder(
     """Return the network of a folder with its weights; arguments override what was saved.
 
     Raises:
-        DataError: the folder cannot be read.
+        DataError: the folder cannot be read, or its files do not belong together.
     """
     saved = read_portable(folder).created_as
     net = catalog.build(
@@ -117,5 +117,7 @@ def create_from_folder(
         in_chans=saved.in_chans if in_chans is None else in_chans,
         options={**saved.options, **options},
     )
-    load_weights(net, folder)
+    report = load_weights(net, folder)
+    if num_classes is None and report.missing:
+        raise DataError(f"{folder}: {report.missing[0]} does not fit what its config.json says")
     return net
