@@ -1,4 +1,5 @@
 import json
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -105,7 +106,14 @@ def test_class_names_must_fit_the_outputs(subject, tmp_path: Path, quick: Option
         )
 
 
-def test_uint8_in_probabilities_out(subject, tmp_path: Path, instant):
+def test_uint8_in_probabilities_out_with_sockets_blocked(
+    subject, tmp_path: Path, instant, monkeypatch: pytest.MonkeyPatch
+):
+    def blocked(*_, **__):
+        raise OSError("sockets are blocked")
+
+    for name in ("socket", "create_connection", "getaddrinfo"):
+        monkeypatch.setattr(socket, name, blocked)
     options = Options(
         graph_preprocess=True, precisions=("float32",), yardsticks=(), schedule=instant
     )
@@ -118,6 +126,22 @@ def test_uint8_in_probabilities_out(subject, tmp_path: Path, instant):
     np.testing.assert_allclose(differences, expected, atol=1e-3)
     answer = loaded.predict(np.zeros((9, 31, 3), np.uint8), top=4)
     assert sum(probability for _, probability in answer.top) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_forms_too_slow_to_win_are_compared_on_fewer_images(subject, tmp_path: Path, instant):
+    crops = np.tile(subject.crops, (11, 1, 1, 1))  # 132 images
+    gate = GateSet(crops, np.tile(subject.labels, 11))
+    options = Options(precisions=("float32",), yardsticks=(), schedule=instant)
+    record = deploy(
+        subject.net,
+        tmp_path / "bundle",
+        options=options,
+        **{**arguments(subject), "gate": gate},
+    )
+    images = {(c["file"], c["engine"]): c["parity"]["images"] for c in record.content["candidates"]}
+    assert set(images.values()) <= {100, 132}
+    assert images[record.chosen["file"], record.chosen["engine"]] == 132
+    assert images["model.onnx", "onnxruntime"] == 132
 
 
 def test_grey_images_and_no_labels(tmp_path: Path, quick: Options):

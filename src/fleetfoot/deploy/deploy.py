@@ -219,7 +219,7 @@ class _Job:
         """Compare every candidate that was exported with the reference, the fastest first.
 
         Once one has passed, those clearly slower cannot win any more: they are compared on
-        `SLOWER_IMAGES` images, for the record. Float32 forms are always compared on all.
+        `SLOWER_IMAGES` images, for the record. The fallback is always compared on all.
         """
         few = gate.first(SLOWER_IMAGES)
         compared: list[Candidate] = []
@@ -229,7 +229,7 @@ class _Job:
                 compared.append(candidate)
                 continue
             time_ms = candidate.latency_ms_p50 or math.inf
-            every = candidate.precision == "float32" or time_ms <= limit_ms
+            every = candidate.file == FALLBACK_FILE or time_ms <= limit_ms
             images = gate if every else few
             result = gated(
                 candidate,
