@@ -95,6 +95,8 @@ def test_what_is_missing_is_said(bundle: Path, capsys: pytest.CaptureFixture[str
     assert "no/such/data" in capsys.readouterr().err
     assert cli.run(["evaluate", "no/such/run", "digits", "--quiet"]) == 3
     assert cli.run(["evaluate", str(bundle), "digits", "--quiet"]) == 3  # other classes
+    words = ["evaluate", "fasternet_t0", "digits", "--engine", "openvino", "--quiet"]
+    assert cli.run(words) == 2
 
 
 def test_a_bundle_is_evaluated_without_torch(bundle: Path, pictures: Path):

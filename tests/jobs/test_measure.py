@@ -1,5 +1,9 @@
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -157,3 +161,24 @@ def test_a_network_by_name_needs_torch(fleetfoot: Any, sabotage: Any):
     assert done.returncode == 6
     assert b"force-reinstall" in done.stderr
     assert done.stderr.count(b"\n") == 1
+
+
+def test_an_interruption_ends_in_one_line_and_leaves_no_process(bundle: Path, tmp_path: Path):
+    log = tmp_path / "stderr"
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fleetfoot", "measure", str(bundle), "--engine", "best"],
+            stdout=subprocess.PIPE,
+            stderr=stream,
+        )
+    give_up = time.monotonic() + 60
+    while b"measuring" not in log.read_bytes() and time.monotonic() < give_up:
+        time.sleep(0.05)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    workers = children.read_text().split() if children.exists() else []
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == b""
+    assert log.read_text().splitlines()[-1] == "fleetfoot: interrupted"
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]

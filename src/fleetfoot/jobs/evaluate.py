@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.data.open_data import open_for_evaluation
 from fleetfoot.data.preprocess import Preprocess
@@ -99,6 +100,9 @@ def evaluate(  # noqa: PLR0913  the words of the verb
     target = resolve(run)
     if target.kind == "bundle":
         answerer = _bundle_answerer(str(target.folder), engine, precision, threads)
+    elif engine is not None or precision is not None:
+        place = f"{run}/bundle" if target.kind == "run" else "a bundle"
+        raise UsageError(f"--engine and --precision are for deployed forms: evaluate {place}")
     else:
         answerer = _net_answerer(load_network(target, weights=weights), threads)
     listener.stage(f"reading {data}")

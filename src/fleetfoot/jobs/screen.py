@@ -119,7 +119,7 @@ def _fit(record: Any, stream: TextIO) -> None:
 
 
 def _accuracy(record: Any, key: str) -> str:
-    """Return an accuracy with its interval, where the record has one (``key_low``, ``key_high``)."""
+    """Return an accuracy with its interval, where the record has ``key_low`` and ``key_high``."""
     low, high = getattr(record, f"{key}_low", None), getattr(record, f"{key}_high", None)
     value = percent(getattr(record, key))
     return value if low is None else f"{value} ({100 * low:.1f} to {percent(high)}, 95 % interval)"

@@ -1,0 +1,129 @@
+"""What measuring measures; and every verb that needs no training, run with the network cut off."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetfoot import cli
+from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.jobs import subjects
+
+WORDS = subjects.Words(
+    engines=("all",),
+    precisions=("float32",),
+    layouts=None,
+    threads=(1, 2),
+    batches=(1, 4),
+    sizes=None,
+)
+
+
+@pytest.fixture
+def cut_off(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every attempt to reach another machine is refused and noted."""
+    attempts: list[str] = []
+
+    def refuse(*words: Any, **_: Any) -> None:
+        attempts.append(repr(words))
+        raise OSError("this test allows no network")
+
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, refuse)
+    for name in ("getaddrinfo", "create_connection", "gethostbyname"):
+        monkeypatch.setattr(socket, name, refuse)
+    return attempts
+
+
+def test_no_verb_needs_a_network(
+    bundle: Path, pictures: Path, cut_off: list[str], capsys: pytest.CaptureFixture[str]
+):
+    pytest.importorskip("torch")
+    lines: list[tuple[list[str], int]] = [
+        (["audit", str(pictures)], 0),
+        (["doctor"], 0),
+        (["evaluate", str(bundle), str(pictures), "--split", "all"], 0),
+        (["measure", str(bundle), "--engine", "best"], 0),
+        (["nets"], 0),
+        (["predict", str(bundle), str(pictures)], 0),
+        (["report", str(bundle)], 0),
+    ]
+    for words, code in lines:
+        assert cli.run([*words, "--json", "--quiet"]) == code
+        out, err = capsys.readouterr()
+        assert json.loads(out)["schema"] == f"fleetfoot.{words[0]}/1"
+        assert err == ""
+    assert cut_off == []
+
+
+def test_a_subject_is_a_network_or_a_bundle(bundle: Path):
+    pytest.importorskip("torch")
+    assert isinstance(subjects.subject_of(str(bundle)), subjects.BundleSubject)
+    assert isinstance(subjects.subject_of(str(bundle.parent)), subjects.BundleSubject)
+    assert isinstance(subjects.subject_of("fasternet_t0"), subjects.NetSubject)
+    with pytest.raises(UsageError):
+        subjects.subject_of("fasternet_t9")
+    with pytest.raises(DataError):
+        subjects.subject_of("no/such/folder")
+
+
+def test_the_cells_of_a_bundle_are_every_combination_once(bundle: Path, tmp_path: Path):
+    plans = list(subjects.subject_of(str(bundle)).plan(WORDS, tmp_path))
+    assert len({plan.name for plan in plans}) == len(plans)
+    rows = {(plan.engine, plan.batch, plan.threads) for plan in plans}
+    assert rows == {
+        (engine, batch, threads)
+        for engine in ("onnxruntime", "openvino")
+        for batch in (1, 4)
+        for threads in (1, 2)
+    }
+    assert all(plan.cell is not None and plan.cell.input_shape[1:] == (3, 8, 8) for plan in plans)
+
+
+def test_the_eager_cells_of_a_network_need_no_export(tmp_path: Path):
+    pytest.importorskip("torch")
+    words = subjects.Words(
+        engines=("eager",),
+        precisions=("all",),
+        layouts=("nchw", "nhwc"),
+        threads=(1,),
+        batches=(2,),
+        sizes=(16, 32),
+    )
+    subject = subjects.subject_of("fleetnet_small")
+    plans = list(subject.plan(words, tmp_path))
+    assert len(plans) == 8  # two precisions, two layouts, two sizes
+    assert {plan.form for plan in plans} == {"eager"}
+    assert not list(tmp_path.iterdir())
+    small, large = subject.facts(16, 1, "float32"), subject.facts(32, 1, "float32")
+    assert small.params == large.params
+    assert small.macs is not None
+    assert large.macs is not None
+    assert 3.5 < large.macs / small.macs < 4.5
+    half = subject.facts(16, 1, "bfloat16")
+    assert small.bytes_moved is not None
+    assert half.bytes_moved == small.bytes_moved // 2
+    assert subject.facts(1, 1, "float32").params == small.params
+
+
+def test_an_export_that_fails_is_a_row(tmp_path: Path):
+    pytest.importorskip("torch")
+    words = subjects.Words(
+        engines=("onnxruntime",),
+        precisions=("int8",),
+        layouts=None,
+        threads=(1,),
+        batches=(3,),
+        sizes=(16,),
+    )
+    subject = subjects.NetSubject("fleetnet_small")
+    subject._graph = _failing  # type: ignore[method-assign]
+    (plan,) = subject.plan(words, tmp_path)
+    assert plan.cell is None
+    assert plan.error == "cannot be exported"
+
+
+def _failing(*_: Any) -> Any:
+    raise UsageError("cannot be exported")
