@@ -6,7 +6,8 @@ import torch
 from torch import nn
 
 from fleetfoot.core.errors import UsageError
-from fleetfoot.train.head import cached_features, fit_linear, train_head
+from fleetfoot.ops.class_map import ClassMap
+from fleetfoot.train.head import cached_features, check_outputs, shape_head, train_head
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.steps import Context
 
@@ -19,7 +20,9 @@ def context(**changes: object) -> Context:
 def test_only_the_classifier_changes_and_it_learns() -> None:
     net, data = tiny.new_net(), tiny.data()
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
-    train_head(net, data, context(head_steps=200, head_views=1), workers=0)
+    report = train_head(net, data, context(head_steps=50, head_penalty=1e-3), workers=0)
+    assert report.form == "linear"
+    assert report.class_map_accuracy is None
     changed = {n for n, tensor in net.state_dict().items() if not torch.equal(tensor, before[n])}
     assert changed == {"classifier.weight", "classifier.bias"}
     features, labels = cached_features(net, data, context(), workers=0)
@@ -27,29 +30,77 @@ def test_only_the_classifier_changes_and_it_learns() -> None:
     assert (found == labels).float().mean() == 1.0
 
 
-def test_features_are_those_of_the_plain_images_then_of_the_views() -> None:
-    net, data = tiny.new_net(), tiny.data(train_images=10)
+def test_features_are_plain_mirrored_and_random_views() -> None:
+    net, data = tiny.new_net().eval(), tiny.data(train_images=10)
     features, labels = cached_features(net, data, context(head_views=2), workers=0)
-    assert features.shape == (30, 16)
-    assert labels[:10].tolist() == data.train.labels.tolist()
+    assert features.shape == (40, 16)
+    assert labels[:10].tolist() == labels[10:20].tolist() == data.train.labels.tolist()
+    pixels = torch.from_numpy(data.train.read(3).copy())[None]
+    with torch.no_grad():
+        plain, mirrored = (
+            net.forward_pooled(context().normalise(image)) for image in (pixels, pixels.flip(2))
+        )
+    torch.testing.assert_close(features[[3]], plain)
+    torch.testing.assert_close(features[[13]], mirrored)
     again, _ = cached_features(net, data, context(head_views=2), workers=0)
     assert torch.equal(features, again)
 
 
-def test_standardisation_is_folded_into_the_weights() -> None:
-    torch.manual_seed(0)
-    features = torch.randn(60, 4) * torch.tensor([1.0, 10.0, 0.1, 1.0]) + 5
-    labels = (features[:, 2] > 5).long()
-    weight, bias = fit_linear(features, labels, context(head_steps=300))
-    found = (features @ weight.T + bias).argmax(dim=1)
-    assert (found == labels).float().mean() > 0.95
+def pretrained_net() -> tiny.TinyNet:
+    """A tiny net whose classifier still has five outputs of an earlier life."""
+    net = tiny.new_net()
+    net.classifier = nn.Linear(16, 5)
+    return net
+
+
+@pytest.mark.parametrize("form", ["linear", "class_map", "auto"])
+def test_a_pretrained_classifier_is_replaced_or_mapped(form: str) -> None:
+    net = pretrained_net()
+    known = net.classifier.weight.clone()
+    report = train_head(net, tiny.data(), context(head_steps=20, head=form), workers=0)
+    assert net(torch.zeros(1, 3, 8, 8)).shape == (1, 3)
+    assert (report.class_map_accuracy is not None) == (form == "auto")
+    if form == "auto":
+        assert "cross-validation" in report.in_words()
+    else:
+        assert report.form == form
+    assert isinstance(net.classifier, ClassMap) == (report.form == "class_map")
+    if report.form == "class_map":
+        assert torch.equal(net.classifier.known.weight, known)
+
+
+@pytest.mark.parametrize("form", ["linear", "class_map"])
+def test_a_saved_form_is_taken_up(form: str) -> None:
+    trained, fresh = pretrained_net(), pretrained_net()
+    train_head(trained, tiny.data(), context(head_steps=5, head=form), workers=0)
+    saved = {f"net.{name}": tensor for name, tensor in trained.state_dict().items()}
+    shape_head(fresh, 3, like=saved)
+    fresh.load_state_dict(trained.state_dict())
 
 
 def test_a_net_without_a_linear_classifier_is_refused() -> None:
-    with pytest.raises(UsageError, match="head_steps = 5 needs a network with `forward_pooled`"):
+    with pytest.raises(UsageError, match="a head phase needs a network with `forward_pooled`"):
         train_head(nn.Linear(2, 2), tiny.data(), context(head_steps=5), workers=0)
 
 
-def test_a_run_begins_with_the_head(tmp_path: Path) -> None:
-    result = tiny.run(tmp_path, tiny.recipe(epochs=1, head_steps=200, frozen_body=True, ema=0.9))
-    assert result.val_top1 > 0.9
+def test_a_classifier_of_another_size_needs_a_head_phase() -> None:
+    with pytest.raises(UsageError, match="has 5 outputs, the data has 3 classes"):
+        check_outputs(pretrained_net(), tiny.recipe(), classes=3)
+    check_outputs(pretrained_net(), tiny.recipe(head_steps=1), classes=3)
+
+
+@pytest.mark.parametrize("form", ["linear", "class_map"])
+def test_a_run_of_the_head_alone(tmp_path: Path, form: str) -> None:
+    recipe = tiny.recipe(head_steps=50, head_only=True, head=form, head_penalty=1e-3)
+    result = tiny.run(tmp_path, recipe, net=pretrained_net())
+    assert (result.steps, result.epochs, len(result.history)) == (0, 0.0, 1)
+    assert result.val_top1 > (0.9 if form == "linear" else 0.4)
+    again = tiny.run(tmp_path, recipe, net=pretrained_net(), resume=True)
+    assert again.val_loss == result.val_loss
+
+
+def test_fine_tuning_goes_on_from_the_head(tmp_path: Path) -> None:
+    recipe = tiny.recipe(epochs=1, head_steps=50, head="class_map", ema=0.9, body_lr=0.1)
+    result = tiny.run(tmp_path, recipe, net=pretrained_net())
+    assert result.steps == 6
+    assert [line["epoch"] for line in result.history] == [0, 1]

@@ -54,3 +54,8 @@ def test_changes_keep_the_two_lengths_apart() -> None:
     assert Recipe(epochs=3).with_changes(lr=0.5).epochs == 3
     with pytest.raises(UsageError, match="no field learning_rate"):
         Recipe().with_changes(learning_rate=1)
+
+
+def test_head_only_needs_a_head() -> None:
+    with pytest.raises(UsageError, match="needs head_steps"):
+        Recipe(head_only=True)

@@ -33,14 +33,6 @@ class Ema:
         self._buffers = list(net.buffers())
 
     @torch.no_grad()
-    def restart(self) -> None:
-        """Start from the weights as they are now."""
-        for kept, tensor in zip(
-            self._averages + self._copies, self._weights + self._buffers, strict=True
-        ):
-            kept.copy_(tensor)
-
-    @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights as they are after step number ``step`` (the first is 0)."""
         decay = decay_at(step, decay=self.decay)

@@ -53,7 +53,7 @@ def evaluation_interval(steps: int, times: Times, *, steps_per_epoch: int) -> in
     >>> evaluation_interval(4000, Times(step=0.1, evaluation=0.5), steps_per_epoch=100)
     2
     """
-    epochs = steps / steps_per_epoch
+    epochs = max(1, steps) / steps_per_epoch
     cheap = times.evaluation / (EVALUATION_SHARE * steps_per_epoch * times.step)
     return max(1, math.ceil(max(epochs / EVALUATIONS, min(cheap, epochs / 5))))
 

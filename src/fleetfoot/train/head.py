@@ -1,116 +1,183 @@
-"""Train the classifier alone on cached features: minutes become seconds on pretrained weights.
+"""Train the classifier alone, on features computed once: minutes become seconds.
 
-The body is frozen, so its pooled features are computed once for the plain images and for some
-augmented views. The classifier is trained on them, standardised, and the standardisation is folded
-into its weights.
+The body is frozen, so the pooled features of the plain images, their mirror images and some
+augmented views are all that is needed of it. Which form the classifier gets is decided in
+`head_fits`.
 
 Letters  N images (times views), F features, C classes
 """
 
-from typing import cast
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fleetfoot.core.errors import UsageError
-from fleetfoot.core.seeds import torch_rng
-from fleetfoot.data.loader import Loader
+from fleetfoot.data.loader import Batch, Loader
 from fleetfoot.data.samples import Data
-from fleetfoot.train.optimizers import set_lr
-from fleetfoot.train.schedule import lr_factor
+from fleetfoot.ops.class_map import ClassMap
+from fleetfoot.train.head_fits import class_map_wins, fit_class_map, fit_linear
+from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps import Context
 
-HEAD_BATCH = 256
+BATCH = 64
 
 
-def train_head(net: nn.Module, data: Data, context: Context, *, workers: int) -> None:
-    """Replace the weights of ``net.classifier`` by ones trained on frozen features.
+@dataclass(frozen=True)
+class HeadReport:
+    """How the classifier was fitted.
 
-    Over several processes each does the same.
+    Attributes:
+        form: "class_map" or "linear".
+        views: cached views of each image.
+        class_map_accuracy, linear_accuracy: by cross-validation inside the training images; None
+            where there was nothing to choose.
+    """
+
+    form: str
+    views: int
+    class_map_accuracy: float | None = None
+    linear_accuracy: float | None = None
+
+    def in_words(self) -> str:
+        """Return the report in one line."""
+        text = f"head: {self.form} on {self.views} cached views of each image"
+        if self.class_map_accuracy is None or self.linear_accuracy is None:
+            return text
+        return (
+            f"{text}; cross-validation inside the training images: "
+            f"class_map {self.class_map_accuracy:.1%}, linear {self.linear_accuracy:.1%}"
+        )
+
+
+def train_head(net: nn.Module, data: Data, context: Context, *, workers: int) -> HeadReport:
+    """Replace ``net.classifier`` by one fitted to frozen features of the training images.
+
+    A network whose classifier still has the outputs of its pretraining may get a class map over
+    them; one made for the classes of ``data`` gets a linear classifier. Over several processes
+    each does the same.
 
     Args:
         net: has `forward_pooled` and `classifier`, a linear layer.
         data: the data set; its training images are read.
-        context: recipe, precision, layout and class weights.
+        context: recipe, precision and layout.
         workers: processes that read images.
 
     Raises:
         UsageError: the network has no linear classifier.
     """
-    classifier = getattr(net, "classifier", None)
-    if not isinstance(classifier, nn.Linear) or not hasattr(net, "forward_pooled"):
-        raise UsageError(
-            f"head_steps = {context.recipe.head_steps} needs a network with `forward_pooled` and a "
-            f"linear `classifier`; {type(net).__name__} has none: set head_steps to 0"
-        )
+    recipe, net_parts = context.recipe, _parts(net)
+    known: nn.Linear = net_parts.classifier
     features_NF, labels_N = cached_features(net, data, context, workers=workers)
-    weight_CF, bias_C = fit_linear(features_NF, labels_N, context)
-    with torch.no_grad():
-        classifier.weight.copy_(weight_CF)
-        classifier.bias.copy_(bias_C)
+    views = 2 + recipe.head_views
+    sizes = {"classes": context.classes, "iterations": recipe.head_steps}
+    form, accuracies = recipe.head, ()
+    if known.out_features == context.classes:
+        form = "linear"
+    elif form == "auto":
+        plain = slice(len(data.train))
+        wins, *accuracies = class_map_wins(
+            features_NF[plain],
+            labels_N[plain],
+            known=known,
+            penalty=recipe.head_penalty,
+            seed=recipe.seed,
+            **sizes,
+        )
+        form = "class_map" if wins else "linear"
+    if form == "class_map":
+        net_parts.classifier = fit_class_map(features_NF, labels_N, known=known, **sizes)
+    else:
+        net_parts.classifier = fit_linear(
+            features_NF, labels_N, penalty=recipe.head_penalty, **sizes
+        )
+    return HeadReport(form, views, *accuracies)
+
+
+def shape_head(net: nn.Module, classes: int, *, like: dict[str, Tensor] | None = None) -> None:
+    """Give ``net`` a classifier of the right form and number of outputs, with any weights.
+
+    Args:
+        net: its classifier may still have the outputs of its pretraining.
+        classes: number of classes.
+        like: tensors of a saved state, whose form is taken; None takes a class map where the
+            number of outputs does not fit.
+    """
+    parts = _parts(net)
+    known: nn.Linear = parts.classifier
+    mapped = known.out_features != classes if like is None else MAP_KEY in like
+    if mapped:
+        parts.classifier = ClassMap(known.in_features, known.out_features, classes)
+    elif known.out_features != classes:
+        parts.classifier = nn.Linear(known.in_features, classes)
+    parts.classifier.to(known.weight.device)
+
+
+MAP_KEY = "net.classifier.log_shares"
+
+
+def check_outputs(net: nn.Module, recipe: Recipe, *, classes: int) -> None:
+    """Refuse a linear classifier of another size that no head phase will replace.
+
+    Raises:
+        UsageError: it would be trained towards classes that do not exist.
+    """
+    classifier = getattr(net, "classifier", None)
+    if (
+        isinstance(classifier, nn.Linear)
+        and classifier.out_features != classes
+        and not recipe.head_steps
+    ):
+        raise UsageError(
+            f"{type(net).__name__} has {classifier.out_features} outputs, the data has {classes} "
+            "classes: create it with that many, or set head_steps above 0"
+        )
 
 
 @torch.no_grad()
 def cached_features(
     net: nn.Module, data: Data, context: Context, *, workers: int
 ) -> tuple[Tensor, Tensor]:
-    """Return pooled features (N, F) and labels (N,): plain images first, then augmented views."""
-    recipe = context.recipe
-    forward_pooled = cast(nn.Module, net.forward_pooled)
-    preprocess = context.normalise.preprocess
-    rows: list[tuple[Tensor, Tensor]] = []
-    was_training = net.training
-    net.eval()
-    plain = Loader(data.train, preprocess, batch=64, workers=workers)
+    """Return pooled features (N, F) and labels (N,): plain images, mirrored ones, random views."""
+    recipe, forward_pooled = context.recipe, _parts(net).forward_pooled
+    plain = Loader(data.train, context.normalise.preprocess, batch=BATCH, workers=workers)
     views = Loader(
         data.train,
-        preprocess,
-        batch=min(64, len(data.train)),
+        context.normalise.preprocess,
+        batch=min(BATCH, len(data.train)),
         seed=recipe.seed,
         augment=recipe.augment,
         workers=workers,
     )
-    streams = [plain.evaluate(), *(views.epoch(view) for view in range(recipe.head_views))]
-    for stream in streams:
-        for batch in stream:
-            with context.autocast():
-                features = forward_pooled(context.normalise(batch.images))
-            rows.append((features.float(), batch.labels.to(features.device)))
+
+    def features(batch: Batch, *, mirrored: bool = False) -> Tensor:
+        images = batch.images.flip(2) if mirrored else batch.images
+        with context.autocast():
+            return forward_pooled(context.normalise(images)).float()
+
+    was_training = net.training
+    net.eval()
+    rows: list[tuple[Tensor, Tensor, Tensor]] = []
+    for batch in plain.evaluate():
+        rows.append((features(batch), features(batch, mirrored=True), batch.labels))
+    columns = [torch.cat(column) for column in zip(*rows)]
+    found, labels = columns[:2], [columns[2], columns[2]]
+    for view in range(recipe.head_views):
+        for batch in views.epoch(view):
+            found.append(features(batch))
+            labels.append(batch.labels)
     net.train(was_training)
-    return torch.cat([row[0] for row in rows]), torch.cat([row[1] for row in rows])
+    return torch.cat(found), torch.cat(labels).to(found[0].device)
 
 
-def fit_linear(features_NF: Tensor, labels_N: Tensor, context: Context) -> tuple[Tensor, Tensor]:
-    """Return weight (C, F) and bias (C,) of a linear classifier of the features."""
-    recipe = context.recipe
-    mean_F = features_NF.mean(dim=0)
-    std_F = features_NF.std(dim=0).clamp(min=1e-6)
-    scaled_NF = (features_NF - mean_F) / std_F
-    weight_CF = torch.zeros(context.classes, features_NF.shape[1], device=features_NF.device)
-    bias_C = torch.zeros(context.classes, device=features_NF.device)
-    weight_CF.requires_grad_(True)
-    bias_C.requires_grad_(True)
-    groups = [
-        {"params": [weight_CF], "lr_scale": 1.0, "weight_decay": recipe.head_weight_decay},
-        {"params": [bias_C], "lr_scale": 1.0, "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.head_lr)
-    generator = torch_rng(recipe.seed, "head")
-    for step in range(recipe.head_steps):
-        picked = torch.randint(len(labels_N), (HEAD_BATCH,), generator=generator)
-        logits_NC = F.linear(scaled_NF[picked], weight_CF, bias_C)
-        loss = F.cross_entropy(
-            logits_NC,
-            labels_N[picked],
-            weight=context.class_weights,
-            label_smoothing=recipe.label_smoothing,
+def _parts(net: nn.Module) -> Any:
+    """The network, known to have `forward_pooled` and a linear `classifier`."""
+    if not hasattr(net, "forward_pooled") or not isinstance(
+        getattr(net, "classifier", None), nn.Linear
+    ):
+        raise UsageError(
+            f"a head phase needs a network with `forward_pooled` and a linear `classifier`; "
+            f"{type(net).__name__} has none: set head_steps to 0"
         )
-        factor = lr_factor(step, total_steps=recipe.head_steps, warmup_steps=0, schedule="cosine")
-        set_lr(optimizer, recipe.head_lr * factor)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-    with torch.no_grad():
-        folded_CF = weight_CF / std_F
-        return folded_CF, bias_C - folded_CF @ mean_F
+    return net

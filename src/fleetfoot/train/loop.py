@@ -24,14 +24,16 @@ from fleetfoot.data.samples import Data
 from fleetfoot.train.distributed import any_process, share_buffers, this_process, wrapped
 from fleetfoot.train.evaluate import Predictions, evaluate_net
 from fleetfoot.train.exactness import exact_arithmetic
-from fleetfoot.train.head import train_head
+from fleetfoot.train.head import check_outputs, shape_head, train_head
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import Loaders, inverse_frequency, open_loaders
+from fleetfoot.train.memory import kept_memory
 from fleetfoot.train.optimizers import set_lr
 from fleetfoot.train.plan import Plan
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.recorder import Recorder
 from fleetfoot.train.schedule import lr_factor
+from fleetfoot.train.state import State
 from fleetfoot.train.steps import Context, Step, supervised_step, take_step
 from fleetfoot.train.trainee import Trainee, prepare, training_mode
 
@@ -96,21 +98,26 @@ def train(  # noqa: PLR0913  the seam that INTERFACES.md decides
         DataError: the saved state is damaged.
     """
     _check(plan, recipe)
+    check_outputs(net, recipe, classes=len(data.classes))
     device = torch.device(plan.device)
-    with exact_arithmetic(threads=plan.threads, device=device), GracefulStop() as stop:
+    with (
+        exact_arithmetic(threads=plan.threads, device=device),
+        kept_memory(),
+        GracefulStop() as stop,
+    ):
         seed_everything(recipe.seed)
         loaders = plan.loaders or open_loaders(
             data, recipe, preprocess=preprocess, workers=plan.workers
         )
         prepare(net, recipe, layout=plan.layout, device=plan.device)
         context = _context(loaders, recipe, plan)
-        trainee = Trainee.of(net, recipe)
-        recorder = Recorder(folder, trainee, plan, process=this_process(), progress=progress)
-        if not recorder.begin(resume=resume):
+        recorder = Recorder(folder, plan, process=this_process(), progress=progress)
+        saved = recorder.begin(resume=resume)
+        trainee = _trainee(net, data, context, plan, recorder, saved=saved)
+        if saved is None:
             if recipe.head_steps:
-                train_head(net, data, context, workers=plan.workers)
-                trainee.restart_average()
-            recorder.save()
+                _evaluate(trainee, loaders, context, plan, recorder)
+            recorder.save(last=plan.total_steps == 0)
         trainee.model = wrapped(net)
         state = trainee.progress
         while state.step < plan.total_steps and not _stale(trainee, recipe):
@@ -171,6 +178,28 @@ def _context(loaders: Loaders, recipe: Recipe, plan: Plan) -> Context:
     return Context(recipe, 0, loaders.classes, normalise, plan.precision, weights)
 
 
+def _trainee(
+    net: nn.Module,
+    data: Data,
+    context: Context,
+    plan: Plan,
+    recorder: Recorder,
+    *,
+    saved: State | None,
+) -> Trainee:
+    """Return what is trained: as it was saved, or new, after its head phase if there is one."""
+    recipe = context.recipe
+    if recipe.head_steps and saved is not None:
+        shape_head(net, context.classes, like=saved.tensors)
+    elif recipe.head_steps:
+        recorder.listener.message(train_head(net, data, context, workers=plan.workers).in_words())
+    trainee = Trainee.of(net, recipe)
+    if saved is not None:
+        trainee.restore(saved)
+    recorder.follow(trainee)
+    return trainee
+
+
 def _rest_of_epoch(loaders: Loaders, plan: Plan, step: int) -> Iterator[Batch]:
     epoch, start = divmod(step, plan.steps_per_epoch)
     return loaders.train.epoch(epoch, start)
@@ -197,13 +226,13 @@ def _evaluate(
         state.best_top1, state.best_step, state.best_epoch = judged.top1, state.step, epoch
         if trainee.ema is None:
             trainee.keep_best()
-    images = max(1, state.images)
+    images = state.images or None
     recorder.evaluation(
         {
             "epoch": epoch,
             "step": state.step,
-            "train_loss": state.loss_sum / images,
-            "train_accuracy": state.accuracy_sum / images,
+            "train_loss": state.loss_sum / images if images else None,
+            "train_accuracy": state.accuracy_sum / images if images else None,
             "val_loss": judged.loss,
             "val_top1": own.top1,
             "val_top5": judged.top5,

@@ -94,11 +94,11 @@ def measure_times(
     set_lr(trainee.optimizer, 0.0)
     low, high = LOOP_SECONDS
     limit = min(high, max(low, (recipe.minutes or 0) * 60 / 50))
-    step = _steady_step(trainee, loaders, context, seconds=limit)
+    step = 0.0 if recipe.head_only else _steady_step(trainee, loaders, context, seconds=limit)
     one_pass = _evaluation_seconds(trainee.net, loaders, context)
     evaluation = one_pass * (1 if recipe.ema is None else 2)
-    views = (1 + recipe.head_views) * len(loaders.train_split) / max(1, len(loaders.val_split))
-    head = 1.1 * one_pass * views if recipe.head_steps else 0.0
+    views = (2 + recipe.head_views) * len(loaders.train_split) / max(1, len(loaders.val_split))
+    head = one_pass * views + 3.0 if recipe.head_steps else 0.0
     return Times(step=step, evaluation=evaluation, head=head)
 
 
@@ -157,7 +157,12 @@ def _runner(
     def step() -> None:
         take_step(trainee, batch, context, step=supervised_step)
 
-    return step
+    @torch.no_grad()
+    def forward() -> None:
+        with context.autocast():
+            trainee.net(normalise(batch.images))
+
+    return forward if recipe.head_only else step
 
 
 def _take_turns(

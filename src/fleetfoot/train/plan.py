@@ -5,6 +5,7 @@ included. Every later choice (learning rate, evaluations, saved states) is a fun
 and of the step, so a resumed run has nothing to measure and nothing to decide.
 """
 
+import copy
 import time
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -28,8 +29,10 @@ from fleetfoot.train.fit_steps import (
     run_seconds,
     state_interval,
 )
+from fleetfoot.train.head import check_outputs, shape_head
 from fleetfoot.train.loaders import Loaders, open_loaders
 from fleetfoot.train.measure_steps import Cell, Layout, Precision, choose_cell, measure_times
+from fleetfoot.train.memory import kept_memory
 from fleetfoot.train.recipe import Recipe
 
 SCHEMA = "fleetfoot.plan/1"
@@ -176,7 +179,7 @@ def make_plan(
     plan: Any = None
     if process.is_first:
         threads = threads or torch.get_num_threads()
-        with exact_arithmetic(threads=threads, device=torch.device(device)):
+        with exact_arithmetic(threads=threads, device=torch.device(device)), kept_memory():
             plan = _measured_plan(
                 net, data, recipe, preprocess=preprocess, device=device, started=started
             )
@@ -213,13 +216,19 @@ def _measured_plan(
 ) -> Plan:
     process = this_process()
     loaders = open_loaders(data, recipe, preprocess=preprocess, workers=_workers(recipe))
+    check_outputs(net, recipe, classes=loaders.classes)
+    if recipe.head_steps:
+        net = copy.deepcopy(net)
+        shape_head(net, loaders.classes)
     choice, cells = choose_cell(
         net, recipe, preprocess=preprocess, classes=len(data.classes), device=device
     )
     times = measure_times(net, recipe, loaders, choice=choice, device=device)
     per_epoch = loaders.train.steps_per_epoch
     planning = time.perf_counter() - started
-    if recipe.minutes is None:
+    if recipe.head_only:
+        total = 0
+    elif recipe.minutes is None:
         total = per_epoch * (recipe.epochs or 1)
     else:
         available = recipe.minutes * 60 * (1 - MARGIN) - planning
@@ -259,7 +268,7 @@ def _measured_plan(
 
 def _interval(recipe: Recipe, total: int, times: Times, per_epoch: int) -> int:
     """Epochs between evaluations; with `epochs`, two plans of one recipe agree on it."""
-    if recipe.epochs is not None:
+    if recipe.epochs is not None or recipe.head_only:
         times = Times(step=1.0, evaluation=0.0)
     return evaluation_interval(total, times, steps_per_epoch=per_epoch)
 

@@ -59,12 +59,14 @@ class Recipe:
         layout: "nchw", "nhwc" (channels last), or "auto": the faster one, measured.
         workers: processes that read and augment images that do not fit in memory; None is the
             number of threads.
-        head_steps: steps of training the classifier on cached features of the frozen body
-            before the rest; 0 for none. For pretrained weights.
-        head_lr: AdamW learning rate of that phase, cosine to zero.
-        head_weight_decay: AdamW weight decay of that phase.
+        head_steps: iterations of L-BFGS that fit the classifier to cached features of the frozen
+            body before the rest; 0 for no such phase. For pretrained weights.
+        head: form of that classifier: "linear", "class_map" (over the pretrained classifier's
+            classes), or "auto": cross-validation inside the training images decides.
         head_views: augmented views of each training image that are cached, besides the plain
-            one.
+            and the mirrored one.
+        head_penalty: on the squared weights of the linear form.
+        head_only: train nothing but the head; `epochs` and `minutes` then only limit.
     """
 
     epochs: int | None = None
@@ -98,9 +100,10 @@ class Recipe:
     layout: Literal["auto", "nchw", "nhwc"] = "auto"
     workers: int | None = None
     head_steps: int = 0
-    head_lr: float = 1e-2
-    head_weight_decay: float = 1e-2
+    head: Literal["auto", "linear", "class_map"] = "auto"
     head_views: int = 0
+    head_penalty: float = 0.1
+    head_only: bool = False
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.minutes is not None:
@@ -116,6 +119,8 @@ class Recipe:
                 continue
             if not allowed(value):
                 raise UsageError(f"recipe: {name} = {value!r} is not {text}")
+        if self.head_only and not self.head_steps:
+            raise UsageError("recipe: head_only = True needs head_steps above 0")
 
     def with_changes(self, **changes: Any) -> "Recipe":
         """Return a copy with some fields replaced; giving epochs drops minutes and vice versa.
@@ -209,7 +214,8 @@ _RANGES: dict[str, _Range] = {
     "layout": _one_of("auto", "nchw", "nhwc"),
     "workers": _whole(0),
     "head_steps": _whole(0),
-    "head_lr": _POSITIVE,
-    "head_weight_decay": _NOT_NEGATIVE,
+    "head": _one_of("auto", "linear", "class_map"),
     "head_views": _whole(0),
+    "head_penalty": _NOT_NEGATIVE,
+    "head_only": _FLAG,
 }

@@ -13,7 +13,7 @@ from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.train.distributed import Process
 from fleetfoot.train.metrics_log import MetricsLog
 from fleetfoot.train.plan import Plan
-from fleetfoot.train.state import forget_states, load_latest, save_state
+from fleetfoot.train.state import State, forget_states, load_latest, save_state
 from fleetfoot.train.trainee import Trainee
 
 METRICS = "metrics.jsonl"
@@ -24,16 +24,9 @@ class Recorder:
     """The files of one run and its listener; processes other than the first write nothing."""
 
     def __init__(
-        self,
-        folder: Path,
-        trainee: Trainee,
-        plan: Plan,
-        *,
-        process: Process,
-        progress: Listener | None,
+        self, folder: Path, plan: Plan, *, process: Process, progress: Listener | None
     ) -> None:
         self.states = folder / STATES
-        self.trainee = trainee
         self.plan = plan
         self.writes = process.is_first
         self.listener = Silent() if progress is None or not self.writes else progress
@@ -43,25 +36,28 @@ class Recorder:
         self._earlier = 0.0  # seconds of earlier processes
         self._saved_step = -1
 
-    def begin(self, *, resume: bool) -> bool:
-        """Return whether a saved state was taken up; otherwise old states and metrics are removed.
+    def begin(self, *, resume: bool) -> State | None:
+        """Return the state to go on from; without one, old states and metrics are removed.
 
         Raises:
-            DataError: the state is damaged, or belongs to another network or recipe.
+            DataError: states are there, but none can be read.
         """
         state = load_latest(self.states) if resume else None
         if state is not None:
-            self.trainee.restore(state)
             self._saved_step = state.step
-            self._earlier = self.trainee.progress.seconds
+            self._earlier = state.scalars["progress"]["seconds"]
             self.listener.message(f"resumed after step {state.step} of {self.plan.total_steps}")
         elif self.writes:
             forget_states(self.states)
         if self.writes:
             length = state.scalars["metrics_bytes"] if state is not None else 0
             self._metrics = MetricsLog(self._metrics_path, length=length)
+        return state
+
+    def follow(self, trainee: Trainee) -> None:
+        """Write down what becomes of ``trainee`` from now on."""
+        self.trainee = trainee
         self._tick = time.perf_counter()
-        return state is not None
 
     @property
     def seconds(self) -> float:

@@ -72,11 +72,6 @@ class Trainee:
         peaks = [tensor.detach().abs().max().float() for tensor in tensors]
         return not peaks or bool(torch.isfinite(torch.stack(peaks)).all())
 
-    def restart_average(self) -> None:
-        """Let the average start from the weights as they are now."""
-        if self.ema is not None:
-            self.ema.restart()
-
     def keep_best(self) -> None:
         """Remember the weights as they are now."""
         self.best = {name: t.detach().clone() for name, t in _tensors(self.net).items()}
