@@ -9,6 +9,7 @@ import fleetfoot
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.nets.create import create, list_nets
 from fleetfoot.nets.portable import save_portable
+from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 
 
 def test_names_and_patterns() -> None:
@@ -39,6 +40,23 @@ def test_local_folder(tmp_path: Path) -> None:
     assert again.created_as == net.created_as
     assert create(f"local:{tmp_path / 'weights'}", num_classes=7).classifier.out_features == 7
     assert create(f"local:{tmp_path / 'weights'}", features_only=True).feature_info[0].stage == 0
+
+
+def test_a_class_map_is_an_option_of_every_network(tmp_path: Path) -> None:
+    net = create("fleetnet_small", num_classes=3, width=0.25, class_map=5).eval()
+    torch.nn.init.normal_(net.classifier.log_shares)
+    x = torch.randn(2, 3, 16, 16)
+    torch.testing.assert_close(net(x), net.classifier(net.forward_pooled(x)))
+    folded = fold_batch_norm(net).model
+    torch.testing.assert_close(folded(x), net(x), rtol=1e-4, atol=1e-4)
+    save_portable(tmp_path / "weights", net)
+    again = create(f"local:{tmp_path / 'weights'}").eval()
+    assert torch.equal(again(x), net(x))
+    assert again.created_as == net.created_as
+    pooled = create("fleetnet_small", num_classes=0, class_map=5).eval()
+    assert torch.equal(pooled(x), pooled.forward_pooled(x))
+    with pytest.raises(UsageError, match="class_map = -1: is not a number of classes"):
+        create("fleetnet_small", class_map=-1)
 
 
 def test_refusals_are_one_line(tmp_path: Path) -> None:

@@ -47,6 +47,29 @@ def test_another_number_of_classes(file: Path) -> None:
     assert sorted(load_weights(headless, file).unused) == CLASSIFIER
 
 
+def test_behind_a_class_map_the_file_s_classifier_is_kept(file: Path) -> None:
+    net = small(num_classes=5, class_map=3)
+    report = load_weights(net, file)
+    assert report.missing == ("classifier.log_shares",)
+    assert report.unused == ()
+    assert report.notes == (
+        "the shares of the class map are new, its known classes are the file's",
+    )
+    known = net.classifier.known.weight
+    assert torch.equal(known, read_tensors(file)["classifier.weight"])
+    other = small(num_classes=5, class_map=4)
+    assert "the classifier is new" in load_weights(other, file).notes[0]
+
+
+def test_a_class_map_keeps_the_names_of_other_libraries(tmp_path: Path) -> None:
+    net = create("fasternet_t0", num_classes=2)
+    names = foreign_names(net.state_dict(), "fasternet", "official")
+    torch.save({names[k]: v for k, v in net.state_dict().items()}, tmp_path / "t0.pth")
+    mapped = create("fasternet_t0", num_classes=7, class_map=2)
+    assert load_weights(mapped, tmp_path / "t0.pth").missing == ("classifier.log_shares",)
+    assert torch.equal(mapped.classifier.known.bias, net.classifier.bias)
+
+
 @pytest.mark.parametrize("channels", [1, 6])
 def test_other_image_channels_answer_alike_to_grey(file: Path, channels: int) -> None:
     rgb, other = small().eval(), small(in_chans=channels).eval()

@@ -14,6 +14,10 @@ from fleetfoot import nets
 from fleetfoot.core import registry
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.registry import Builder, NetEntry
+from fleetfoot.ops.class_map import ClassMap
+
+CLASS_MAP = "class_map"
+"""The option of every classifier: the number of classes its last layer speaks through."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,14 @@ def build(
             f"{name} cannot have {classes} classes and {in_chans} image channels: "
             "give num_classes >= 0 and in_chans >= 1"
         )
-    known = option_names(found.builder)
+    known = (*option_names(found.builder), CLASS_MAP)
     for word in options:
         if word not in known:
             raise UsageError(f"{name} has no option {word!r}; it has {', '.join(known)}")
-    net = found.builder(classes, in_chans, **options)
+    own = {word: value for word, value in options.items() if word != CLASS_MAP}
+    net = found.builder(classes, in_chans, **own)
+    if CLASS_MAP in options:
+        _speak_through(net, options[CLASS_MAP])
     net.created_as = CreatedAs(name, classes, in_chans, dict(options))  # pyright: ignore[reportArgumentType]
     return net
 
@@ -65,6 +72,17 @@ def option_names(builder: Builder) -> tuple[str, ...]:
             (options,) = typing.get_args(parameter.annotation)
             return tuple(options.__annotations__)
     return ()
+
+
+def _speak_through(net: nn.Module, known_classes: int) -> None:
+    """Put a `ClassMap` in the place of the linear classifier; pooled features have none."""
+    if known_classes < 1:
+        raise UsageError(f"class_map = {known_classes}: is not a number of classes")
+    if known_classes < 1:
+        raise UsageError(f"class_map = {known_classes}: is not a number of classes")
+    classifier = net.get_submodule("classifier")
+    if isinstance(classifier, nn.Linear):
+        net.classifier = ClassMap(classifier.in_features, known_classes, classifier.out_features)
 
 
 @cache

@@ -32,7 +32,9 @@ def create(
         in_chans: channels of the images; None is 3, or what ``local:`` weights were saved with.
         pretrained: load trained weights; with another ``num_classes`` the classifier stays new.
         features_only: return a `FeatureNet`: images to a list of maps, with ``feature_info``.
-        **options: of this network, such as ``drop_path``, ``dropout``, ``patch`` or ``width``.
+        **options: of this network, such as ``drop_path``, ``dropout``, ``patch`` or ``width``;
+            of every network ``class_map=K``: the classifier is an `ops.class_map.ClassMap`
+            through K classes, which trained weights of K classes fill.
 
     Raises:
         UsageError: no such network or option, or no weights are known for it.

@@ -22,6 +22,8 @@ from fleetfoot.nets.imagenet import ImageNetClass, imagenet_classes
 from fleetfoot.nets.names import OURS, family_of, foreign_names, rules_of
 
 CLASSIFIER = "classifier."
+KNOWN = "classifier.known."  # of a class map: where the file's own classifier goes
+SHARES = "classifier.log_shares"
 WRAPPERS = ("state_dict_ema", "state_dict", "model")
 
 
@@ -97,8 +99,10 @@ def pretrained(name: str) -> PretrainedInfo | None:
 def load_weights(net: nn.Module, source: str | Path) -> WeightReport:
     """Load trained weights into ``net`` in place.
 
-    A classifier of another size stays new, and a first convolution for other image channels is
-    summed or repeated over RGB; both are noted. Anything else that does not fit is refused.
+    A classifier of another size stays new; behind a class map (``class_map`` of `create`) the
+    file's own classifier becomes the known classes and the shares stay new. A first convolution
+    for other image channels is summed or repeated over RGB. All of it is noted; anything else
+    that does not fit is refused.
 
     Args:
         net: a network of `fleetfoot.create`.
@@ -190,11 +194,22 @@ def _dialect_of(
     ours = list(net.state_dict())
     created_as = getattr(net, "created_as", None)
     family = family_of(catalog.entry(created_as.name)) if created_as else ""
-    found = [(d, foreign_names(ours, family, d)) for d in (OURS, *rules_of(family))]
+    found = [(d, _names_in(tensors, ours, family, d)) for d in (OURS, *rules_of(family))]
     best = max(found, key=lambda item: sum(name in tensors for name in item[1].values()))
     if not any(name in tensors for name in best[1].values()):
         raise DataError(f"{path}: none of its {len(tensors)} names belongs to this network")
     return best
+
+
+def _names_in(
+    tensors: dict[str, Tensor], ours: list[str], family: str, dialect: str
+) -> dict[str, str]:
+    """Return what a file calls our keys; a plain classifier is the known part of a class map."""
+    names = foreign_names(ours, family, dialect)
+    behind = [key for key in ours if key.startswith(KNOWN) and names[key] not in tensors]
+    plain = {key: key.replace(KNOWN, CLASSIFIER) for key in behind}
+    theirs = foreign_names(plain.values(), family, dialect)
+    return names | {key: theirs[name] for key, name in plain.items()}
 
 
 def _fit(
@@ -219,7 +234,9 @@ def _fit(
             raise DataError(
                 f"{path}: {names[key]} {problem}, this network needs {tuple(ours.shape)}"
             )
-    if any(key.startswith(CLASSIFIER) for key in missing):
+    if missing == [SHARES]:
+        notes.append("the shares of the class map are new, its known classes are the file's")
+    elif any(key.startswith(CLASSIFIER) for key in missing):
         notes.append("the classifier is new: the file's has another number of classes, or none")
     return state, missing, notes
 
