@@ -29,8 +29,9 @@ def measured(net: str, size: int, ms: float | None, prior: float = 50.0) -> Cand
 @pytest.mark.parametrize(
     ("situation", "net", "size", "recipe"),
     [
-        (Situation(pixels=8, images=1438), "fleetnet_small", 16, "small_images"),
-        (Situation(pixels=28, images=55_000), "fleetnet_small", 28, "small_images"),
+        (Situation(pixels=8, images=1438, grey=True), "fleetnet_small", 16, "glyphs"),
+        (Situation(pixels=28, images=55_000, grey=True), "fleetnet_small", 28, "glyphs"),
+        (Situation(pixels=16, images=500), "fleetnet_small", 16, "small_images"),
         (Situation(pixels=32, images=45_000), "fleetnet", 32, "small_images"),
         (PHOTOS, "tf_efficientnet_lite0", 224, "transfer"),
         (NO_WEIGHTS, "fasternet_t0", 160, "scratch"),

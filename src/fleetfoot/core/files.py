@@ -6,7 +6,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,7 @@ def sha256_of(path: Path) -> str:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path) -> Generator[Path]:
     """Yield a temporary sibling of ``path``; on success it takes the place of ``path``.
 
     An existing ``path`` is replaced only after the new content is complete; after an

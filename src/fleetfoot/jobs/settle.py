@@ -16,6 +16,7 @@ from fleetfoot.nets.weights import pretrained
 from fleetfoot.recipes.catalog import recipe_named
 from fleetfoot.recipes.run import RunSpec
 from fleetfoot.search.choose import (
+    SMALL_NETS,
     Choice,
     Situation,
     candidates_for,
@@ -28,6 +29,7 @@ from fleetfoot.train.recipe import Recipe
 
 MAX_DROP = 0.01
 SAMPLED_IMAGES = 64
+LEAST_STEPS, SMALLEST_BATCH = 8, 8
 
 
 def settle(
@@ -63,7 +65,7 @@ def settle(
         net=choice.net,
         size=choice.size,
         weights=weights,
-        recipe=_recipe(words, choice, changes),
+        recipe=_recipe(words, choice, changes, images=len(data.train)),
         device=device,
         threads=words.get("threads", 1),
         budget_ms=budget_ms,
@@ -72,20 +74,37 @@ def settle(
     return choice, spec
 
 
-def median_pixels(data: Data) -> int:
-    """Return the median short side of the training images, of a sample where they are many."""
-    headers = [fact.header for fact in data.scan.facts.values()]
-    if headers:
-        return int(np.median([min(header.width, header.height) for header in headers]))
+def situation_of(data: Data, weights: frozenset[str]) -> Situation:
+    """Return what the choice depends on, from a sample of the training images."""
     places = np.linspace(0, len(data.train) - 1, min(len(data.train), SAMPLED_IMAGES)).astype(int)
-    return int(np.median([min(data.train.read(place).shape[:2]) for place in places]))
+    sample = [data.train.read(int(place)) for place in places]
+    return Situation(
+        pixels=int(np.median([min(image.shape[:2]) for image in sample])),
+        images=len(data.train),
+        grey=all(bool((image == image[..., :1]).all()) for image in sample),
+        weights=weights,
+    )
+
+
+def fitted(recipe: Recipe, images: int) -> Recipe:
+    """Return the recipe with a batch that gives an epoch `LEAST_STEPS` steps, where it can.
+
+    The learning rate follows the batch: linearly for SGD (Goyal et al., 2017, arXiv:1706.02677),
+    by the root for AdamW.
+    """
+    batch = recipe.batch
+    while batch > SMALLEST_BATCH and images // batch < LEAST_STEPS:
+        batch //= 2
+    share = batch / recipe.batch
+    factor = share if recipe.optimizer == "sgd" else share**0.5
+    return recipe.with_changes(batch=batch, lr=recipe.lr * factor)
 
 
 def _choice(
     words: Mapping[str, Any], data: Data, budget_ms: float | None, listener: Listener
 ) -> Choice:
     net, size = words.get("net"), words.get("size")
-    situation = Situation(pixels=median_pixels(data), images=len(data.train), weights=_ready(words))
+    situation = situation_of(data, _ready(words))
     if budget_ms is None:
         return default_choice(situation, net=net, size=size)
     listener.stage(f"choosing: measuring candidates for a budget of {budget_ms:g} ms")
@@ -112,8 +131,12 @@ def _ready(words: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(name for name, info in known if info is not None and info.path is not None)
 
 
-def _recipe(words: Mapping[str, Any], choice: Choice, changes: Mapping[str, Any]) -> Recipe:
-    recipe = recipe_named(words.get("recipe") or choice.recipe)
+def _recipe(
+    words: Mapping[str, Any], choice: Choice, changes: Mapping[str, Any], *, images: int
+) -> Recipe:
+    recipe = fitted(recipe_named(words.get("recipe") or choice.recipe), images)
+    if choice.net not in SMALL_NETS:
+        recipe = recipe.with_changes(whitened_stem=False)
     recipe = apply_settings(recipe, changes)
     given = {name: words[name] for name in ("epochs", "minutes", "seed") if name in words}
     return recipe.with_changes(**given)

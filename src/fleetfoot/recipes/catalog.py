@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.recipes.scratch import scratch
-from fleetfoot.recipes.small_images import small_images
+from fleetfoot.recipes.small_images import glyphs, small_images
 from fleetfoot.recipes.transfer import transfer
 from fleetfoot.train.recipe import Recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
-    recipe.__name__: recipe for recipe in (scratch, small_images, transfer)
+    recipe.__name__: recipe for recipe in (glyphs, scratch, small_images, transfer)
 }
 
 

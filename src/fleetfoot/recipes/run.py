@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from fleetfoot.core.files import write_json
@@ -34,6 +35,7 @@ from fleetfoot.train.recipe import Recipe
 # Crops that gate and tuning see, and crops that calibrate int8: more would only cost time.
 GATE_IMAGES = 1000
 CALIBRATION_IMAGES = 256
+WHITENING_IMAGES = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +94,7 @@ def run(
     """
     keep_freed_memory()
     preprocess = preprocess_for(spec, data)
-    net = build(spec, classes=len(data.classes), channels=preprocess.channels)
+    net = build(spec, data, preprocess)
     training = _train(spec, net, data, preprocess, folder=folder, listener=listener, resume=resume)
     save_portable(
         folder / "weights", net, preprocess=preprocess.to_json(), classes=list(data.classes)
@@ -126,23 +128,26 @@ def run(
     return RunResult(training=training, val=val, test=test, bundle=bundle)
 
 
-def build(spec: RunSpec, *, classes: int, channels: int) -> nn.Module:
-    """Return the network with its initial weights, a function of the spec alone."""
-    seed_everything(spec.recipe.seed)
-    options: dict[str, Any] = {
-        name: value
-        for name, value in (("drop_path", spec.recipe.drop_path), ("dropout", spec.recipe.dropout))
-        if value
-    }
+def build(spec: RunSpec, data: Data, preprocess: Preprocess) -> nn.Module:
+    """Return the network with its initial weights, a function of spec and data alone."""
+    recipe = spec.recipe
+    seed_everything(recipe.seed)
+    options: dict[str, Any] = {"drop_path": recipe.drop_path, "dropout": recipe.dropout}
+    if recipe.whitened_stem:
+        options["frozen_stem"] = True
     net = create(
         spec.net,
-        num_classes=classes,
-        in_chans=channels,
+        num_classes=len(data.classes),
+        in_chans=preprocess.channels,
         pretrained=spec.weights == "auto",
         **options,
     )
     if spec.weights not in ("auto", "none"):
         load_weights(net, spec.weights)
+    elif recipe.whitened_stem:
+        whiten_stem: Any = net.whiten_stem
+        images = preprocess.normalise(crops(data.train, preprocess, limit=WHITENING_IMAGES))
+        whiten_stem(torch.from_numpy(images))
     return net
 
 

@@ -30,11 +30,13 @@ class Situation:
     Attributes:
         pixels: median short side of the training images.
         images: training images.
+        grey: the images have no colour.
         weights: names of networks whose pretrained weights are installed.
     """
 
     pixels: int
     images: int
+    grey: bool = False
     weights: frozenset[str] = frozenset()
 
 
@@ -51,17 +53,24 @@ class Row:
 
 ROWS = (
     Row(
+        when="grey images up to 16 px",
+        fits=lambda s: s.grey and s.pixels <= 16,
+        net="fleetnet_small",
+        size=16,
+        recipe="glyphs",
+    ),
+    Row(
+        when="grey images up to 40 px",
+        fits=lambda s: s.grey and s.pixels <= 40,
+        net="fleetnet_small",
+        size=28,
+        recipe="glyphs",
+    ),
+    Row(
         when="images up to 16 px",
         fits=lambda s: s.pixels <= 16,
         net="fleetnet_small",
         size=16,
-        recipe="small_images",
-    ),
-    Row(
-        when="images up to 28 px",
-        fits=lambda s: s.pixels <= 28,
-        net="fleetnet_small",
-        size=28,
         recipe="small_images",
     ),
     Row(
@@ -270,7 +279,9 @@ def recipe_for(net: str, situation: Situation) -> str:
     """Return the name of the default recipe for a network on these data."""
     if net in situation.weights:
         return "transfer"
-    return "small_images" if situation.pixels <= 40 or net in SMALL_NETS else "scratch"
+    if situation.pixels > 40 and net not in SMALL_NETS:
+        return "scratch"
+    return "glyphs" if situation.grey else "small_images"
 
 
 def _worth_measuring(situation: Situation, *, pretrained: bool) -> tuple[str, ...]:

@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+
+from fleetfoot.core.errors import UsageError
+from fleetfoot.data.open_data import open_data
+from fleetfoot.jobs.settle import fitted, situation_of
+from fleetfoot.recipes.catalog import RECIPES, recipe_named
+from fleetfoot.train.recipe import Recipe
+
+
+def test_digits_are_small_and_grey():
+    situation = situation_of(open_data("digits"), frozenset())
+    assert (situation.pixels, situation.grey) == (8, True)
+    assert situation.images == 1438
+
+
+def test_a_batch_leaves_an_epoch_eight_steps_and_the_rate_follows():
+    recipe = Recipe(batch=512, optimizer="sgd", lr=0.5)
+    assert fitted(recipe, 45_000) == recipe
+    small = fitted(recipe, 1438)
+    assert (small.batch, small.lr) == (128, 0.125)
+    adam = fitted(Recipe(batch=32, optimizer="adamw", lr=1e-3), 100)
+    assert adam.batch == 8
+    assert adam.lr == pytest.approx(1e-3 / 2)
+
+
+def test_tiny_data_keep_the_smallest_batch():
+    assert fitted(Recipe(batch=32), 3).batch == 8
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_every_recipe_can_be_named(name: str):
+    assert recipe_named(name) == RECIPES[name]()
+
+
+def test_an_unknown_recipe_gives_the_nearest():
+    with pytest.raises(UsageError, match="there are: transfer"):
+        recipe_named("tranfer")
+
+
+def test_photographs_are_neither(data_dir: Path):
+    situation = situation_of(open_data(str(data_dir / "photos")), frozenset({"x"}))
+    assert situation.pixels == 256
+    assert not situation.grey
+    assert situation.weights == {"x"}
