@@ -102,8 +102,8 @@ def test_an_unknown_network_is_refused_with_the_nearest_names(here: Path):
     with pytest.raises(UsageError) as caught:
         runs.check_net("fasternet_t9")
     assert "fasternet_t" in str(caught.value)
-    assert "no folder" in str(caught.value)
-    with pytest.raises(UsageError):
+    assert "folder" not in str(caught.value)
+    with pytest.raises(UsageError, match=r"nearest: .*no folder 'fasternet_t9'"):
         runs.load_network(runs.resolve("fasternet_t9"))
 
 
@@ -120,3 +120,39 @@ def test_a_run_that_did_not_finish_has_no_network(here: Path):
     (here / "r" / "run.json").write_text("{}")
     with pytest.raises(DataError, match="did not finish"):
         runs.load_network(runs.resolve("r"))
+
+
+def test_a_network_by_name_has_published_classes_or_numbers(here: Path):
+    pytest.importorskip("torch")
+    network = runs.load_network(runs.resolve("tf_efficientnet_lite0"), weights="none")
+    assert len(network.classes) == len(set(network.classes)) == 1000
+    assert network.aliases["n01440764"] == "tench"
+    assert network.weights["source"].startswith("none")
+    assert not network.net.training
+    plain = runs.load_network(runs.resolve("fleetnet_small"), weights="none")
+    assert plain.classes[:2] == ("0", "1")
+    assert plain.preprocess.channels == 3
+
+
+def test_a_run_gives_its_network_back(here: Path):
+    torch = pytest.importorskip("torch")
+    from fleetfoot.nets.create import create
+    from fleetfoot.nets.portable import save_portable
+
+    net = create("fleetnet_small", num_classes=2, in_chans=1).eval()
+    info = {"source": "somewhere", "licence": "CC0"}
+    preprocess = runs.plain_preprocess(16, 1)
+    save_portable(
+        here / "r/weights", net, classes=["a", "b"], preprocess=preprocess.to_json(), info=info
+    )
+    network = runs.load_network(runs.resolve("r"))
+    assert (network.name, network.classes) == ("fleetnet_small", ("a", "b"))
+    assert network.preprocess == preprocess
+    assert network.weights == {"source": "somewhere", "licence": "CC0"}
+    image = torch.randn(1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(network.net(image), net(image))
+    same = runs.load_network(runs.resolve("fleetnet_small"), weights="r/weights")
+    assert same.classes == ("a", "b")
+    with pytest.raises(DataError, match="holds weights of fleetnet_small"):
+        runs.load_network(runs.resolve("fleetnet"), weights="r/weights")

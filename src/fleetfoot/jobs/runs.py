@@ -73,11 +73,15 @@ def bundle_of(text: str) -> Path:
     return folder
 
 
-def check_net(name: str) -> None:
+def check_net(name: str, *, or_folder: bool = False) -> None:
     """Refuse a name that is no network, with the nearest names.
 
+    Args:
+        name: what the user wrote.
+        or_folder: it could have been a folder as well; the message then says there is none.
+
     Raises:
-        UsageError: no such network (and no such folder).
+        UsageError: no such network.
         MissingError: torch is not installed.
     """
     require("torch", extra="train")
@@ -86,6 +90,8 @@ def check_net(name: str) -> None:
     try:
         entry(name)
     except UsageError as error:
+        if not or_folder:
+            raise
         raise UsageError(f"{error}; and there is no folder {name!r}") from None
 
 
@@ -170,7 +176,7 @@ def load_network(target: Target, *, weights: str = "auto") -> Network:
         if not folder.is_dir():
             raise DataError(f"{target.text}: has no weights/ yet; the run did not finish")
         return _portable(folder)
-    check_net(target.text)
+    check_net(target.text, or_folder=True)
     if weights not in ("auto", "none") and Path(weights).is_dir():
         return _portable(Path(weights), expected=target.text)
     return _named(target.text, weights)

@@ -94,7 +94,7 @@ def subject_of(text: str) -> Subject:
     """
     target = resolve(text)
     if target.folder is None:
-        check_net(text)
+        check_net(text, or_folder=True)
         return NetSubject(text)
     return BundleSubject(text, bundle_of(text))
 
