@@ -78,14 +78,19 @@ class Bars:
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.table import Column
 
         self.console = Console(file=stream, highlight=False, markup=False, emoji=False)
         self.progress = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            TextColumn("{task.fields[status]}", markup=False),
             TimeElapsedColumn(),
+            BarColumn(bar_width=10),
+            TextColumn(
+                "{task.fields[status]}",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis"),
+            ),
             console=self.console,
             transient=True,
             refresh_per_second=5,
@@ -109,7 +114,10 @@ class Bars:
         self.fields |= fields
         done, total = _position(self.fields)
         left = seconds_left(self.fields, self.pace.per_second(done))
-        self.progress.update(task, completed=done, total=total, status=status(self.fields, left))
+        # what is cut off on a narrow terminal comes last; the bar itself shows the step
+        shown = {name: value for name, value in self.fields.items() if name != "step"}
+        text = "  ".join(filter(None, [_minutes(left), status(shown, None)]))
+        self.progress.update(task, completed=done, total=total, status=text)
         if "val_top1" in fields:
             self.console.print(f"  {status(self.fields, None)}", soft_wrap=True)
 
@@ -154,10 +162,14 @@ def status(fields: dict[str, Any], left: float | None) -> str:
     ):
         if fields.get(name) is not None:
             parts.append(form.format(fields[name]).replace("%", " %"))
-    if left is not None:
-        minutes, seconds = divmod(round(left), 60)
-        parts.append(f"{minutes}:{seconds:02d} left")
-    return "  ".join(parts)
+    return "  ".join(filter(None, [*parts, _minutes(left)]))
+
+
+def _minutes(left: float | None) -> str:
+    if left is None:
+        return ""
+    minutes, seconds = divmod(round(left), 60)
+    return f"{minutes}:{seconds:02d} left"
 
 
 def seconds_left(fields: dict[str, Any], per_second: float | None) -> float | None:
