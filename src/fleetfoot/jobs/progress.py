@@ -89,11 +89,12 @@ class Bars:
             TextColumn(
                 "{task.fields[status]}",
                 markup=False,
-                table_column=Column(no_wrap=True, overflow="ellipsis"),
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
             ),
             console=self.console,
             transient=True,
             refresh_per_second=5,
+            expand=True,
         )
         self.progress.start()
         self.task: Any = None  # no stage yet
