@@ -22,9 +22,11 @@ from fleetfoot.deploy.deploy import BundleRecord, Options, deploy
 from fleetfoot.deploy.gate import GateSet
 from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.measure.accuracy import Evaluation
+from fleetfoot.nets.catalog import CLASS_MAP, CreatedAs
 from fleetfoot.nets.create import create
 from fleetfoot.nets.portable import save_portable
 from fleetfoot.nets.weights import load_weights, pretrained
+from fleetfoot.ops.class_map import ClassMap
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from fleetfoot.recipes.evaluation import crops, evaluate_split, predict_split, spread
 from fleetfoot.train.allocator import keep_freed_memory
@@ -96,6 +98,7 @@ def run(
     preprocess = preprocess_for(spec, data)
     net = build(spec, data, preprocess)
     training = _train(spec, net, data, preprocess, folder=folder, listener=listener, resume=resume)
+    _note_head(net, classes=len(data.classes))
     save_portable(
         folder / "weights", net, preprocess=preprocess.to_json(), classes=list(data.classes)
     )
@@ -129,7 +132,11 @@ def run(
 
 
 def build(spec: RunSpec, data: Data, preprocess: Preprocess) -> nn.Module:
-    """Return the network with its initial weights, a function of spec and data alone."""
+    """Return the network with its initial weights, a function of spec and data alone.
+
+    One that starts from published weights keeps the published classifier if the head phase may
+    speak through it.
+    """
     recipe = spec.recipe
     seed_everything(recipe.seed)
     options: dict[str, Any] = {"drop_path": recipe.drop_path, "dropout": recipe.dropout}
@@ -137,7 +144,7 @@ def build(spec: RunSpec, data: Data, preprocess: Preprocess) -> nn.Module:
         options["frozen_stem"] = True
     net = create(
         spec.net,
-        num_classes=len(data.classes),
+        num_classes=None if _may_map(spec) else len(data.classes),
         in_chans=preprocess.channels,
         pretrained=spec.weights == "auto",
         **options,
@@ -179,6 +186,20 @@ def initial_weights(spec: RunSpec) -> dict[str, Any]:
     if info is None:
         return {"source": spec.weights, "licence": "unknown"}
     return {"source": info.source, "licence": info.licence}
+
+
+def _may_map(spec: RunSpec) -> bool:
+    recipe = spec.recipe
+    return spec.weights == "auto" and recipe.head_steps > 0 and recipe.head != "linear"
+
+
+def _note_head(net: nn.Module, *, classes: int) -> None:
+    """Let the network say how `create` makes it, now that it has the head it was trained with."""
+    made, head = net.created_as, net.classifier
+    if isinstance(made, CreatedAs):
+        mapped = {CLASS_MAP: head.known.out_features} if isinstance(head, ClassMap) else {}
+        options = {**made.options, **mapped}
+        net.created_as = CreatedAs(made.name, classes, made.in_chans, options)  # pyright: ignore[reportArgumentType]
 
 
 def _train(
