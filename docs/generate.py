@@ -1,4 +1,4 @@
-"""Write docs/reference/ from the program: its words, its exit codes, its networks.
+"""Write docs/reference/ and the results in README from the program and benchmarks/results/.
 
 `just docs` writes the pages; with `--check` nothing is written and a difference is an error.
 """
@@ -9,11 +9,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from results import machine_line, results_table
+
 from fleetfoot.cli import app
 from fleetfoot.core import errors, registry
 from fleetfoot.nets.create import list_nets
 
 FOLDER = Path(__file__).resolve().parent / "reference"
+README = FOLDER.parent.parent / "README.md"
 HEAD = "<!-- written by `just docs`; do not edit -->\n\n"
 
 
@@ -23,10 +26,11 @@ def main() -> int:
         "command-line.md": command_line(),
         "exit-codes.md": exit_codes(),
         "networks.md": networks(),
+        "../../README.md": readme(),
     }
     if "--check" in sys.argv[1:]:
         stale = [name for name, text in pages.items() if _read(name) != text]
-        stale += [p.name for p in FOLDER.glob("*") if p.name not in pages]
+        stale += [path.name for path in FOLDER.glob("*") if path.name not in pages]
         if stale:
             print(f"docs/reference is not up to date ({', '.join(stale)}): run `just docs`")
         return int(bool(stale))
@@ -71,6 +75,13 @@ def exit_codes() -> str:
     for kind in sorted(kinds, key=lambda kind: (kind.exit_code, kind.__name__)):
         lines.append(f"| {kind.exit_code} | `{kind.__name__}` | {inspect.getdoc(kind)} |\n")
     return "".join(lines)
+
+
+def readme() -> str:
+    """Return the README with its table of results made anew."""
+    before, begin, rest = (README.read_text(encoding="utf-8")).partition("<!-- results -->\n")
+    _, end, after = rest.partition("<!-- end of results -->")
+    return f"{before}{begin}{results_table()}\n{machine_line()}{end}{after}"
 
 
 def networks() -> str:

@@ -1,0 +1,121 @@
+"""The table of measured results, from the committed files in benchmarks/results/."""
+
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "results"
+Figures = dict[str, Any]
+
+
+def results_table() -> str:
+    """Return the table of README; a row without its file is left out."""
+    head = "| what | measured | result file |\n|---|---|---|\n"
+    return head + "".join(
+        f"| {what} | {text(figures)} | [{name}](benchmarks/results/{name}.json) |\n"
+        for name, what, text in ROWS
+        if (figures := read(name)) is not None
+    )
+
+
+def machine_line() -> str:
+    """Return one sentence on where the figures were measured."""
+    found = [
+        json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))
+    ]
+    if not found:
+        return ""
+    machine, versions = found[0]["machine"], found[0]["versions"]
+    return (
+        f"Measured on {machine['cores']} cores ({machine['cpu']}), Python {machine['python']}, "
+        f"torch {versions['torch']}, OpenVINO {versions['openvino']}, ONNX Runtime "
+        f"{versions['onnxruntime']}; `just bench main_job --data DATA` measures them again.\n"
+    )
+
+
+def read(name: str) -> Figures | None:
+    """Return the figures of a result file, None if it is not there."""
+    path = RESULTS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8"))["figures"] if path.is_file() else None
+
+
+def percent(fraction: float) -> str:
+    """Return a fraction as per cent with one decimal."""
+    return f"{100 * fraction:.1f} %"
+
+
+def _digits(f: Figures) -> str:
+    return f"{percent(f['val_top1'])} validation top-1, {f['wall_seconds']:.0f} s in all"
+
+
+def _photos(f: Figures) -> str:
+    each = ", ".join(percent(run["val_top1"]) for run in f["runs"])
+    return f"{percent(f['val_top1_mean'])} mean validation top-1 (seeds 0 to 2: {each})"
+
+
+def _cifar10(f: Figures) -> str:
+    return (
+        f"{percent(f['test_top1'])} test top-1, loop {f['train_seconds']:.0f} s, "
+        f"{f['wall_seconds']:.0f} s in all"
+    )
+
+
+def _budget(f: Figures) -> str:
+    return "; ".join(
+        f"{word}: {f[key]['bundle']['latency_ms_p50']:.2f} ms, {percent(f[key]['val_top1'])}"
+        for word, key in (("with weights", "with_weights"), ("from scratch", "without_weights"))
+    )
+
+
+def _lite0(f: Figures) -> str:
+    return (
+        f"{f['float32']['correct']} of {f['float32']['images']} correct in float32, "
+        f"{f['tuned']['correct']} tuned ({f['deploy']['chosen']['engine']} "
+        f"{f['deploy']['chosen']['precision']})"
+    )
+
+
+def _throughput(f: Figures) -> str:
+    speed = f["images_per_second"]
+    return (
+        f"{f['ratio']:.1f} times ({speed['bfloat16 nhwc']:.0f} against "
+        f"{speed['float32 nchw']:.0f} images a second)"
+    )
+
+
+def _tuned(f: Figures) -> str:
+    cells = {cell["form"]: cell for cell in f["cells"] if cell["error"] is None}
+    return (
+        f"{f['speed_up']:.1f} times ({cells['tuned']['latency_ms_p50']:.2f} ms against "
+        f"{cells['eager']['latency_ms_p50']:.2f} ms)"
+    )
+
+
+def _startup(f: Figures) -> str:
+    return f"{statistics.median(f['help_wall_seconds']):.2f} s"
+
+
+def _predict(f: Figures) -> str:
+    one, five = f["predict_one_wall_seconds"], f["predict_five_wall_seconds"]
+    return f"{statistics.median(one):.2f} s for one, {statistics.median(five):.2f} s for five"
+
+
+def _kills(f: Figures) -> str:
+    word = "bit-identical" if f["identical"] else "NOT identical"
+    return f"{f['kills']} kills in {f['total_steps']} steps: {word} weights, average and metrics"
+
+
+ROWS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
+    ("digits", "`fit digits --minutes 1`", _digits),
+    ("photos", "290 photographs, 6 classes, EfficientNet-Lite0, `--minutes 2`", _photos),
+    ("cifar10", "CIFAR-10 from scratch, `--minutes 10`", _cifar10),
+    ("budget", "`--budget 2ms`, one thread: deployed p50 and validation top-1", _budget),
+    ("lite0", "pretrained EfficientNet-Lite0, deployed, 500 photographs", _lite0),
+    ("tuned", "FasterNet-T0, one thread, batch 1: tuned against PyTorch eager", _tuned),
+    ("throughput", "FasterNet-T0 training from JPEG files: plan against float32", _throughput),
+    ("kill_resume", "`kill -9` and `--resume`", _kills),
+    ("photos", "`predict` on photographs, whole process", _predict),
+    ("startup", "`fleetfoot --help`, whole process", _startup),
+)
