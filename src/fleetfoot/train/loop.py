@@ -27,7 +27,6 @@ from fleetfoot.train.exactness import exact_arithmetic
 from fleetfoot.train.head import check_outputs, shape_head, train_head
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import Loaders, inverse_frequency, open_loaders
-from fleetfoot.train.memory import kept_memory
 from fleetfoot.train.optimizers import set_lr
 from fleetfoot.train.plan import Plan
 from fleetfoot.train.recipe import Recipe
@@ -100,11 +99,7 @@ def train(  # noqa: PLR0913  the seam that INTERFACES.md decides
     _check(plan, recipe)
     check_outputs(net, recipe, classes=len(data.classes))
     device = torch.device(plan.device)
-    with (
-        exact_arithmetic(threads=plan.threads, device=device),
-        kept_memory(),
-        GracefulStop() as stop,
-    ):
+    with exact_arithmetic(threads=plan.threads, device=device), GracefulStop() as stop:
         seed_everything(recipe.seed)
         loaders = plan.loaders or open_loaders(
             data, recipe, preprocess=preprocess, workers=plan.workers
@@ -192,7 +187,7 @@ def _trainee(
     if recipe.head_steps and saved is not None:
         shape_head(net, context.classes, like=saved.tensors)
     elif recipe.head_steps:
-        recorder.listener.message(train_head(net, data, context, workers=plan.workers).in_words())
+        recorder.head(train_head(net, data, context, workers=plan.workers, images=plan.head_images))
     trainee = Trainee.of(net, recipe)
     if saved is not None:
         trainee.restore(saved)

@@ -26,13 +26,13 @@ from fleetfoot.train.fit_steps import (
     Times,
     evaluation_interval,
     fitted_steps,
+    head_images,
     run_seconds,
     state_interval,
 )
 from fleetfoot.train.head import check_outputs, shape_head
 from fleetfoot.train.loaders import Loaders, open_loaders
 from fleetfoot.train.measure_steps import Cell, Layout, Precision, choose_cell, measure_times
-from fleetfoot.train.memory import kept_memory
 from fleetfoot.train.recipe import Recipe
 
 SCHEMA = "fleetfoot.plan/1"
@@ -63,6 +63,7 @@ class Plan:
         step_ms: mean time of a step, loading included.
         evaluation_seconds: one evaluation of the validation images.
         head_seconds: the head phase.
+        head_images: training images that it uses: all, unless the minutes are short.
         measured: the ways to compute that were compared.
         input: the loader's account of where input time goes.
         recipe: the recipe, as JSON.
@@ -88,6 +89,7 @@ class Plan:
     step_ms: float
     evaluation_seconds: float
     head_seconds: float
+    head_images: int
     measured: tuple[Cell, ...]
     input: dict[str, Any]
     recipe: dict[str, Any]
@@ -179,7 +181,7 @@ def make_plan(
     plan: Any = None
     if process.is_first:
         threads = threads or torch.get_num_threads()
-        with exact_arithmetic(threads=threads, device=torch.device(device)), kept_memory():
+        with exact_arithmetic(threads=threads, device=torch.device(device)):
             plan = _measured_plan(
                 net, data, recipe, preprocess=preprocess, device=device, started=started
             )
@@ -224,6 +226,9 @@ def _measured_plan(
         net, recipe, preprocess=preprocess, classes=len(data.classes), device=device
     )
     times = measure_times(net, recipe, loaders, choice=choice, device=device)
+    images = len(loaders.train_split)
+    used = head_images(images, times, minutes=recipe.minutes)
+    times = replace(times, head=times.head * used / images)
     per_epoch = loaders.train.steps_per_epoch
     planning = time.perf_counter() - started
     if recipe.head_only:
@@ -259,6 +264,7 @@ def _measured_plan(
         step_ms=times.step * 1e3,
         evaluation_seconds=times.evaluation,
         head_seconds=times.head,
+        head_images=used,
         measured=cells,
         input=to_json(loaders.train.profile),
         recipe=to_json(recipe),
