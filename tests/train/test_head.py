@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from torch import nn
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.ops.class_map import ClassMap
-from fleetfoot.train.head import cached_features, check_outputs, shape_head, train_head
+from fleetfoot.train.head import cached_features, check_outputs, shape_head, some_of, train_head
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.steps import Context
 
@@ -25,14 +26,14 @@ def test_only_the_classifier_changes_and_it_learns() -> None:
     assert report.class_map_accuracy is None
     changed = {n for n, tensor in net.state_dict().items() if not torch.equal(tensor, before[n])}
     assert changed == {"classifier.weight", "classifier.bias"}
-    features, labels = cached_features(net, data, context(), workers=0)
+    features, labels = cached_features(net, data.train, context(), workers=0)
     found = net.classifier(features).argmax(dim=1)
     assert (found == labels).float().mean() == 1.0
 
 
 def test_features_are_plain_mirrored_and_random_views() -> None:
     net, data = tiny.new_net().eval(), tiny.data(train_images=10)
-    features, labels = cached_features(net, data, context(head_views=2), workers=0)
+    features, labels = cached_features(net, data.train, context(head_views=2), workers=0)
     assert features.shape == (40, 16)
     assert labels[:10].tolist() == labels[10:20].tolist() == data.train.labels.tolist()
     pixels = torch.from_numpy(data.train.read(3).copy())[None]
@@ -42,7 +43,7 @@ def test_features_are_plain_mirrored_and_random_views() -> None:
         )
     torch.testing.assert_close(features[[3]], plain)
     torch.testing.assert_close(features[[13]], mirrored)
-    again, _ = cached_features(net, data, context(head_views=2), workers=0)
+    again, _ = cached_features(net, data.train, context(head_views=2), workers=0)
     assert torch.equal(features, again)
 
 
@@ -95,8 +96,21 @@ def test_a_run_of_the_head_alone(tmp_path: Path, form: str) -> None:
     result = tiny.run(tmp_path, recipe, net=pretrained_net())
     assert (result.steps, result.epochs, len(result.history)) == (0, 0.0, 1)
     assert result.val_top1 > (0.9 if form == "linear" else 0.4)
+    written = json.loads((tmp_path / "head.json").read_text())
+    assert (written["schema"], written["form"]) == ("fleetfoot.head/1", form)
+    assert (written["images"], written["views"]) == (50, 2)
     again = tiny.run(tmp_path, recipe, net=pretrained_net(), resume=True)
     assert again.val_loss == result.val_loss
+
+
+def test_some_images_are_spread_over_the_split() -> None:
+    split = tiny.data(train_images=9).train
+    few = some_of(split, 3)
+    assert [sample.key for sample in few.samples] == [split.samples[i].key for i in (0, 4, 8)]
+    assert [sample.index for sample in few.samples] == [0, 1, 2]
+    assert some_of(split, 9) is some_of(split, None) is split
+    report = train_head(tiny.new_net(), tiny.data(), context(head_steps=5), workers=0, images=20)
+    assert report.images == 20
 
 
 def test_fine_tuning_goes_on_from_the_head(tmp_path: Path) -> None:

@@ -7,15 +7,17 @@ augmented views are all that is needed of it. Which form the classifier gets is 
 Letters  N images (times views), F features, C classes
 """
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.data.loader import Batch, Loader
-from fleetfoot.data.samples import Data
+from fleetfoot.data.samples import Data, Split
 from fleetfoot.ops.class_map import ClassMap
 from fleetfoot.train.head_fits import class_map_wins, fit_class_map, fit_linear
 from fleetfoot.train.recipe import Recipe
@@ -30,28 +32,36 @@ class HeadReport:
 
     Attributes:
         form: "class_map" or "linear".
-        views: cached views of each image.
+        reason: why this one.
+        images: training images that were used.
+        views: cached views of each of them.
+        seconds: what it took.
         class_map_accuracy, linear_accuracy: by cross-validation inside the training images; None
             where there was nothing to choose.
     """
 
     form: str
+    reason: str
+    images: int
     views: int
+    seconds: float
     class_map_accuracy: float | None = None
     linear_accuracy: float | None = None
 
     def in_words(self) -> str:
         """Return the report in one line."""
-        text = f"head: {self.form} on {self.views} cached views of each image"
+        text = f"head: {self.form} on {self.views} cached views of {self.images:,} images"
         if self.class_map_accuracy is None or self.linear_accuracy is None:
-            return text
+            return f"{text} ({self.reason})"
         return (
             f"{text}; cross-validation inside the training images: "
             f"class_map {self.class_map_accuracy:.1%}, linear {self.linear_accuracy:.1%}"
         )
 
 
-def train_head(net: nn.Module, data: Data, context: Context, *, workers: int) -> HeadReport:
+def train_head(
+    net: nn.Module, data: Data, context: Context, *, workers: int, images: int | None = None
+) -> HeadReport:
     """Replace ``net.classifier`` by one fitted to frozen features of the training images.
 
     A network whose classifier still has the outputs of its pretraining may get a class map over
@@ -63,20 +73,22 @@ def train_head(net: nn.Module, data: Data, context: Context, *, workers: int) ->
         data: the data set; its training images are read.
         context: recipe, precision and layout.
         workers: processes that read images.
+        images: at most so many training images, spread evenly; None uses all.
 
     Raises:
         UsageError: the network has no linear classifier.
     """
+    start = time.perf_counter()
     recipe, net_parts = context.recipe, _parts(net)
     known: nn.Linear = net_parts.classifier
-    features_NF, labels_N = cached_features(net, data, context, workers=workers)
-    views = 2 + recipe.head_views
+    split = some_of(data.train, images)
+    features_NF, labels_N = cached_features(net, split, context, workers=workers)
     sizes = {"classes": context.classes, "iterations": recipe.head_steps}
-    form, accuracies = recipe.head, ()
+    form, accuracies, reason = recipe.head, (), "as the recipe says"
     if known.out_features == context.classes:
-        form = "linear"
+        form, reason = "linear", "the network keeps no classifier of its pretraining"
     elif form == "auto":
-        plain = slice(len(data.train))
+        plain = slice(len(split))
         wins, *accuracies = class_map_wins(
             features_NF[plain],
             labels_N[plain],
@@ -86,13 +98,24 @@ def train_head(net: nn.Module, data: Data, context: Context, *, workers: int) ->
             **sizes,
         )
         form = "class_map" if wins else "linear"
+        reason = "by cross-validation; a class map helps where classes unite those of pretraining"
     if form == "class_map":
         net_parts.classifier = fit_class_map(features_NF, labels_N, known=known, **sizes)
     else:
         net_parts.classifier = fit_linear(
             features_NF, labels_N, penalty=recipe.head_penalty, **sizes
         )
-    return HeadReport(form, views, *accuracies)
+    seconds = round(time.perf_counter() - start, 3)
+    return HeadReport(form, reason, len(split), 2 + recipe.head_views, seconds, *accuracies)
+
+
+def some_of(split: Split, images: int | None) -> Split:
+    """Return ``split``, or so many of its images, spread evenly over it."""
+    if images is None or images >= len(split):
+        return split
+    places = np.linspace(0, len(split) - 1, images).round().astype(int).tolist()
+    kept = (split.samples[place] for place in places)
+    return replace(split, samples=tuple(replace(s, index=i) for i, s in enumerate(kept)))
 
 
 def shape_head(net: nn.Module, classes: int, *, like: dict[str, Tensor] | None = None) -> None:
@@ -137,15 +160,15 @@ def check_outputs(net: nn.Module, recipe: Recipe, *, classes: int) -> None:
 
 @torch.no_grad()
 def cached_features(
-    net: nn.Module, data: Data, context: Context, *, workers: int
+    net: nn.Module, split: Split, context: Context, *, workers: int
 ) -> tuple[Tensor, Tensor]:
     """Return pooled features (N, F) and labels (N,): plain images, mirrored ones, random views."""
     recipe, forward_pooled = context.recipe, _parts(net).forward_pooled
-    plain = Loader(data.train, context.normalise.preprocess, batch=BATCH, workers=workers)
+    plain = Loader(split, context.normalise.preprocess, batch=BATCH, workers=workers)
     views = Loader(
-        data.train,
+        split,
         context.normalise.preprocess,
-        batch=min(BATCH, len(data.train)),
+        batch=min(BATCH, len(split)),
         seed=recipe.seed,
         augment=recipe.augment,
         workers=workers,

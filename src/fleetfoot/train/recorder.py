@@ -4,13 +4,17 @@ A full disk stops nothing until the end: lines wait in memory, a state is tried 
 one is due, and only a last state that cannot be saved is an error.
 """
 
+import contextlib
 import time
 from pathlib import Path
 from typing import Any
 
 from fleetfoot.core.errors import TrainingError
+from fleetfoot.core.files import write_json
 from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.core.results import to_json
 from fleetfoot.train.distributed import Process
+from fleetfoot.train.head import HeadReport
 from fleetfoot.train.metrics_log import MetricsLog
 from fleetfoot.train.plan import Plan
 from fleetfoot.train.state import State, forget_states, load_latest, save_state
@@ -18,6 +22,7 @@ from fleetfoot.train.trainee import Trainee
 
 METRICS = "metrics.jsonl"
 STATES = "state"
+HEAD = "head.json"
 
 
 class Recorder:
@@ -58,6 +63,14 @@ class Recorder:
         """Write down what becomes of ``trainee`` from now on."""
         self.trainee = trainee
         self._tick = time.perf_counter()
+
+    def head(self, report: HeadReport) -> None:
+        """Write ``head.json`` and tell the listener; a full disk only leaves the file out."""
+        self.listener.message(report.in_words())
+        if self.writes:
+            with contextlib.suppress(OSError):
+                record = to_json(report, schema="fleetfoot.head/1")
+                write_json(self.states.parent / HEAD, record)
 
     @property
     def seconds(self) -> float:
