@@ -74,6 +74,7 @@ def fit(  # noqa: PLR0913  the words of the verb
     size: int | None = None,
     max_drop: float | None = None,
     skip_damaged: bool = False,
+    allow_class_mismatch: bool = False,
     set_: Annotated[tuple[str, ...], Parameter(name="--set")] = (),
     config: Path | None = None,
     talk: Talk = QUIET,
@@ -96,6 +97,7 @@ def fit(  # noqa: PLR0913  the words of the verb
         size: Side of the square input in pixels.
         max_drop: Fraction of the gate images that the deployed form may lose.
         skip_damaged: Leave damaged files out instead of stopping.
+        allow_class_mismatch: Leave out images of classes that training does not have.
         set_: Change one setting, key=value; may be repeated.
         config: Settings file, such as the config.toml of a run.
     """
@@ -121,6 +123,7 @@ def fit(  # noqa: PLR0913  the words of the verb
             size=size,
             max_drop=max_drop,
             skip_damaged=skip_damaged,
+            allow_class_mismatch=allow_class_mismatch,
             settings=settings,
             config=config,
             listener=listener,

@@ -53,7 +53,7 @@ class FitParity:
 
 @dataclass(frozen=True, kw_only=True)
 class FitRecord:
-    """What `fit` prints; accuracies are fractions.
+    """What `fit` prints; accuracies are fractions, with their Wilson 95 % interval.
 
     `budget_met` is None without a budget; `test_top1` is None without a test split.
     """
@@ -61,8 +61,12 @@ class FitRecord:
     run: str
     net: str
     val_top1: float
+    val_top1_low: float
+    val_top1_high: float
     val_top5: float | None
     test_top1: float | None
+    test_top1_low: float | None
+    test_top1_high: float | None
     epochs: float
     train_seconds: float
     images_per_second: float
@@ -89,6 +93,7 @@ def fit(  # noqa: PLR0913  the words of the verb
     size: int | None = None,
     max_drop: float | None = None,
     skip_damaged: bool = False,
+    allow_class_mismatch: bool = False,
     settings: Mapping[str, str] | None = None,
     config: Path | None = None,
     listener: Listener | None = None,
@@ -111,6 +116,7 @@ def fit(  # noqa: PLR0913  the words of the verb
         size: side of the square input, pixels; None chooses.
         max_drop: share of the gate images that the deployed form may lose; None is 0.01.
         skip_damaged: leave damaged files out instead of stopping.
+        allow_class_mismatch: leave out images of classes that are not in the training split.
         settings: fields of the recipe to change, by dotted name.
         config: settings file, such as ``config.toml`` of an earlier run.
         listener: hears how it gets on.
@@ -144,6 +150,7 @@ def fit(  # noqa: PLR0913  the words of the verb
         "size": size,
         "max_drop": max_drop,
         "skip_damaged": skip_damaged or None,
+        "allow_class_mismatch": allow_class_mismatch or None,
     }
     given = {name: value for name, value in given.items() if value is not None}
     if resume is not None:
@@ -170,7 +177,7 @@ def _start(
         raise UsageError("name the data: a folder, a table, digits, mnist:DIR or cifar10:DIR")
     device = _device(words.get("device", "auto"))
     listener.stage(f"data: opening {words['data']}")
-    data = open_data(words["data"], skip_damaged=bool(words.get("skip_damaged")))
+    data = open_data(words["data"], **_tolerances(words))
     listener.message(_in_words(data))
     found = audit(data)
     choice, spec = settle(words, data, changes=changes, device=device, listener=listener)
@@ -186,8 +193,8 @@ def _start(
     )
     write_data(folder, data, audit=found)
     run = {name: getattr(spec, name) for name in RUN_FIELDS}
-    run["skip_damaged"] = bool(words.get("skip_damaged"))
-    write_config(folder / "config.toml", spec.recipe, run={**run, "recipe": choice.recipe})
+    run |= {"recipe": choice.recipe, **_tolerances(words)}
+    write_config(folder / "config.toml", spec.recipe, run=run)
     return _run(spec, data, folder, listener, resume=False)
 
 
@@ -201,7 +208,7 @@ def _resume(folder: Path, listener: Listener) -> FitRecord:
     recipe = apply_settings(Recipe(), recipe_settings(stored), source=str(folder / "config.toml"))
     spec = RunSpec(recipe=recipe, **{name: words[name] for name in RUN_FIELDS})
     listener.stage(f"data: opening {spec.data}")
-    data = open_data(spec.data, skip_damaged=bool(words["skip_damaged"]))
+    data = open_data(spec.data, **_tolerances(words))
     check_same_data(folder, data)
     planned = (folder / "plan.json").is_file()
     return _run(spec, data, folder, listener, resume=planned)
@@ -244,8 +251,12 @@ def _record(spec: "RunSpec", folder: Path, result: "RunResult") -> FitRecord:
         run=str(folder),
         net=spec.net,
         val_top1=result.val.top1,
+        val_top1_low=result.val.top1_low,
+        val_top1_high=result.val.top1_high,
         val_top5=result.val.top5,
         test_top1=None if result.test is None else result.test.top1,
+        test_top1_low=None if result.test is None else result.test.top1_low,
+        test_top1_high=None if result.test is None else result.test.top1_high,
         epochs=result.training.epochs,
         train_seconds=result.training.seconds,
         images_per_second=result.training.images_per_second,
@@ -266,6 +277,10 @@ def _record(spec: "RunSpec", folder: Path, result: "RunResult") -> FitRecord:
             max_logit_difference=parity.get("max_logit_difference"),
         ),
     )
+
+
+def _tolerances(words: Mapping[str, Any]) -> dict[str, bool]:
+    return {name: bool(words.get(name)) for name in ("skip_damaged", "allow_class_mismatch")}
 
 
 def _words_of(stored: Mapping[str, Any]) -> dict[str, Any]:
