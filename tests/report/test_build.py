@@ -8,14 +8,23 @@ from fleetfoot.report.run_files import RunFiles, read_run
 
 KEYS = [
     *("schema", "fleetfoot", "run", "headline", "choice", "evaluation", "curves", "latency"),
-    *("parity", "reference", "data", "input", "device", "preprocess", "recipe", "settings"),
-    *("plan", "licences", "provenance", "missing"),
+    *("parity", "reference", "data", "input", "device", "preprocess", "recipe", "head"),
+    *("settings", "plan", "licences", "provenance", "missing"),
 ]
 
 
 def test_every_key_is_always_there(run_folder: Path) -> None:
     assert list(build_report(RunFiles("none"))) == KEYS
     assert list(build_report(read_run(run_folder))) == KEYS
+
+
+def test_the_head_phase_is_a_part_of_some_runs() -> None:
+    assert build_report(RunFiles("r"))["head"] is None
+    head = {"schema": "fleetfoot.head/1", "form": "class_map", "linear_accuracy": 0.9}
+    assert build_report(RunFiles("r", head=head))["head"] == {
+        "form": "class_map",
+        "linear_accuracy": 0.9,
+    }
 
 
 def test_headline_takes_the_final_split(run_folder: Path) -> None:

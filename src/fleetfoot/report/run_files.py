@@ -1,7 +1,8 @@
 """The files of a run folder, read with tolerance: a missing or damaged part becomes a reason.
 
-Files    run.json, config.toml, data.json, plan.json, metrics.jsonl, evaluation.json,
-         bundle/bundle.json, bundle/preprocess.json; a bundle alone is read as a run of its own
+Files    run.json, config.toml, data.json, plan.json, metrics.jsonl, evaluation.json, head.json
+         (of runs with a head phase), bundle/bundle.json, bundle/preprocess.json; a bundle alone
+         is read as a run of its own
 """
 
 import json
@@ -14,6 +15,7 @@ from fleetfoot.core.errors import DataError
 from fleetfoot.core.files import read_json
 
 Json = dict[str, Any]
+OF_SOME_RUNS = ("head",)  # parts that nobody misses
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class RunFiles:
     config: Json = field(default_factory=dict)
     data: Json = field(default_factory=dict)
     plan: Json = field(default_factory=dict)
+    head: Json = field(default_factory=dict)
     evaluation: Json = field(default_factory=dict)
     bundle: Json = field(default_factory=dict)
     preprocess: Json = field(default_factory=dict)
@@ -65,6 +68,7 @@ def _json_paths(folder: Path, bundle: Path) -> dict[str, Path]:
         "run": folder / "run.json",
         "data": folder / "data.json",
         "plan": folder / "plan.json",
+        "head": folder / "head.json",
         "evaluation": folder / "evaluation.json",
         "bundle": bundle / "bundle.json",
         "preprocess": bundle / "preprocess.json",
@@ -73,6 +77,8 @@ def _json_paths(folder: Path, bundle: Path) -> dict[str, Path]:
 
 def _optional(path: Path, part: str, missing: dict[str, str]) -> Json:
     if not path.exists():
+        if part in OF_SOME_RUNS:
+            return {}
         missing[part] = f"{path.name} is not there"
         return {}
     try:
