@@ -16,7 +16,6 @@ from torch import nn
 
 from fleetfoot.data.loader import Batch
 from fleetfoot.data.preprocess import Preprocess
-from fleetfoot.train.evaluate import evaluate_net
 from fleetfoot.train.fit_steps import Times
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import Loaders
@@ -125,13 +124,10 @@ def _evaluation_seconds(net: nn.Module, loaders: Loaders, context: Context) -> f
     seconds = 0.0
     for _ in range(2):
         start = time.perf_counter()
-        evaluate_net(
-            net,
-            loaders.val,
-            precision=context.precision,
-            layout=context.normalise.layout,
-            device=context.normalise.device,
-        )
+        # not `evaluate_net`: it gathers over processes, and only the first one measures
+        with torch.no_grad(), context.autocast():
+            for batch in loaders.val.evaluate():
+                net(context.normalise(batch.images))
         seconds = time.perf_counter() - start
         if seconds > 5:  # long enough for the first pass to count
             break
