@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 EVALUATIONS = 20  # of a run, about; fewer where they would cost more than this share of the time:
 EVALUATION_SHARE = 0.05
-HEAD_SHARE = 0.25  # of the minutes, at most, for the head phase
+HEAD_SHARE = 0.5  # of the minutes, at most, for the head phase
 STATE_SECONDS = 60.0  # between saved states, about
 
 
@@ -22,7 +22,7 @@ def head_images(images: int, times: Times, *, minutes: float | None) -> int:
     """Return how many of the training images the head phase uses: all, unless minutes are short.
 
     >>> head_images(50_000, Times(step=0.1, evaluation=0.5, head=600.0), minutes=10)
-    12500
+    25000
     """
     limit = math.inf if minutes is None else HEAD_SHARE * 60 * minutes
     return images if times.head <= limit else max(1, int(images * limit / times.head))
