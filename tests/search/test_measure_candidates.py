@@ -1,0 +1,41 @@
+from dataclasses import replace
+
+import pytest
+
+from fleetfoot.core.listener import Silent
+from fleetfoot.deploy.cells import CellTiming
+from fleetfoot.search import measure_candidates as module
+from fleetfoot.search.choose import Candidate
+from fleetfoot.search.measure_candidates import measure_candidates
+
+SMALL = Candidate(net="fleetnet_small", size=32, pretrained=False, recipe="glyphs", prior=1.0)
+WORDS = {"classes": 3, "channels": 1, "threads": 1, "listener": Silent()}
+
+
+def test_sizes_of_a_network_are_measured_and_a_larger_one_takes_longer():
+    small, large = measure_candidates([SMALL, replace(SMALL, size=96)], **WORDS)
+    assert (small.size, large.size) == (32, 96)
+    assert small.latency_ms_p50 is not None
+    assert large.latency_ms_p50 is not None
+    assert large.latency_ms_p50 > 1.5 * small.latency_ms_p50
+    assert small.precision is not None
+
+
+def test_what_could_not_be_begun_in_time_says_so():
+    (late,) = measure_candidates([SMALL], **WORDS, seconds=-1)
+    assert late.latency_ms_p50 is None
+    assert late.reason == "not measured: -1 s were up"
+
+
+def test_what_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch):
+    def fail(items: list[module.Sized], **_: object) -> dict[str, CellTiming]:
+        return {
+            item.name: CellTiming(
+                name=item.name, latency=None, actual_precision=None, open_ms=None, error="no luck"
+            )
+            for item in items
+        }
+
+    monkeypatch.setattr(module, "measure_deployed", fail)
+    (failed,) = measure_candidates([SMALL], **WORDS)
+    assert failed.reason == "cannot run: no luck"
