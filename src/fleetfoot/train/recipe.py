@@ -43,6 +43,8 @@ class Recipe:
         drop_path: stochastic depth of the last block, for networks that have it (used by
             whoever creates the network).
         dropout: before the classifier (used by whoever creates the network).
+        whitened_stem: the first filters are set from the training images and not trained (by
+            whoever creates the network; for networks with `whiten_stem`).
         frozen_norm: batch norms keep their running statistics and use them in training, as
             suits pretrained weights and few images.
         frozen_body: train the classifier alone.
@@ -88,6 +90,7 @@ class Recipe:
     clip_norm: float | None = None
     drop_path: float = 0.0
     dropout: float = 0.0
+    whitened_stem: bool = False
     frozen_norm: bool = False
     frozen_body: bool = False
     augment: Augment = field(default_factory=lambda: Augment(crop="none"))
@@ -202,6 +205,7 @@ _RANGES: dict[str, _Range] = {
     "clip_norm": _POSITIVE,
     "drop_path": _BELOW_ONE,
     "dropout": _BELOW_ONE,
+    "whitened_stem": _FLAG,
     "frozen_norm": _FLAG,
     "frozen_body": _FLAG,
     "augment": ((lambda value: isinstance(value, Augment)), "an Augment record"),
