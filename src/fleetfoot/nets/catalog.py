@@ -78,8 +78,6 @@ def _speak_through(net: nn.Module, known_classes: int) -> None:
     """Put a `ClassMap` in the place of the linear classifier; pooled features have none."""
     if known_classes < 1:
         raise UsageError(f"class_map = {known_classes}: is not a number of classes")
-    if known_classes < 1:
-        raise UsageError(f"class_map = {known_classes}: is not a number of classes")
     classifier = net.get_submodule("classifier")
     if isinstance(classifier, nn.Linear):
         net.classifier = ClassMap(classifier.in_features, known_classes, classifier.out_features)
