@@ -4,13 +4,14 @@ from pathlib import Path
 import pytest
 import tiny_run as tiny
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fleetfoot.core.errors import UsageError
+from fleetfoot.data.loader import Batch
 from fleetfoot.ops.class_map import ClassMap
 from fleetfoot.train.head import cached_features, check_outputs, shape_head, some_of, train_head
 from fleetfoot.train.inputs import Normalise
-from fleetfoot.train.steps import Context
+from fleetfoot.train.steps import Context, Metrics, supervised_step
 
 
 def context(**changes: object) -> Context:
@@ -118,3 +119,19 @@ def test_fine_tuning_goes_on_from_the_head(tmp_path: Path) -> None:
     result = tiny.run(tmp_path, recipe, net=pretrained_net())
     assert result.steps == 6
     assert [line["epoch"] for line in result.history] == [0, 1]
+
+
+def test_a_run_with_a_mapped_head_resumes_to_the_same_bits(tmp_path: Path) -> None:
+    recipe = tiny.recipe(epochs=2, head_steps=20, head="class_map", state_every=2)
+    tiny.run(tmp_path / "whole", recipe, net=pretrained_net())
+    tiny.plan(tmp_path / "cut", recipe)
+
+    def killed(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
+        if context.step == 3:
+            raise KeyboardInterrupt
+        return supervised_step(net, batch, context)
+
+    with pytest.raises(KeyboardInterrupt):
+        tiny.run(tmp_path / "cut", recipe, net=pretrained_net(), step=killed)
+    tiny.run(tmp_path / "cut", recipe, net=pretrained_net(), resume=True)
+    assert tiny.fingerprint(tmp_path / "cut") == tiny.fingerprint(tmp_path / "whole")
