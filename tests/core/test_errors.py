@@ -51,6 +51,23 @@ def test_an_absent_module_names_the_command(name: str) -> None:
     )
 
 
+def test_what_the_base_installation_brings_is_installed_by_its_own_name() -> None:
+    with pytest.raises(MissingError, match=r"run `python -m pip install fleetfoot_absent`$"):
+        require("fleetfoot_absent.part", extra=None)
+
+
+def test_a_broken_package_is_reinstalled_by_its_name_on_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken_module.py").write_text("raise OSError('x')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(
+        "importlib.metadata.packages_distributions", lambda: {"broken_module": ["broken-package"]}
+    )
+    with pytest.raises(MissingError, match=r"--force-reinstall broken-package`$"):
+        require("broken_module", extra="train")
+
+
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
@@ -72,5 +89,5 @@ def test_a_broken_module_says_what_broke(
         require(name, extra="train")
     message = str(caught.value)
     assert message.startswith(f"{name} is installed but does not import ({reason}")
-    assert message.endswith("`python -m pip install --force-reinstall 'fleetfoot[train]'`")
+    assert message.endswith(f"`python -m pip install --force-reinstall {name}`")
     assert "\n" not in message

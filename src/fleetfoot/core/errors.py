@@ -59,12 +59,13 @@ class Interrupted(FleetfootError):  # noqa: N818  an interruption is no error
     exit_code = 130
 
 
-def require(module: str, *, extra: str) -> ModuleType:
-    """Import ``module``, or say in one line which command installs it.
+def require(module: str, *, extra: str | None) -> ModuleType:
+    """Import ``module``, or say in one line which command mends it.
 
     Args:
         module: dotted name of the module.
-        extra: the optional part of Fleetfoot that brings it, such as ``train``.
+        extra: the optional part of Fleetfoot that brings it, such as ``train``; None for what the
+            base installation brings, whose modules are called as their packages are.
 
     Raises:
         MissingError: the module is absent or broken.
@@ -72,18 +73,26 @@ def require(module: str, *, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or not module.startswith(error.name):
-            raise MissingError(_broken(module, extra, error)) from error
+        if not f"{module}.".startswith(f"{error.name}."):
+            raise MissingError(_broken(module, error)) from error
+        wanted = _top(module) if extra is None else f"'fleetfoot[{extra}]'"
         raise MissingError(
-            f"{module} is not installed: run `python -m pip install 'fleetfoot[{extra}]'`"
+            f"{module} is not installed: run `python -m pip install {wanted}`"
         ) from error
     except Exception as error:  # a broken binary package raises anything: OSError, RuntimeError
-        raise MissingError(_broken(module, extra, error)) from error
+        raise MissingError(_broken(module, error)) from error
 
 
-def _broken(module: str, extra: str, error: Exception) -> str:
+def _broken(module: str, error: Exception) -> str:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    from importlib.metadata import packages_distributions  # a tenth of the start of `--help`
+
+    packages = packages_distributions().get(_top(module), [_top(module)])
     return (
         f"{module} is installed but does not import ({reason}): run "
-        f"`python -m pip install --force-reinstall 'fleetfoot[{extra}]'`"
+        f"`python -m pip install --force-reinstall {packages[0]}`"
     )
+
+
+def _top(module: str) -> str:
+    return module.partition(".")[0]

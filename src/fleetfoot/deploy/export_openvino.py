@@ -18,7 +18,7 @@ def export_openvino(onnx_file: Path, path: Path) -> Path:
         MissingError: openvino is not installed.
         DataError: the file cannot be read as ONNX.
     """
-    openvino = require("openvino", extra="train")
+    openvino = require("openvino", extra=None)
     try:
         model = openvino.Core().read_model(str(onnx_file))
     except RuntimeError as error:
