@@ -53,9 +53,11 @@ def test_damage(raw: Path) -> None:
     labels.unlink()
     with pytest.raises(DataError, match="train-labels-idx1-ubyte is missing"):
         read_mnist(raw)
-    (raw / "train-labels-idx1-ubyte.gz").write_bytes(b"\x1f\x8b no")
-    with pytest.raises(DataError, match="cannot be read"):
-        read_mnist(raw)
+    packed = gzip.compress(idx(np.zeros(20, np.uint8)))
+    for damaged in (b"\x1f\x8b no", packed[:-9], packed[:12] + b"\xff" * len(packed[12:])):
+        (raw / "train-labels-idx1-ubyte.gz").write_bytes(damaged)
+        with pytest.raises(DataError, match="cannot be read"):
+            read_mnist(raw)
     with pytest.raises(DataError, match="holds no MNIST"):
         read_mnist(raw / "elsewhere")
 
