@@ -136,6 +136,11 @@ def test_an_altered_file_is_refused(copy: Path, name: str):
         ({"format": 99}, "bundle format 99 is not known; this version reads format 1"),
         ({"schema": "other/1"}, "is not known"),
         ({"chosen": None}, r"bundle\.json lacks chosen"),
+        ({"chosen": {"engine": "openvino"}}, "the chosen form in bundle.json lacks precision"),
+        ({"device": "here"}, r"bundle\.json lacks device"),
+        ({"files": ["model.onnx"]}, r"bundle\.json lacks files"),
+        ({"classes": ["ant", "bee"]}, "4 outputs, its class list 2 names"),
+        ({"graph": {"preprocess": True}}, "takes nhwc images|takes float32"),
         ({"files": {"../secret": "0"}}, "a file outside the bundle"),
         ({"files": {"/etc/passwd": "0"}}, "a file outside the bundle"),
     ],
@@ -146,8 +151,17 @@ def test_a_record_that_is_wrong_is_refused(copy: Path, changes, message: str):
         load(copy)
 
 
-def test_a_form_may_not_name_a_file_elsewhere(copy: Path, record):
-    edit(copy, chosen=record.content["chosen"] | {"file": "../model.onnx"})
+@pytest.mark.parametrize("key", ["threads", "layout", "precision"])
+def test_a_form_with_a_value_of_another_kind_is_refused(copy: Path, record, key: str):
+    edit(copy, chosen=record.content["chosen"] | {key: ["many"]})
+    with pytest.raises(DataError, match=f"the chosen form in bundle.json lacks {key}"):
+        load(copy)
+
+
+@pytest.mark.parametrize("file", ["../model.onnx", "unlisted.onnx", "/model.onnx"])
+def test_a_form_may_not_name_a_file_that_was_not_checked(copy: Path, record, file: str):
+    shutil.copy(copy / "model.onnx", copy / "unlisted.onnx")
+    edit(copy, chosen=record.content["chosen"] | {"file": file})
     with pytest.raises(DataError, match="the bundle has no such file"):
         load(copy)
 

@@ -27,6 +27,9 @@ from fleetfoot.measure.device import allowed_threads, fingerprint
 
 SCHEMA = "fleetfoot.bundle/1"
 FORMAT = 1
+PARTS = ("files", "device", "graph", "chosen", "fallback")
+KINDS = {"classes": list, **dict.fromkeys(PARTS, dict)}
+FORM_KINDS = {"engine": str, "precision": str, "layout": str, "threads": int, "file": str}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +184,7 @@ def load(
     preprocess = Preprocess.from_json(read_json(folder / "preprocess.json", what="bundle"))
     choices, notes = _choices(record, engine, precision)
     opened, choice, more = _open_first(folder, choices, threads)
-    return Bundle(
+    bundle = Bundle(
         folder=folder,
         record=record,
         classes=tuple(record["classes"]),
@@ -191,6 +194,8 @@ def load(
         engine=opened,
         notes=(*notes, *more),
     )
+    _check_fit(bundle)
+    return bundle
 
 
 def _check_format(folder: Path, record: Mapping[str, Any]) -> None:
@@ -199,13 +204,21 @@ def _check_format(folder: Path, record: Mapping[str, Any]) -> None:
             f"{folder}: bundle format {record.get('format')!r} is not known; this version reads "
             f"format {FORMAT}"
         )
-    missing = [
-        key
-        for key in ("classes", "files", "chosen", "fallback", "device", "graph")
-        if not record.get(key)
-    ]
+    missing = [key for key, kind in KINDS.items() if not _filled(record.get(key), kind)]
     if missing:
         raise DataError(f"{folder}: bundle.json lacks {', '.join(missing)}; it is damaged")
+    for name in ("chosen", "fallback"):
+        form = record[name]
+        lacking = [key for key, kind in FORM_KINDS.items() if not _filled(form.get(key), kind)]
+        if lacking:
+            raise DataError(
+                f"{folder}: the {name} form in bundle.json lacks {', '.join(lacking)}; "
+                "it is damaged"
+            )
+
+
+def _filled(value: Any, kind: type) -> bool:
+    return type(value) is kind and bool(value)
 
 
 def _check_files(folder: Path, record: Mapping[str, Any]) -> None:
@@ -221,6 +234,9 @@ def _check_files(folder: Path, record: Mapping[str, Any]) -> None:
             ) from error
         if actual != expected:
             raise DataError(f"{file}: was altered since the bundle was written; deploy again")
+    for form in (record["chosen"], record["fallback"]):
+        if form["file"] not in record["files"]:  # the engine may open nothing that is not checked
+            raise DataError(f"{folder / form['file']}: the bundle has no such file")
 
 
 def _choices(
@@ -254,13 +270,12 @@ def _open_first(
 ) -> tuple[Engine, Mapping[str, Any], list[str]]:
     problems: list[FleetfootError] = []
     for choice in choices:
-        _check_listed(folder, choice)
         try:
             engine = open_engine(
                 folder / choice["file"],
                 engine=choice["engine"],
                 precision=choice["precision"],
-                threads=threads or min(int(choice["threads"]), allowed_threads()),
+                threads=threads or min(choice["threads"], allowed_threads()),
             )
         except FleetfootError as error:
             problems.append(error)
@@ -271,14 +286,21 @@ def _open_first(
     raise _no_engine()
 
 
-def _check_listed(folder: Path, choice: Mapping[str, Any]) -> None:
-    # The engine may open nothing that was not checked.
-    names = ("engine", "precision", "threads", "file")
-    if any(choice.get(name) is None for name in names):
-        raise DataError(f"{folder}: bundle.json names a form without {', '.join(names)}")
-    file = folder / str(choice["file"])
-    if file.parent != folder or not file.is_file():
-        raise DataError(f"{file}: the bundle has no such file")
+def _check_fit(bundle: Bundle) -> None:
+    """Refuse files that are whole but were written for different networks."""
+    side, engine = bundle.preprocess.size, bundle.engine
+    expected = bundle.form.shape((bundle.preprocess.channels, side, side))
+    fits = all(n in (None, m) for n, m in zip(engine.input_shape[1:], expected, strict=False))
+    if not fits or len(engine.input_shape) != 4 or engine.input_dtype != bundle.form.dtype:
+        raise DataError(
+            f"{bundle.folder}: its graph takes {engine.input_dtype} {engine.input_shape}, its "
+            f"preprocessing gives {bundle.form.dtype} {expected}; deploy again"
+        )
+    if engine.outputs not in (None, len(bundle.classes)):
+        raise DataError(
+            f"{bundle.folder}: its graph has {engine.outputs} outputs, its class list "
+            f"{len(bundle.classes)} names; deploy again"
+        )
 
 
 def _no_engine() -> FleetfootError:

@@ -33,6 +33,7 @@ class Engine(Protocol):
         threads: threads it computes with.
         input_shape: with None for an open axis.
         input_dtype: NumPy name of the input's element type.
+        outputs: numbers it answers with for one image; None where the graph leaves that open.
         actual_precision: what the engine computes its multiplications in, such as "bfloat16"; a
             graph of several is joined by "+", the most frequent first.
     """
@@ -42,6 +43,7 @@ class Engine(Protocol):
     threads: int
     input_shape: tuple[int | None, ...]
     input_dtype: str
+    outputs: int | None
 
     @property
     def actual_precision(self) -> str: ...
@@ -110,6 +112,8 @@ class OnnxRuntimeEngine:
         graph_input = self._session.get_inputs()[0]
         self._name = graph_input.name
         self.input_shape = tuple(n if isinstance(n, int) else None for n in graph_input.shape)
+        outputs = self._session.get_outputs()[0].shape[-1]
+        self.outputs = outputs if isinstance(outputs, int) else None
         self.input_dtype = "uint8" if "uint8" in graph_input.type else "float32"
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
@@ -137,7 +141,7 @@ class OnnxRuntimeEngine:
         return "int8" if fused else "float32"
 
     def _open(self, optimised: Path | None) -> Any:
-        onnxruntime = require("onnxruntime", extra="train")
+        onnxruntime = require("onnxruntime", extra=None)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
@@ -166,7 +170,7 @@ class OpenVinoEngine:
                 f"this CPU has no {precision} under OpenVINO; it has {', '.join(available)}"
             )
         self.precision, self.threads = precision, threads
-        self._tensor: Any = require("openvino", extra="train").Tensor
+        self._tensor: Any = require("openvino", extra=None).Tensor
         settings = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
@@ -179,10 +183,8 @@ class OpenVinoEngine:
             self._compiled = core.compile_model(core.read_model(str(path)), "CPU", settings)
         except RuntimeError as error:
             raise DataError(f"{path}: OpenVINO cannot read it; it is damaged") from error
-        shape = self._compiled.input(0).partial_shape
-        self.input_shape = tuple(
-            dimension.get_length() if dimension.is_static else None for dimension in shape
-        )
+        self.input_shape = _static(self._compiled.input(0).partial_shape)
+        self.outputs = _static(self._compiled.output(0).partial_shape)[-1]
         kind = self._compiled.input(0).element_type.get_type_name()
         self.input_dtype = "uint8" if kind == "u8" else "float32"
         self._actual: str | None = None
@@ -223,6 +225,10 @@ class OpenVinoEngine:
         return "+".join(word for word, _ in found.most_common()) or self.precision
 
 
+def _static(shape: Any) -> tuple[int | None, ...]:
+    return tuple(axis.get_length() if axis.is_static else None for axis in shape)
+
+
 def _hint(precision: str, available: tuple[str, ...]) -> str:
     if precision == "int8":
         precision = "bfloat16" if "bfloat16" in available else "float32"
@@ -237,5 +243,5 @@ def _openvino_core() -> Any:
     """Return the one Core of this process; making one scans the plugins."""
     with _core_lock:
         if not _cores:
-            _cores.append(require("openvino", extra="train").Core())
+            _cores.append(require("openvino", extra=None).Core())
         return _cores[0]
