@@ -12,7 +12,7 @@ from fleetfoot.core.files import sha256_of
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.deploy.bundle import load
 from fleetfoot.deploy.deploy import Options, deploy
-from fleetfoot.deploy.gate import GateSet
+from fleetfoot.deploy.gate import GateSet, spread
 from fleetfoot.deploy.write_bundle import Card
 
 FIGURES = {
@@ -138,10 +138,13 @@ def test_forms_too_slow_to_win_are_compared_on_fewer_images(subject, tmp_path: P
         options=options,
         **{**arguments(subject), "gate": gate},
     )
-    images = {(c["file"], c["engine"]): c["parity"]["images"] for c in record.content["candidates"]}
-    assert set(images.values()) <= {100, 132}
+    candidates = record.content["candidates"]
+    images = {(c["file"], c["engine"]): c["parity"]["images"] for c in candidates}
+    assert set(images.values()) <= {50, 132}
     assert images[record.chosen["file"], record.chosen["engine"]] == 132
     assert images["model.onnx", "onnxruntime"] == 132
+    worst = [c["parity"]["worst_image"] for c in candidates if c["parity"]["images"] == 50]
+    assert set(worst) <= set(spread(132, 50).tolist())
 
 
 def test_grey_images_and_no_labels(tmp_path: Path, quick: Options):

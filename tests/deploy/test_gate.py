@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fleetfoot.core.errors import ShapeError
-from fleetfoot.deploy.gate import GateSet, allowed_loss, compare, judge
+from fleetfoot.deploy.gate import GateSet, allowed_loss, compare, judge, spread
 
 REFERENCE = np.array([[3.0, 0], [0, 3], [3, 0], [0, 3]], dtype=np.float32)
 LABELS = np.array([0, 1, 0, 0])
@@ -22,6 +22,12 @@ def test_parity_by_hand():
 @pytest.mark.parametrize(("images", "allowed"), [(3, 1), (199, 1), (200, 2), (500, 5)])
 def test_allowed_loss(images: int, allowed: int):
     assert allowed_loss(images, 0.01) == allowed
+
+
+def test_places_are_spread_over_sorted_images():
+    classes = np.repeat(np.arange(10), 100)
+    assert np.bincount(classes[spread(1000, 50)]).tolist() == [5] * 10
+    assert spread(3, 50).tolist() == [0, 1, 2]
 
 
 def lost(images: int, wrong: int, agreeing: int | None = None):

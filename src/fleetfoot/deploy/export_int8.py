@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetfoot.core.errors import DataError, require
-from fleetfoot.deploy.export_onnx import quiet
+from fleetfoot.deploy.export_onnx import INPUT, quiet
 from fleetfoot.measure.device import device_profile
 
 # Layers that multiply. What lies between them is left to the engine, which reads through QDQ pairs.
@@ -31,9 +31,9 @@ def export_int8(
     """Write the int8 form of ``onnx_file`` to ``path`` and return it.
 
     Args:
-        onnx_file: float32 graph of batch 1.
+        onnx_file: float32 graph of batch 1, as `export_onnx` writes it.
         path: file to write.
-        inputs: calibration inputs as the graph takes them, images first; a hundred will do.
+        inputs: calibration inputs as the graph takes them, images first.
         method: how the range of an activation is found.
 
     Raises:
@@ -43,21 +43,17 @@ def export_int8(
     if len(inputs) == 0:
         raise DataError("int8 needs calibration images, got none")
     require("onnx", extra="train")
-    onnxruntime = require("onnxruntime", extra="train")
-    quantization = require("onnxruntime.quantization", extra="train")
+    quantization = require("onnxruntime.quantization", extra=None)
     methods = {
         "minmax": quantization.CalibrationMethod.MinMax,
         "entropy": quantization.CalibrationMethod.Entropy,
         "percentile": quantization.CalibrationMethod.Percentile,
     }
-    session = onnxruntime.InferenceSession(str(onnx_file), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    del session
     with quiet():
         quantization.quantize_static(
             str(onnx_file),
             str(path),
-            _Reader(name, inputs),
+            _Reader(inputs),
             quant_format=quantization.QuantFormat.QDQ,
             op_types_to_quantize=list(QUANTISED_OPERATORS),
             per_channel=True,
@@ -78,9 +74,9 @@ def _saturates() -> bool:
 class _Reader:
     """onnxruntime's calibration protocol over an array."""
 
-    def __init__(self, name: str, inputs: NDArray[Any]) -> None:
+    def __init__(self, inputs: NDArray[Any]) -> None:
         self._rows: Iterator[dict[str, NDArray[Any]]] = iter(
-            [{name: np.ascontiguousarray(row[None])} for row in inputs]
+            [{INPUT: np.ascontiguousarray(row[None])} for row in inputs]
         )
 
     def get_next(self) -> dict[str, NDArray[Any]] | None:

@@ -42,10 +42,6 @@ class GateSet:
         if self.labels is not None and len(self.labels) != len(self.images):
             raise ShapeError(f"{len(self.images)} gate images have {len(self.labels)} labels")
 
-    def first(self, count: int) -> "GateSet":
-        """Return the first ``count`` images as a gate set."""
-        return GateSet(self.images[:count], None if self.labels is None else self.labels[:count])
-
 
 @dataclass(frozen=True, kw_only=True)
 class Parity:
@@ -112,6 +108,18 @@ def compare(
         logit_spread=float(reference_NC.std()),
         worst_image=int(difference_NC.max(axis=1).argmax()),
     )
+
+
+def spread(total: int, count: int) -> NDArray[np.int64]:
+    """Return ``count`` places among ``total``, evenly spread; all of them where there are fewer.
+
+    Images often lie class by class, and the first hundred would be of one class.
+
+    >>> spread(10, 4).tolist(), spread(2, 4).tolist()
+    ([0, 2, 5, 7], [0, 1])
+    """
+    count = min(count, total)
+    return np.arange(count) * total // max(count, 1)
 
 
 def allowed_loss(images: int, max_drop: float) -> int:

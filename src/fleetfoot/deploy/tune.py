@@ -139,10 +139,22 @@ def gated(
     form: GraphForm,
     preprocess: Preprocess,
     gate: GateSet,
+    places: NDArray[np.int64],
     reference_NC: NDArray[np.float32],
     max_drop: float,
 ) -> Candidate:
-    """Return the candidate with its parity and the gate's verdict."""
+    """Return the candidate with its parity and the gate's verdict.
+
+    Args:
+        candidate: with a graph in ``folder``.
+        folder: of the graphs.
+        form: border of the graph.
+        preprocess: from crops to its input.
+        gate: real images.
+        places: which of them are compared.
+        reference_NC: logits for all of them.
+        max_drop: see `gate.allowed_loss`.
+    """
     try:
         engine = open_engine(
             folder / str(candidate.file),
@@ -151,12 +163,16 @@ def gated(
             threads=candidate.threads,
         )
         output_NC = np.concatenate(
-            [engine.run(form.prepare(row[None], preprocess)) for row in gate.images]
+            [engine.run(form.prepare(gate.images[i][None], preprocess)) for i in places.tolist()]
         )
     except FleetfootError as error:
         return dataclasses.replace(candidate, passed=False, reason=str(error))
-    reference_NC = _comparable(reference_NC, form)
-    parity = compare(form.logits(output_NC), reference_NC, labels_N=gate.labels)
+    parity = compare(
+        form.logits(output_NC),
+        _comparable(reference_NC[places], form),
+        labels_N=None if gate.labels is None else gate.labels[places],
+    )
+    parity = dataclasses.replace(parity, worst_image=int(places[parity.worst_image]))
     verdict = judge(parity, precision=candidate.precision, max_drop=max_drop)
     return dataclasses.replace(
         candidate,
