@@ -124,3 +124,11 @@ def test_guides_use_words_that_exist() -> None:
             unknown += [f"{page.name}: {word}" for word in words]
             unknown += [] if verb in verbs else [f"{page.name}: fleetfoot {verb}"]
     assert not unknown
+
+
+def test_every_decision_is_in_the_index() -> None:
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+    pages = sorted(page.name for page in folder.glob("0*.md"))
+    assert sorted(re.findall(r"\((0\d{3}-[\w-]+\.md)\)", index)) == pages
+    assert [int(name[:4]) for name in pages] == list(range(1, len(pages) + 1))
