@@ -34,12 +34,3 @@ def test_buffers_are_copied_and_the_copy_is_apart() -> None:
     assert ema.net.num_batches_tracked == 1
     assert not ema.net.training
     assert not any(parameter.requires_grad for parameter in ema.net.parameters())
-
-
-def test_restart_takes_the_weights_as_they_are() -> None:
-    net = nn.Linear(2, 2)
-    ema = Ema(net, decay=0.9)
-    with torch.no_grad():
-        net.weight.fill_(3.0)
-    ema.restart()
-    assert torch.equal(ema.net.weight, net.weight)  # type: ignore[arg-type]

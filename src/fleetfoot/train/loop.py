@@ -21,8 +21,7 @@ from fleetfoot.core.seeds import seed_everything, torch_rng
 from fleetfoot.data.loader import Batch
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data
-from fleetfoot.train.distributed import any_process, share_buffers, this_process, wrapped
-from fleetfoot.train.evaluate import Predictions, evaluate_net
+from fleetfoot.train.distributed import any_process, this_process, wrapped
 from fleetfoot.train.exactness import exact_arithmetic
 from fleetfoot.train.head import check_outputs, shape_head, train_head
 from fleetfoot.train.inputs import Normalise
@@ -35,6 +34,7 @@ from fleetfoot.train.schedule import lr_factor
 from fleetfoot.train.state import State
 from fleetfoot.train.steps import Context, Step, supervised_step, take_step
 from fleetfoot.train.trainee import Trainee, prepare, training_mode
+from fleetfoot.train.validation import predictions, validate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ def train(  # noqa: PLR0913  the seam that INTERFACES.md decides
         trainee = _trainee(net, data, context, plan, recorder, saved=saved)
         if saved is None:
             if recipe.head_steps:
-                _evaluate(trainee, loaders, context, plan, recorder)
+                validate(trainee, loaders, context, plan, recorder)
             recorder.save(last=plan.total_steps == 0)
         trainee.model = wrapped(net)
         state = trainee.progress
@@ -136,7 +136,7 @@ def train(  # noqa: PLR0913  the seam that INTERFACES.md decides
                 recorder.step(loss=loss, metrics=metrics, lr=lr, images=len(batch.labels))
                 stopping = any_process(stop.requested, device=device)
                 if plan.evaluates_after(state.step):
-                    _evaluate(trainee, loaders, context, plan, recorder)
+                    validate(trainee, loaders, context, plan, recorder)
                 if stopping or plan.evaluates_after(state.step) or plan.saves_after(state.step):
                     recorder.save(last=stopping)
                 if state.step == plan.total_steps or _stale(trainee, recipe):
@@ -208,43 +208,6 @@ def _seed_step(seed: int, step: int, device: torch.device) -> None:
         torch.cuda.manual_seed(key)
 
 
-def _evaluate(
-    trainee: Trainee, loaders: Loaders, context: Context, plan: Plan, recorder: Recorder
-) -> None:
-    """Evaluate the weights, and their average if there is one; remember the best; write it down."""
-    state = trainee.progress
-    own = _predictions(trainee.net, loaders, plan)
-    averaged = None if trainee.ema is None else _predictions(trainee.ema.net, loaders, plan)
-    judged = averaged or own
-    epoch = (state.step - 1) // plan.steps_per_epoch + 1
-    if judged.top1 >= state.best_top1:  # ties: the later one
-        state.best_top1, state.best_step, state.best_epoch = judged.top1, state.step, epoch
-        if trainee.ema is None:
-            trainee.keep_best()
-    images = state.images or None
-    recorder.evaluation(
-        {
-            "epoch": epoch,
-            "step": state.step,
-            "train_loss": state.loss_sum / images if images else None,
-            "train_accuracy": state.accuracy_sum / images if images else None,
-            "val_loss": judged.loss,
-            "val_top1": own.top1,
-            "val_top5": judged.top5,
-            "val_top1_ema": None if averaged is None else averaged.top1,
-        }
-    )
-    state.loss_sum, state.accuracy_sum, state.images = 0.0, 0.0, 0
-    training_mode(trainee.net, context.recipe)
-
-
-def _predictions(net: nn.Module, loaders: Loaders, plan: Plan) -> Predictions:
-    share_buffers(net)
-    return evaluate_net(
-        net, loaders.val, precision=plan.precision, layout=plan.layout, device=plan.device
-    )
-
-
 def _stale(trainee: Trainee, recipe: Recipe) -> bool:
     if recipe.early_stop is None or not trainee.progress.history:
         return False
@@ -263,7 +226,7 @@ def _finish(trainee: Trainee, loaders: Loaders, plan: Plan, recorder: Recorder) 
     trainee.choose_weights()
     trainee.net.eval()
     state = trainee.progress
-    final = _predictions(trainee.net, loaders, plan)
+    final = predictions(trainee.net, loaders, plan)
     images = state.step * plan.batch
     return TrainResult(
         steps=state.step,
