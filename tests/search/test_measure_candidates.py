@@ -1,9 +1,11 @@
 from dataclasses import replace
 
 import pytest
+from torch import nn
 
 from fleetfoot.core.listener import Silent
 from fleetfoot.deploy.cells import CellTiming
+from fleetfoot.ops.class_map import ClassMap
 from fleetfoot.search import measure_candidates as module
 from fleetfoot.search.choose import Candidate
 from fleetfoot.search.measure_candidates import measure_candidates
@@ -39,3 +41,20 @@ def test_what_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(module, "measure_deployed", fail)
     (failed,) = measure_candidates([SMALL], **WORDS)
     assert failed.reason == "cannot run: no luck"
+
+
+def test_pretrained_networks_are_measured_with_the_slowest_head_training_may_choose(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    seen: list[type] = []
+
+    def look(items: list[module.Sized], **_: object) -> dict[str, CellTiming]:
+        seen.extend(type(item.net.classifier) for item in items)
+        raise StopIteration
+
+    monkeypatch.setattr(module, "measure_deployed", look)
+    lite = replace(SMALL, net="tf_efficientnet_lite0")
+    for pretrained in (True, False):
+        with pytest.raises(StopIteration):
+            measure_candidates([replace(lite, pretrained=pretrained)], **{**WORDS, "channels": 3})
+    assert seen == [ClassMap, nn.Linear]

@@ -3,12 +3,15 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from fleetfoot.core.listener import Listener
 from fleetfoot.deploy.calibrate_norms import calibrate_norms
 from fleetfoot.deploy.cells import CellTiming
 from fleetfoot.deploy.measure_deployed import Sized, measure_deployed
+from fleetfoot.nets.catalog import CLASS_MAP
 from fleetfoot.nets.create import create
+from fleetfoot.nets.weights import pretrained
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from fleetfoot.search.choose import Candidate
 
@@ -54,11 +57,17 @@ def _measured(
 ) -> list[Candidate]:
     """Return the candidates of one network, timed."""
     largest = max(candidate.size for candidate in group)
-    net = create(group[0].net, num_classes=classes, in_chans=channels)
+    net = create(group[0].net, num_classes=classes, in_chans=channels, **_dearest_head(group[0]))
     folded = fold_batch_norm(calibrate_norms(net, (channels, largest, largest))).model
     items = [Sized(str(c.size), folded, (channels, c.size, c.size)) for c in group]
     timings = measure_deployed(items, threads=threads)
     return [_timed(candidate, timings[str(candidate.size)]) for candidate in group]
+
+
+def _dearest_head(candidate: Candidate) -> dict[str, Any]:
+    """Return the options of `create` for the slowest head that training may choose."""
+    info = pretrained(candidate.net) if candidate.pretrained else None
+    return {} if info is None else {CLASS_MAP: len(info.classes)}
 
 
 def _timed(candidate: Candidate, timing: CellTiming) -> Candidate:
