@@ -12,6 +12,7 @@ from fleetfoot.core.files import sha256_of
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.deploy.bundle import load
 from fleetfoot.deploy.deploy import Options, deploy
+from fleetfoot.deploy.engines import OnnxRuntimeEngine
 from fleetfoot.deploy.gate import GateSet, spread
 from fleetfoot.deploy.write_bundle import Card
 
@@ -94,6 +95,18 @@ def test_a_net_that_differs_from_the_trained_one_fails_and_leaves_the_old_bundle
         deploy(broken, tmp_path / "bundle", eager=subject.net, options=quick, **arguments(subject))
     assert [file.name for file in (tmp_path / "bundle").iterdir()] == ["old"]
     assert [file.name for file in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_fallback_that_answers_otherwise_fails_though_another_form_passes(
+    subject, tmp_path: Path, instant, monkeypatch: pytest.MonkeyPatch
+):
+    def run(self, batch):
+        return -self._session.run(None, {self._name: batch})[0]
+
+    monkeypatch.setattr(OnnxRuntimeEngine, "run", run)
+    options = Options(precisions=("float32",), yardsticks=(), schedule=instant)
+    with pytest.raises(GateError, match="ONNX float32 form, which every bundle needs"):
+        deploy(subject.net, tmp_path / "bundle", options=options, **arguments(subject))
 
 
 def test_class_names_must_fit_the_outputs(subject, tmp_path: Path, quick: Options):

@@ -119,7 +119,7 @@ def deploy(
         options: see `Options`.
 
     Raises:
-        GateError: not even float32 answers as the reference does.
+        GateError: ONNX float32, or every form, answers otherwise than the reference.
         MissingError: a package that exporting needs is not installed.
     """
     options = options or Options()
@@ -258,7 +258,11 @@ class _Job:
         ]
 
     def fallback(self, candidates: Sequence[Candidate]) -> Candidate:
-        """Return the ONNX float32 form, measured or not."""
+        """Return the ONNX float32 form, measured or not.
+
+        Raises:
+            GateError: it was compared and failed; what answers elsewhere has to be right, too.
+        """
         plain = Candidate(
             engine="onnxruntime",
             precision="float32",
@@ -268,7 +272,12 @@ class _Job:
             actual_precision="float32",
             reason="fallback, not measured",
         )
-        return next((c for c in candidates if c.name == plain.name and c.passed), plain)
+        found = next((c for c in candidates if c.name == plain.name and c.file), plain)
+        if found.passed is False:
+            raise GateError(
+                f"the ONNX float32 form, which every bundle needs, fails the gate ({found.reason})"
+            )
+        return found
 
     def drop_unused(self, *used: Candidate) -> None:
         stems = {Path(candidate.file or "").stem for candidate in used}
