@@ -106,6 +106,7 @@ def test_a_missing_folder_is_an_os_error(tmp_path: Path) -> None:
     [
         (None, "the bundle has no such file"),
         (b"{", "is not valid JSON"),
+        (b"[" * 100_000, "is not valid JSON"),
         (b"\xff", "is not valid JSON"),
         (b"[1]", "holds no JSON object; the bundle is damaged"),
     ],

@@ -99,6 +99,9 @@ def test_json_there_and_back() -> None:
         ({"channels": 2}, "channels"),
         ({"mean": [1.0]}, "3 values"),
         ({"std": [1.0, 0.0, 1.0]}, "positive"),
+        ({"std": [1.0, float("nan"), 1.0]}, "finite"),
+        ({"mean": [float("inf"), 1.0, 1.0]}, "finite"),
+        ({"size": float("inf")}, "wrong kind"),
     ],
 )
 def test_bad_json_is_refused(changes: dict[str, object], match: str) -> None:

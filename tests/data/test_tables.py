@@ -159,8 +159,18 @@ def test_lines_that_are_not_json_objects(tmp_path: Path) -> None:
     path.write_text('{"path": "a", "label": 1}\n\n{"path": \n')
     with pytest.raises(DataError, match="line 3: is not JSON"):
         read_table(path)
+    path.write_text("[" * 100_000)
+    with pytest.raises(DataError, match="line 1: is not JSON"):
+        read_table(path)
     path.write_text("[1]\n")
     with pytest.raises(DataError, match="line 1: is no JSON object"):
+        read_table(path)
+
+
+def test_a_row_longer_than_the_header(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("file,label\na,b,c\n")
+    with pytest.raises(DataError, match="no column image or path or img"):
         read_table(path)
 
 

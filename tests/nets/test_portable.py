@@ -57,6 +57,23 @@ def _damage_config(folder: Path, **changes: object) -> None:
     (folder / "config.json").write_text(json.dumps(config | changes))
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"net": "resnet"}, "names no network .*'resnet' is not a network"),
+        ({"net": ["fleetnet"]}, "a value is of the wrong kind"),
+        ({"num_classes": "two"}, "a value is of the wrong kind"),
+        ({"in_chans": 0}, "names no network .*0 image channels"),
+        ({"options": {"depth": 3}}, "names no network .*no option 'depth'"),
+        ({"options": {"width": "wide"}}, "names no network"),
+    ],
+)
+def test_a_config_that_describes_no_network_is_damage(folder: Path, changes, message: str) -> None:
+    _damage_config(folder, **changes)
+    with pytest.raises(DataError, match=message):
+        create_from_folder(folder)
+
+
 def test_damage_is_refused_in_one_line(folder: Path) -> None:
     _damage_config(folder, num_classes=4)
     with pytest.raises(DataError, match=r"classifier\.weight does not fit"):

@@ -58,7 +58,7 @@ def read_json(path: Path, *, what: str = "file") -> dict[str, Any]:
         raise DataError(f"{path}: the {what} has no such file") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: is not valid JSON ({error}); the {what} is damaged") from error
     if not isinstance(value, dict):
         raise DataError(f"{path}: holds no JSON object; the {what} is damaged")

@@ -7,6 +7,7 @@ short side, resized by Pillow in one step, then an affine map per channel.
 Letters  N batch, S size, C channels, H height, W width
 """
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -131,7 +132,7 @@ class Preprocess:
             )
         except KeyError as error:
             raise DataError(f"preprocess: {error.args[0]!r} is missing") from None
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise DataError(f"preprocess: a value is of the wrong kind ({error})") from None
 
     def _problem(self) -> str | None:
@@ -145,6 +146,6 @@ class Preprocess:
             return f"channels is {self.channels}, must be 1 or 3"
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             return f"mean and std need {self.channels} values each"
-        if not min(self.std) > 0:
-            return f"std is {self.std}, must be positive"
+        if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:
+            return f"mean {self.mean} and std {self.std} must be finite, std positive"
         return None

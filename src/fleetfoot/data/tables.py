@@ -212,7 +212,7 @@ def _json_rows(path: Path) -> list[dict[str, Any]]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}, line {number}: is not JSON ({error})") from None
         if not isinstance(row, dict):
             raise DataError(f"{path}, line {number}: is no JSON object")
@@ -224,9 +224,8 @@ def _column(path: Path, columns: Sequence[str], names: Sequence[str]) -> str:
     for name in names:
         if name in columns:
             return name
-    raise DataError(
-        f"{path}: has no column {' or '.join(names)}; its columns are {', '.join(columns)}"
-    )
+    found = ", ".join(map(str, columns))  # csv names what lies beyond the header None
+    raise DataError(f"{path}: has no column {' or '.join(names)}; its columns are {found}")
 
 
 def _first_line(error: Exception) -> str:

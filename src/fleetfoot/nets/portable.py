@@ -98,6 +98,8 @@ def read_portable(folder: Path) -> Portable:
         classes = tuple(config["classes"])
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{folder}: its config.json is damaged ({error!r})") from error
+    if [type(made.name), type(made.num_classes), type(made.in_chans)] != [str, int, int]:
+        raise DataError(f"{folder}: its config.json is damaged (a value is of the wrong kind)")
     preprocess = read_json(path, what="weight folder") if path.exists() else None
     return Portable(made, classes, preprocess, config.get("info") or {})
 
@@ -111,12 +113,17 @@ def create_from_folder(
         DataError: the folder cannot be read, or its files do not belong together.
     """
     saved = read_portable(folder).created_as
-    net = catalog.build(
-        saved.name,
-        num_classes=saved.num_classes if num_classes is None else num_classes,
-        in_chans=saved.in_chans if in_chans is None else in_chans,
-        options={**saved.options, **options},
-    )
+    try:
+        net = catalog.build(
+            saved.name,
+            num_classes=saved.num_classes if num_classes is None else num_classes,
+            in_chans=saved.in_chans if in_chans is None else in_chans,
+            options={**saved.options, **options},
+        )
+    except (UsageError, TypeError, ValueError) as error:
+        if num_classes is not None or in_chans is not None or options:
+            raise
+        raise DataError(f"{folder}: its config.json names no network ({error})") from error
     report = load_weights(net, folder)
     if num_classes is None and report.missing:
         raise DataError(f"{folder}: {report.missing[0]} does not fit what its config.json says")
