@@ -71,6 +71,13 @@ def test_a_pretrained_classifier_is_replaced_or_mapped(form: str) -> None:
         assert torch.equal(net.classifier.known.weight, known)
 
 
+def test_too_few_images_get_a_linear_head() -> None:
+    data = tiny.data(train_images=5)
+    report = train_head(pretrained_net(), data, context(head_steps=5, head="auto"), workers=0)
+    assert report.form == "linear"
+    assert "nothing to cross-validate" in report.in_words()
+
+
 @pytest.mark.parametrize("form", ["linear", "class_map"])
 def test_a_saved_form_is_taken_up(form: str) -> None:
     trained, fresh = pretrained_net(), pretrained_net()

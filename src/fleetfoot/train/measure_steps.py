@@ -28,6 +28,8 @@ Precision = Literal["float32", "bfloat16"]
 Layout = Literal["nchw", "nhwc"]
 CELL_SECONDS = 8.0  # for all ways to compute together; less in short runs
 CELL_STEPS = 5
+CLASSIFIER_WEIGHTS = ("classifier.weight", "classifier.known.weight")
+FIT_SPEED = 2e10  # floating-point operations a second, on a modest core
 FAR_BEHIND = 1.6  # times the fastest warm-up step
 LOOP_SECONDS = (0.5, 12.0)  # for the step with loading: a fiftieth of the minutes, within these
 
@@ -97,8 +99,19 @@ def measure_times(
     one_pass = _evaluation_seconds(trainee.net, loaders, context)
     evaluation = one_pass * (1 if recipe.ema is None else 2)
     views = (2 + recipe.head_views) * len(loaders.train_split) / max(1, len(loaders.val_split))
-    head = one_pass * views + 3.0 if recipe.head_steps else 0.0
+    images = (2 + recipe.head_views) * len(loaders.train_split)
+    fit = _fit_seconds(trainee.net, recipe, images=images, classes=loaders.classes)
+    head = one_pass * views + 3.0 + fit if recipe.head_steps else 0.0
     return Times(step=step, evaluation=evaluation, head=head)
+
+
+def _fit_seconds(net: nn.Module, recipe: Recipe, *, images: int, classes: int) -> float:
+    """Return about what the regression on so many cached features takes.
+
+    Five operations a weight, image and iteration: two products, and a quarter for line search.
+    """
+    features = sum(p.shape[1] for n, p in net.named_parameters() if n in CLASSIFIER_WEIGHTS)
+    return 5 * recipe.head_steps * images * features * classes / FIT_SPEED
 
 
 def _steady_step(trainee: Trainee, loaders: Loaders, context: Context, *, seconds: float) -> float:
