@@ -5,12 +5,12 @@ import pytest
 from fleetfoot.core.errors import MissingError
 from fleetfoot.deploy import measure_deployed as module
 from fleetfoot.deploy.bundle import load
+from fleetfoot.deploy.cells import measure_cells
 from fleetfoot.deploy.measure_deployed import (
     Sized,
     bundle_cell,
     likely_precision,
     measure_deployed,
-    verify_latency,
 )
 
 
@@ -52,8 +52,8 @@ def test_without_engines_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
         measure_deployed([])
 
 
-def test_a_bundle_is_verified_in_fresh_processes(record, instant):
-    bundle = load(record.path)
-    runs = verify_latency(bundle, repeats=2, schedule=instant)
-    assert [run.error for run in runs] == [None, None]
-    assert bundle_cell(bundle).file == record.path / record.chosen["file"]
+def test_the_cell_of_a_bundle_is_the_form_that_answers(record, instant):
+    cell = bundle_cell(load(record.path))
+    assert cell.file == record.path / record.chosen["file"]
+    assert (cell.engine, cell.precision) == (record.chosen["engine"], record.chosen["precision"])
+    assert measure_cells([cell], instant)["bundle"].error is None

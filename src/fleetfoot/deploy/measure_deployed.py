@@ -14,7 +14,7 @@ from torch import nn
 
 from fleetfoot.core.errors import FleetfootError, MissingError
 from fleetfoot.deploy.bundle import Bundle
-from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells, median_of_fresh
+from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells
 from fleetfoot.deploy.edit_onnx import resize_input
 from fleetfoot.deploy.engines import engine_precisions, installed_engines
 from fleetfoot.deploy.export_onnx import export_onnx
@@ -84,13 +84,6 @@ def measure_deployed(
 def likely_precision(engine: str) -> str:
     """Return the floating-point precision that `deploy` most likely ends with in ``engine``."""
     return "bfloat16" if "bfloat16" in engine_precisions(engine) else "float32"
-
-
-def verify_latency(
-    bundle: Bundle, *, repeats: int = 3, schedule: Schedule | None = None
-) -> list[CellTiming]:
-    """Measure the form that a bundle answers with in ``repeats`` fresh processes."""
-    return median_of_fresh(bundle_cell(bundle), repeats=repeats, schedule=schedule)
 
 
 def bundle_cell(bundle: Bundle, *, name: str = "bundle", threads: int | None = None) -> Cell:
