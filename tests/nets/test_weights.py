@@ -159,6 +159,17 @@ def test_what_is_known_of_pretrained_weights(monkeypatch: pytest.MonkeyPatch) ->
         create("tf_efficientnet_lite0", pretrained=True)
 
 
+def test_a_folder_of_the_same_name_does_not_hide_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "fleetnet").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="no trained weights are known for fleetnet"):
+        load_weights(small(), "fleetnet")
+    with pytest.raises(DataError, match="no such weight file"):
+        load_weights(small(), Path("fleetnet"))
+
+
 @pytest.mark.parametrize(
     "name", ["tf_efficientnet_lite0", "tf_efficientnet_lite1", "tf_efficientnet_lite2"]
 )

@@ -107,7 +107,8 @@ def load_weights(net: nn.Module, source: str | Path) -> WeightReport:
     Args:
         net: a network of `fleetfoot.create`.
         source: a ``.safetensors`` file (preferred), a torch file, a folder that `save_portable`
-            wrote, or the name of a network whose weight package is installed.
+            wrote, or the name of a network whose weight package is installed; a file of that
+            very name is given as a `Path`.
 
     Raises:
         UsageError: the name has no known weights.
@@ -173,7 +174,10 @@ def _file_of_package(package: str) -> Path | None:
 def _locate(source: str | Path) -> tuple[Path, str, str]:
     """Return the file, what to call it, and its licence."""
     path = Path(source)
-    if isinstance(source, Path) or path.exists() or path.suffix or "/" in source:
+    is_network = any(known.name == source for known in catalog.entries())
+    if isinstance(source, Path) or (
+        not is_network and (path.exists() or path.suffix or "/" in source)
+    ):
         return path, str(path), "unknown"
     info = pretrained(source)
     if info is None:
