@@ -195,10 +195,14 @@ REFERENCES: dict[str, Callable[[str, str, Randomise], None]] = {
 }
 
 
-def test_networks_passes_and_counts_need_no_torchvision() -> None:
+def test_five_rooms_need_no_torchvision() -> None:
     code = (
         "import sys; sys.modules['torchvision'] = None\n"
-        "import fleetfoot.passes.fold_batch_norm, fleetfoot.measure.counts\n"
+        "import importlib, pkgutil\n"
+        "for room in ('ops', 'measure', 'nets', 'passes', 'deploy'):\n"
+        "    package = importlib.import_module(f'fleetfoot.{room}')\n"
+        "    for found in pkgutil.iter_modules(package.__path__, f'{package.__name__}.'):\n"
+        "        importlib.import_module(found.name)\n"
         "from fleetfoot.nets.create import create\n"
         "create('fleetnet_small', width=0.25)\n"
     )
