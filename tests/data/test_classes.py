@@ -47,4 +47,4 @@ def test_labels_by_name_or_alias() -> None:
     labels = {"tench": 0, "hen": 1}
     assert label_of(Row("", "hen"), labels) == 1
     assert label_of(Row("", "n01514859"), labels) is None
-    assert label_of(Row("", "n01514859"), labels, {"n01514859": "hen"}) == 1
+    assert label_of(Row("", "n01514859"), labels, aliases={"n01514859": "hen"}) == 1

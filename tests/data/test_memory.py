@@ -30,8 +30,8 @@ def test_larger_images_keep_their_shape() -> None:
 
 
 def test_the_estimate() -> None:
-    assert bytes_needed(10, CONTRACT, None) == 10 * 20 * 20 * 3
-    assert bytes_needed(10, CONTRACT, Augment(crop="pad")) == 10 * 20 * 20 * 3
-    larger = bytes_needed(10, CONTRACT, Augment())
+    assert bytes_needed(10, CONTRACT, augment=None) == 10 * 20 * 20 * 3
+    assert bytes_needed(10, CONTRACT, augment=Augment(crop="pad")) == 10 * 20 * 20 * 3
+    larger = bytes_needed(10, CONTRACT, augment=Augment())
     assert abs(larger - 10 * 26 * 26 * 3 * 4 / 3) < 2
     assert threads() >= 1

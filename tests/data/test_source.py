@@ -23,5 +23,5 @@ def test_files_are_named_by_their_key(tmp_path: Path) -> None:
 
 
 def test_rows_of_a_stack() -> None:
-    rows = rows_of("s", np.array([1, 0]), ("zero", "one"))
+    rows = rows_of("s", np.array([1, 0]), names=("zero", "one"))
     assert [(row.key, row.label) for row in rows] == [("s#0", "one"), ("s#1", "zero")]

@@ -56,7 +56,7 @@ def _read_batches(folder: Path) -> Source:
         labels[split] = np.concatenate([batch_labels for _, batch_labels in batches])
     return Source(
         name="cifar10",
-        rows={split: rows_of(split, labels[split], NAMES) for split in BATCHES},
+        rows={split: rows_of(split, labels[split], names=NAMES) for split in BATCHES},
         reader=ArrayReader(stacks),
         classes=NAMES,
         val_images=VAL_IMAGES,

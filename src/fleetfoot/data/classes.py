@@ -48,7 +48,7 @@ def check_split(classes: Sequence[str], rows: Sequence[Row], *, split: str, allo
 
 
 def label_of(
-    row: Row, labels: Mapping[str, int], aliases: Mapping[str, str] | None = None
+    row: Row, labels: Mapping[str, int], *, aliases: Mapping[str, str] | None = None
 ) -> int | None:
     """Return the label of a row in a class map, by name or by alias; None where it has none."""
     if row.label in labels:

@@ -13,7 +13,7 @@ def read_digits() -> Source:
     names = tuple(str(name) for name in bunch.target_names)
     return Source(
         name="digits",
-        rows={WHOLE: rows_of("digits", bunch.target, names)},
+        rows={WHOLE: rows_of("digits", bunch.target, names=names)},
         reader=ArrayReader({"digits": images_NHW}),
         classes=names,
         built_in=True,

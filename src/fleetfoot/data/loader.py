@@ -121,7 +121,7 @@ class Loader:
     @cached_property
     def in_memory(self) -> bool:
         """Whether the images are decoded once and kept."""
-        needed = bytes_needed(len(self.split), self.preprocess, self.augment)
+        needed = bytes_needed(len(self.split), self.preprocess, augment=self.augment)
         return needed <= self.memory_limit_bytes
 
     def prepare(self) -> None:

@@ -22,7 +22,7 @@ MARGIN = 1.3
 LONG_BY_SHORT = 4 / 3  # a photograph's shape, for the estimate of memory
 
 
-def bytes_needed(images: int, preprocess: Preprocess, augment: Augment | None) -> int:
+def bytes_needed(images: int, preprocess: Preprocess, *, augment: Augment | None) -> int:
     """Return how much memory the images of a split take; an estimate where shapes are kept."""
     squares = images * preprocess.size**2 * preprocess.channels
     if augment is None or augment.crop != "resized":

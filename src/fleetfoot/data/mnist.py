@@ -39,7 +39,7 @@ def read_mnist(root: Path) -> Source:
     names = tuple(str(label) for label in sorted(set(labels["train"].tolist())))
     by_label = tuple(str(label) for label in range(256))
     rows: dict[str, tuple[Row, ...]] = {
-        split: rows_of(split, labels[split], by_label) for split in PARTS
+        split: rows_of(split, labels[split], names=by_label) for split in PARTS
     }
     return Source(
         name="mnist",

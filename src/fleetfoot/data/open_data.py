@@ -110,13 +110,13 @@ def open_for_evaluation(
     refuse_damage(found, skip_damaged=skip_damaged)
     rows = _without({"chosen": rows}, found.damaged)["chosen"]
     known = {name: label for label, name in enumerate(classes)}
-    unknown = sorted({row.label for row in rows if label_of(row, known, aliases) is None})
+    unknown = sorted({row.label for row in rows if label_of(row, known, aliases=aliases) is None})
     if unknown and not allow_class_mismatch:
         raise DataError(
             f"{spec}: {_some(unknown)} not among the network's {len(classes)} classes; correct "
             "the labels or leave these images out with --allow-class-mismatch"
         )
-    kept = tuple(row for row in rows if label_of(row, known, aliases) is not None)
+    kept = tuple(row for row in rows if label_of(row, known, aliases=aliases) is not None)
     if not kept:
         raise DataError(f"{spec}: no image is left to evaluate on; check the labels")
     if unknown:
@@ -213,7 +213,7 @@ def _split(
     notes: tuple[str, ...] = (),
 ) -> Split:
     known = {name: label for label, name in enumerate(classes)}
-    labels = [(row, label_of(row, known, aliases)) for row in rows]
+    labels = [(row, label_of(row, known, aliases=aliases)) for row in rows]
     kept = [(row, label) for row, label in labels if label is not None]
     samples = tuple(
         Sample(index, row.key, label, row.group) for index, (row, label) in enumerate(kept)

@@ -118,6 +118,6 @@ class BlobReader:
         return decode(self.source(key), name=key)
 
 
-def rows_of(stack: str, labels: "NDArray[np.integer]", names: tuple[str, ...]) -> tuple[Row, ...]:
+def rows_of(stack: str, labels: NDArray[np.integer], *, names: tuple[str, ...]) -> tuple[Row, ...]:
     """Return rows "stack#0", "stack#1", ... with the names of their labels."""
     return tuple(Row(f"{stack}#{row}", names[label]) for row, label in enumerate(labels.tolist()))

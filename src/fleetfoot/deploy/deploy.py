@@ -252,7 +252,7 @@ class _Job:
 
     def cells(self, candidates: Sequence[Candidate]) -> list[Cell]:
         return [
-            as_cell(candidate, self.place, self.form(candidate), self.image)
+            as_cell(candidate, self.place, form=self.form(candidate), image=self.image)
             for candidate in candidates
             if candidate.file
         ]

@@ -101,7 +101,7 @@ def list_candidates(
     return found
 
 
-def as_cell(candidate: Candidate, folder: Path, form: GraphForm, image: tuple[int, ...]) -> Cell:
+def as_cell(candidate: Candidate, folder: Path, *, form: GraphForm, image: tuple[int, ...]) -> Cell:
     """Return the timing cell of a candidate whose graph lies in ``folder``."""
     return Cell(
         name=candidate.name,

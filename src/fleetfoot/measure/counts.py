@@ -199,7 +199,7 @@ class _Recorder(TorchDispatchMode):
     def _record(
         self, func: Any, args: tuple[Any, ...], read: list[Tensor], written: list[Tensor]
     ) -> None:
-        kind, cost = judge(func, args, written)
+        kind, cost = judge(func, args, written=written)
         in_ids = tuple(self.id_of(t) for t in read)
         moved = sum(t.numel() for t in (*read, *written)) * self.bytes_per_element
         self.records.append(

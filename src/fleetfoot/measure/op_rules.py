@@ -68,7 +68,7 @@ RULES: dict[str, tuple[str, Rule]] = {
 POINTWISE = ("hardswish", "hardswish_")  # torch does not tag them
 
 
-def judge(func: Any, args: tuple[Any, ...], written: list[Tensor]) -> tuple[str, Cost]:
+def judge(func: Any, args: tuple[Any, ...], *, written: list[Tensor]) -> tuple[str, Cost]:
     """Return the kind of an operator and the work of this call.
 
     Args:
