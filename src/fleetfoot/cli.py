@@ -53,6 +53,7 @@ class Talk:
 
 
 QUIET = Talk()
+FIRST_PROCESS = os.environ.get("RANK", "0") == "0"  # under torchrun one process speaks
 
 
 @app.command
@@ -439,7 +440,7 @@ class _Listening:
     def __enter__(self) -> Any:
         from fleetfoot.jobs.progress import listener_for
 
-        self.listener = listener_for(sys.stderr, quiet=self.quiet)
+        self.listener = listener_for(sys.stderr, quiet=self.quiet or not FIRST_PROCESS)
         self.redirect = redirect_stdout(sys.stderr)
         self.redirect.__enter__()
         return self.listener
@@ -450,6 +451,8 @@ class _Listening:
 
 
 def _answer(verb: str, record: Any, talk: Talk) -> None:
+    if not FIRST_PROCESS:
+        return
     if talk.json:
         _print_json(to_json(record, schema=f"fleetfoot.{verb}/1"))
         return

@@ -216,3 +216,24 @@ def test_an_impossible_budget_names_the_fastest_and_trains_nothing(pictures: Pat
     with pytest.raises(BudgetError, match="fastest is fleetnet"):
         fit(str(pictures), budget="0.1us", out=str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_under_torchrun_make_one_run(pictures: Path, tmp_path: Path):
+    out = tmp_path / "run"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
+            *("-m", "fleetfoot", "fit", str(pictures), "--epochs", "2", "--out", str(out)),
+            *("--set", "batch=4", "--set", "lr=0.05", "--json"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    assert json.loads(line)["run"] == str(out)
+    assert read_json(out / "plan.json")["world"] == 2
+    assert load(out).classes == tuple(COLOURS)

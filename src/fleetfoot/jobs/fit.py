@@ -135,6 +135,8 @@ def fit(  # noqa: PLR0913  the words of the verb
         MissingError: a package or device that this needs is not there.
     """
     require("torch", extra="train")
+    from fleetfoot.train.distributed import from_first, process_group
+
     listener = listener or Silent()
     given = {
         "data": data,
@@ -156,20 +158,22 @@ def fit(  # noqa: PLR0913  the words of the verb
     if resume is not None:
         if given or settings or config or out:
             raise UsageError("--resume takes everything from the run folder; leave the rest out")
-        return _resume(Path(resume), listener)
+        with process_group(device=_device(device)):
+            return _go_on(Path(resume), listener)
     stored = read_config(config) if config else {}
-    return _start(
-        {**_words_of(stored), **given},
-        {**recipe_settings(stored), **(settings or {})},
-        out=out,
-        listener=listener,
-    )
+    words = {**_words_of(stored), **given}
+    changes = {**recipe_settings(stored), **(settings or {})}
+    with process_group(device=_device(str(words.get("device", "auto")))) as process:
+        folder, opened = None, None
+        if process.is_first:
+            folder, opened = _prepare(words, changes, out=out, listener=listener)
+        return _go_on(from_first(folder), listener, opened=opened)
 
 
-def _start(
+def _prepare(
     words: dict[str, Any], changes: Mapping[str, Any], *, out: str | None, listener: Listener
-) -> FitRecord:
-    """Open the data, choose, make the run folder, and run."""
+) -> tuple[Path, Data]:
+    """Open the data, choose, and make a run folder that holds all that decides the run."""
     from fleetfoot.jobs.settle import settle
     from fleetfoot.recipes.run import initial_weights
 
@@ -195,11 +199,11 @@ def _start(
     run = {name: getattr(spec, name) for name in RUN_FIELDS}
     run |= {"recipe": choice.recipe, **_tolerances(words)}
     write_config(folder / "config.toml", spec.recipe, run=run)
-    return _run(spec, data, folder, listener, resume=False)
+    return folder, data
 
 
-def _resume(folder: Path, listener: Listener) -> FitRecord:
-    """Go on with a run, from its own settings and plan."""
+def _go_on(folder: Path, listener: Listener, *, opened: Data | None = None) -> FitRecord:
+    """Run what a run folder says, from its last state if it has one."""
     from fleetfoot.recipes.run import RunSpec
     from fleetfoot.train.recipe import Recipe
 
@@ -207,28 +211,33 @@ def _resume(folder: Path, listener: Listener) -> FitRecord:
     words = _words_of(stored)
     recipe = apply_settings(Recipe(), recipe_settings(stored), source=str(folder / "config.toml"))
     spec = RunSpec(recipe=recipe, **{name: words[name] for name in RUN_FIELDS})
-    listener.stage(f"data: opening {spec.data}")
-    data = open_data(spec.data, **_tolerances(words))
-    check_same_data(folder, data)
+    if opened is None:
+        listener.stage(f"data: opening {spec.data}")
+        opened = open_data(spec.data, **_tolerances(words))
+        check_same_data(folder, opened)
     planned = (folder / "plan.json").is_file()
-    return _run(spec, data, folder, listener, resume=planned)
+    return _run(spec, opened, folder, listener, resume=planned)
 
 
 def _run(
     spec: "RunSpec", data: Data, folder: Path, listener: Listener, *, resume: bool
 ) -> FitRecord:
-    """Run, and leave in run.json and the report how it ended."""
+    """Run, and leave in run.json and the report how it ended; the first process writes."""
     from fleetfoot.recipes.run import run
     from fleetfoot.report.write_report import write_report
+    from fleetfoot.train.distributed import from_first, this_process
 
     record = RunRecord(folder)
     started = time.perf_counter()
     try:
         result = run(spec, data, folder=folder, listener=listener, resume=resume)
     except (FleetfootError, KeyboardInterrupt, OSError) as error:
-        code = getattr(error, "exit_code", 1)
-        record.end(exit_code=code, status=type(error).__name__, error=str(error))
+        if this_process().is_first:
+            code = getattr(error, "exit_code", 1)
+            record.end(exit_code=code, status=type(error).__name__, error=str(error))
         raise
+    if result is None:
+        return from_first(None)
     met = result.bundle.budget_met
     record.end(
         exit_code=0 if met is not False else 4,
@@ -239,7 +248,7 @@ def _run(
     )
     listener.stage("report")
     write_report(folder)
-    return _record(spec, folder, result)
+    return from_first(_record(spec, folder, result))
 
 
 def _record(spec: "RunSpec", folder: Path, result: "RunResult") -> FitRecord:

@@ -15,6 +15,7 @@ from fleetfoot.data.loader import Loader
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
 from fleetfoot.measure.accuracy import Evaluation, evaluate_logits
+from fleetfoot.train.distributed import this_process
 from fleetfoot.train.evaluate import Predictions, evaluate_net
 
 BATCH = 64
@@ -24,8 +25,12 @@ THUMBNAIL_PIXELS = 128
 def predict_split(
     net: nn.Module, split: Split, preprocess: Preprocess, *, device: str = "cpu"
 ) -> Predictions:
-    """Return the eager float32 logits of every image of a split: the reference for the gate."""
-    loader = Loader(split, preprocess, batch=BATCH)
+    """Return the eager float32 logits of every image of a split: the reference for the gate.
+
+    Under torchrun all processes have to ask; each computes its share and gets the whole.
+    """
+    process = this_process()
+    loader = Loader(split, preprocess, batch=BATCH, rank=process.rank, world=process.world)
     return evaluate_net(net, loader, layout="nhwc", device=device)
 
 

@@ -30,6 +30,7 @@ from fleetfoot.ops.class_map import ClassMap
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from fleetfoot.recipes.evaluation import crops, evaluate_split, predict_split, spread
 from fleetfoot.train.allocator import keep_freed_memory
+from fleetfoot.train.distributed import this_process
 from fleetfoot.train.loop import TrainResult, train
 from fleetfoot.train.plan import make_plan, read_plan
 from fleetfoot.train.recipe import Recipe
@@ -79,7 +80,7 @@ class RunResult:
 
 def run(
     spec: RunSpec, data: Data, *, folder: Path, listener: Listener, resume: bool = False
-) -> RunResult:
+) -> RunResult | None:
     """Train, evaluate and deploy ``spec.net`` on ``data``, with every file in ``folder``.
 
     Args:
@@ -88,6 +89,9 @@ def run(
         folder: an existing run folder.
         listener: hears how it gets on.
         resume: go on from the last state in ``folder``, by the plan that is there.
+
+    Under torchrun every process trains; the first alone evaluates and deploys, and the others get
+    None.
 
     Raises:
         TrainingError: the loss is not a number, or the state cannot be saved.
@@ -98,16 +102,20 @@ def run(
     preprocess = preprocess_for(spec, data)
     net = build(spec, data, preprocess)
     training = _train(spec, net, data, preprocess, folder=folder, listener=listener, resume=resume)
+    listener.stage("evaluating the trained network")
+    reference = predict_split(net, data.val, preprocess, device=spec.device)
+    read_once = None
+    if data.test is not None:
+        read_once = predict_split(net, data.test, preprocess, device=spec.device)
+    if not this_process().is_first:
+        return None
     _note_head(net, classes=len(data.classes))
     save_portable(
         folder / "weights", net, preprocess=preprocess.to_json(), classes=list(data.classes)
     )
-    listener.stage("evaluating the trained network")
-    reference = predict_split(net, data.val, preprocess, device=spec.device)
     val = evaluate_split(reference, data.val, preprocess, classes=data.classes)
     test = None
-    if data.test is not None:
-        read_once = predict_split(net, data.test, preprocess, device=spec.device)
+    if data.test is not None and read_once is not None:
         test = evaluate_split(read_once, data.test, preprocess, classes=data.classes)
     record = {"val": val, "test": test}
     write_json(folder / "evaluation.json", to_json(record, schema="fleetfoot.evaluation/1"))
