@@ -48,8 +48,9 @@ def fleetfoot(*words: str | Path) -> dict[str, object]:
 def test_from_pictures_to_a_deployed_network(pictures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     # Precision and layout are given so that nothing is measured to choose them.
-    settings = [f"--set={word}" for word in ("precision=float32", "layout=nchw", "batch=8")]
-    net = ("--net", "fleetnet_small", "--size", "16", "--epochs", "3")
+    words = ("precision=float32", "layout=nchw", "batch=8", "lr=0.05", "ema=none")
+    settings = [f"--set={word}" for word in words]
+    net = ("--net", "fleetnet_small", "--size", "16", "--epochs", "40")
     fit = fleetfoot("fit", pictures, *net, *settings, "--out", run)
     assert fit["schema"] == "fleetfoot.fit/1"
     assert fit["val_top1"] == 1.0
