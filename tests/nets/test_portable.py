@@ -1,10 +1,12 @@
 """Portable weights: whole, readable, refused when damaged."""
 
+import errno
 import json
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 from fleetfoot.core.errors import DataError, UsageError
@@ -92,3 +94,17 @@ def test_damage_is_refused_in_one_line(folder: Path) -> None:
     _damage_config(folder, schema="fleetfoot.weights/9")
     with pytest.raises(DataError, match=r"'fleetfoot\.weights/9'"):
         read_portable(folder)
+
+
+def test_a_full_disk_is_an_os_error_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("fleetfoot.nets.portable.save_file", full)
+    net = create("fleetnet_small", num_classes=2, width=0.25)
+    with pytest.raises(OSError, match="No space left") as raised:
+        save_portable(tmp_path / "w", net, classes=["a", "b"])
+    assert raised.value.errno == errno.ENOSPC
+    assert list(tmp_path.iterdir()) == []

@@ -97,6 +97,8 @@ def export_onnx(
                 output_names=["probabilities" if form.probabilities else OUTPUT],
                 dynamic_shapes=None if axes is None else {"images": axes},
             )
+    except OSError:  # a full disk is no fault of the network
+        raise
     except Exception as error:  # the exporter raises many kinds of its own
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise FleetfootError(

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import nn
 
 from fleetfoot.core.errors import DataError, UsageError
-from fleetfoot.core.files import new_folder, read_json, write_json
+from fleetfoot.core.files import new_folder, read_json, system_error, write_json
 from fleetfoot.core.results import to_json
 from fleetfoot.nets import catalog
 from fleetfoot.nets.catalog import CreatedAs
@@ -57,6 +58,7 @@ def save_portable(
 
     Raises:
         UsageError: a network that `create` did not make.
+        OSError: the disk is full, or similar; nothing half-written is left.
     """
     made = getattr(net, "created_as", None)
     if not isinstance(made, CreatedAs):
@@ -75,7 +77,10 @@ def save_portable(
         tensors = {
             key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()
         }
-        save_file(tensors, temporary / "model.safetensors", metadata={"format": "pt"})
+        try:
+            save_file(tensors, temporary / "model.safetensors", metadata={"format": "pt"})
+        except SafetensorError as error:
+            raise system_error(error) from error
         write_json(temporary / "config.json", to_json(config, schema=SCHEMA))
         if preprocess is not None:
             write_json(temporary / "preprocess.json", to_json(preprocess))

@@ -8,7 +8,6 @@ Exact    strides are kept too: a channels-last tensor that came back in another 
          would send the convolution to another kernel, with other bits
 """
 
-import os
 import random
 import re
 import shutil
@@ -23,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from fleetfoot.core.errors import DataError
-from fleetfoot.core.files import new_folder, read_json, write_json, write_text
+from fleetfoot.core.files import new_folder, read_json, system_error, write_json, write_text
 
 FORMAT = 1
 KEPT = 2
@@ -61,7 +60,7 @@ def save_state(folder: Path, state: State) -> None:
                 },
             )
     except SafetensorError as error:
-        raise _system_error(error) from error
+        raise system_error(error) from error
     write_text(folder / "latest", path.name + "\n")
     _forget(folder, keep=path.name)
 
@@ -148,12 +147,6 @@ def _read(path: Path) -> State:
         return State(step=record["step"], tensors=tensors, scalars=record["scalars"])
     except (KeyError, TypeError) as error:
         raise DataError(f"{path}: the state is damaged (no {error})") from error
-
-
-def _system_error(error: SafetensorError) -> OSError:
-    """The "no space left" and the like that safetensors has wrapped into its own error."""
-    number = re.search(r"os error (\d+)", str(error))
-    return OSError(int(number[1]), os.strerror(int(number[1]))) if number else OSError(str(error))
 
 
 def _step(name: str) -> int:
