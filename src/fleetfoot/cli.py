@@ -198,7 +198,7 @@ def predict(run: str, /, *images: Path, top: int = 5, talk: Talk = QUIET) -> int
             _say(note)
     for prediction in record.predictions:
         if prediction.error is not None:
-            _say(prediction.error)
+            _say(_one_line(prediction.error))
     return DataError.exit_code if any(p.error for p in record.predictions) else 0
 
 

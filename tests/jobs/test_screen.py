@@ -61,6 +61,18 @@ def test_a_fit_without_figures_says_so_and_invents_none():
     assert "- ms" in text
 
 
+def test_epochs_are_rounded():
+    assert "20.09 epochs in" in shown("fit", fit_record(epochs=221 / 11))
+
+
+def test_a_prediction_is_one_line_whatever_the_name_holds():
+    prediction = SimpleNamespace(
+        path="a\nb\x1b[31m.jpg", label="c\nd", probability=0.5, latency_ms=1.0, error=None
+    )
+    text = shown("predict", SimpleNamespace(predictions=[prediction]))
+    assert text == "a\\nb\\x1b[31m.jpg  c\\nd   50.0 %  1.0 ms\n"
+
+
 def test_a_table_in_a_pipe_is_not_wrapped_and_names_are_taken_as_they_are():
     stream = io.StringIO()
     names = ["[red]x[/red]", ":smile:", "y" * 300]

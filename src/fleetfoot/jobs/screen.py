@@ -127,7 +127,8 @@ def _accuracy(record: Any, key: str) -> str:
 
 def _training(record: Any) -> str:
     speed = number(record.images_per_second, "{:,.0f}")
-    return f"{record.epochs} epochs in {number(record.train_seconds, '{:.1f}')} s, {speed} images/s"
+    seconds = number(record.train_seconds, "{:.1f}")
+    return f"{record.epochs:.4g} epochs in {seconds} s, {speed} images/s"
 
 
 def _deployed(bundle: Any) -> str:
@@ -173,13 +174,19 @@ def _scores(row: Any) -> tuple[float | None, ...]:
 
 def _predict(record: Any, stream: TextIO) -> None:
     answered = [p for p in record.predictions if p.error is None]
-    path_width = max((len(p.path) for p in answered), default=0)
-    label_width = max((len(p.label) for p in answered), default=0)
-    for p in answered:
+    rows = [(_printable(p.path), _printable(p.label), p) for p in answered]
+    path_width = max((len(path) for path, _, _ in rows), default=0)
+    label_width = max((len(label) for _, label, _ in rows), default=0)
+    for path, label, p in rows:
         stream.write(
-            f"{p.path:<{path_width}}  {p.label:<{label_width}}  "
+            f"{path:<{path_width}}  {label:<{label_width}}  "
             f"{100 * p.probability:5.1f} %  {p.latency_ms:.1f} ms\n"
         )
+
+
+def _printable(name: str) -> str:
+    """Return a name on one line: a file name may hold line breaks and terminal commands."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name)
 
 
 def _measure(record: Any, stream: TextIO) -> None:
