@@ -177,3 +177,23 @@ def test_a_row_longer_than_the_header(tmp_path: Path) -> None:
 def test_metadata_that_means_nothing() -> None:
     for metadata in (None, {}, {b"huggingface": b"?"}, {b"huggingface": b'{"info": 3}'}):
         assert class_names(metadata) is None
+
+
+def test_a_jsonl_name_may_hold_a_unicode_line_separator(tmp_path: Path):
+    file = tmp_path / "t.jsonl"
+    row = {"path": "a\u2028b.jpg", "label": "x"}
+    file.write_text(json.dumps(row, ensure_ascii=False) + "\n", encoding="utf-8")
+    read_table(file)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_table_that_may_not_be_read_says_so_in_few_words(
+    suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refused(*_: Any, **__: Any):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(Path, "read_text", refused)
+    with pytest.raises(DataError, match=r"cannot be read \(Permission denied\)$"):
+        read_table(tmp_path / f"t.{suffix}")

@@ -195,16 +195,20 @@ def _csv_rows(path: Path) -> list[dict[str, Any]]:
             return list(csv.DictReader(file, strict=True))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError, csv.Error) as error:
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, csv.Error) as error:
         raise DataError(f"{path}: is no readable CSV file ({_first_line(error)})") from error
 
 
 def _json_rows(path: Path) -> list[dict[str, Any]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # a name may hold U+2028
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
         raise DataError(f"{path}: cannot be read ({_first_line(error)})") from error
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(lines, start=1):
