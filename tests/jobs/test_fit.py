@@ -167,7 +167,7 @@ def test_resume_takes_nothing_else(tmp_path: Path):
 
 
 def test_resume_of_a_folder_that_is_no_run(tmp_path: Path):
-    with pytest.raises(DataError, match=r"config\.toml"):
+    with pytest.raises(DataError, match=r"nothing: is no run folder \(no config\.toml\)"):
         fit(resume=str(tmp_path / "nothing"))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetfoot.core.errors import FleetfootError, MissingError, UsageError, require
+from fleetfoot.core.errors import DataError, FleetfootError, MissingError, UsageError, require
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.data.audit import audit
 from fleetfoot.data.open_data import open_data
@@ -207,6 +207,8 @@ def _go_on(folder: Path, listener: Listener, *, opened: Data | None = None) -> F
     from fleetfoot.recipes.run import RunSpec
     from fleetfoot.train.recipe import Recipe
 
+    if not (folder / "config.toml").exists():
+        raise DataError(f"{folder}: is no run folder (no config.toml); --resume takes one of `fit`")
     stored = read_config(folder / "config.toml")
     words = _words_of(stored)
     recipe = apply_settings(Recipe(), recipe_settings(stored), source=str(folder / "config.toml"))
