@@ -53,10 +53,9 @@ class ConvNorm(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
         self.pool = nn.MaxPool2d(2, ceil_mode=True) if halve else nn.Identity()
         self.act = nn.ReLU(inplace=True)
-        nn.init.kaiming_normal_(self.conv.weight)
+        nn.init.dirac_(self.conv.weight[: min(in_channels, channels)])  # starts as a copy
         if halve:
             self.norm.weight.requires_grad_(False)
-            nn.init.dirac_(self.conv.weight[: min(in_channels, channels)])  # starts as a copy
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)

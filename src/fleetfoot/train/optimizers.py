@@ -58,6 +58,7 @@ def lr_scales(net: nn.Module, recipe: Recipe) -> dict[str, float]:
 
     A layer is what shares the first two parts of its name (``stages.3``), counted in order of
     appearance; the classifier is the last one. Layer k of L gets layer_decay ** (L - 1 - k).
+    Biases outside the classifier get `bias_lr` besides.
     """
     names = [name for name, _ in net.named_parameters()]
     layers = {name: tuple(name.split(".")[:-1][:2]) for name in names}
@@ -66,7 +67,9 @@ def lr_scales(net: nn.Module, recipe: Recipe) -> dict[str, float]:
     return {
         name: 1.0
         if in_classifier(name)
-        else recipe.body_lr * decay ** (len(order) - order.index(layers[name]))
+        else recipe.body_lr
+        * decay ** (len(order) - order.index(layers[name]))
+        * (recipe.bias_lr if name.endswith(".bias") else 1.0)
         for name in names
     }
 

@@ -35,6 +35,7 @@ class Recipe:
         layer_decay: factor on the learning rate per layer counted from the classifier down;
             None is 1.
         body_lr: factor on the learning rate of everything but the classifier.
+        bias_lr: factor on the learning rate of biases outside the classifier.
         schedule: "cosine" or "linear" from the highest learning rate to `final_lr`.
         warmup: share of the steps during which the learning rate rises linearly.
         final_lr: learning rate at the last step, as a share of `lr`.
@@ -83,6 +84,7 @@ class Recipe:
     decay_norms_and_biases: bool = False
     layer_decay: float | None = None
     body_lr: float = 1.0
+    bias_lr: float = 1.0
     schedule: Literal["cosine", "linear"] = "cosine"
     warmup: float = 0.05
     final_lr: float = 0.0
@@ -198,6 +200,7 @@ _RANGES: dict[str, _Range] = {
     "decay_norms_and_biases": _FLAG,
     "layer_decay": _FACTOR,
     "body_lr": _SHARE,
+    "bias_lr": _POSITIVE,
     "schedule": _one_of("cosine", "linear"),
     "warmup": _SHARE,
     "final_lr": _SHARE,
