@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
@@ -85,7 +86,7 @@ def fit(  # noqa: PLR0913  the words of the verb
     Args:
         data: Folder, table file, digits, mnist:DIR or cifar10:DIR.
         net: Network to train; without it one is chosen.
-        budget: Latency that the deployed network must keep, such as 5ms.
+        budget: Latency that the deployed network must keep, such as 5ms; a number is milliseconds.
         recipe: Training recipe; without it one is chosen.
         weights: Initial weights: auto (published ones that are installed), none or a path.
         epochs: Passes over the training images.
@@ -349,6 +350,8 @@ def doctor(*, talk: Talk = QUIET) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
+    # a picture that claims too many pixels is refused in one line of our own
+    warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -247,3 +247,17 @@ class TestForEvaluation:
         )
         root = str(make_folder({"a": 1, "b": 2}))
         assert subprocess.run([sys.executable, "-c", code, root], check=False).returncode == 0
+
+
+def test_of_many_held_out_images_half_are_for_the_final_figure(
+    make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("fleetfoot.data.open_data.FINAL_FROM", 8)
+    data = open_data(str(make_folder({"cat": 20, "dog": 20})))
+    assert data.test is not None
+    assert (len(data.train), len(data.val), len(data.test)) == (32, 4, 4)
+    keys = [sample.key for split in data.splits.values() for sample in split.samples]
+    assert len(set(keys)) == 40
+    assert data.val.labels.tolist().count(0) == data.test.labels.tolist().count(0) == 2
+    again = open_for_evaluation(data.spec, data.classes, split="test")
+    assert {s.key for s in again.samples} == {s.key for s in data.test.samples}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fleetfoot.core.errors import BudgetError, DataError, UsageError
+from fleetfoot.core.errors import BudgetError, DataError, Interrupted, UsageError
 from fleetfoot.core.files import read_json, sha256_of
 from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs.fit import FitRecord, fit
@@ -99,13 +99,13 @@ def test_the_config_of_a_run_gives_the_same_run_again(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("fleetfoot.recipes.run.run", stop)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted, match="--resume"):
         module.fit(config=Path(finished.run) / "config.toml", out=str(tmp_path / "again"))
     first = read_json(Path(finished.run) / "plan.json")["recipe"]
     assert seen[0].net == "fleetnet_small"
     assert seen[0].recipe.batch == first["batch"] == 4
     assert seen[0].recipe.epochs == 4
-    assert read_json(tmp_path / "again" / "run.json")["exit_code"] == 1
+    assert read_json(tmp_path / "again" / "run.json")["exit_code"] == 130
 
 
 def kill_and_resume(data: Path, out: Path, *, after: float) -> None:
@@ -205,6 +205,11 @@ def test_wrong_words_end_in_one_line(
         fit(str(pictures), out=str(tmp_path / "run"), **words)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_wrong_words_are_refused_before_the_data_are_opened(tmp_path: Path):
+    with pytest.raises(UsageError, match="is not a time"):
+        fit(str(tmp_path / "there is no such folder"), budget="fast")
 
 
 def test_without_data_there_is_a_hint():

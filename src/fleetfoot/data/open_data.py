@@ -8,6 +8,8 @@ map instead.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from fleetfoot.core.errors import DataError
 from fleetfoot.data.cifar10 import read_cifar10
 from fleetfoot.data.classes import check_split, class_map, label_of
@@ -23,6 +25,8 @@ from fleetfoot.data.tables import SUFFIXES, read_table
 
 BUILT_IN = {"mnist": read_mnist, "cifar10": read_cifar10}
 WAYS = "a folder of class folders, a .csv, .jsonl or .parquet file, digits, mnist:DIR, cifar10:DIR"
+# From so many held-out images on, half of them are kept for the one final figure.
+FINAL_FROM = 1000
 
 Rows = dict[str, tuple[Row, ...]]
 
@@ -55,7 +59,7 @@ def open_data(
     if held_out:
         rows = {**rows, **_held_out(spec, source, train_rows, found, seed)}
     for name in ("val", "test"):
-        if name in rows and not (held_out and name == "val"):
+        if name in rows and not (held_out and name not in source.rows):
             note = check_split(classes, rows[name], split=name, allowed=allow_class_mismatch)
             notes = (*notes, note) if note else notes
     splits = {
@@ -181,9 +185,20 @@ def _held_out(spec: str, source: Source, rows: Sequence[Row], found: Scan, seed:
             f"{spec}: no image can be held out for validation (every class has one image, or one "
             "group of duplicates); add images, or make folders train and val"
         )
+    parts = np.where(chosen, "val", "train")
+    if "test" not in source.rows and chosen.sum() >= FINAL_FROM:
+        places = np.flatnonzero(chosen).tolist()
+        final = hold_out(
+            [numbers[rows[place].label] for place in places],
+            [groups[place] for place in places],
+            seed=seed,
+            images=len(places) // 2,
+        )
+        parts[np.array(places)[final]] = "test"
     return {
-        "train": tuple(row for row, is_val in zip(rows, chosen) if not is_val),
-        "val": tuple(row for row, is_val in zip(rows, chosen) if is_val),
+        name: tuple(row for row, part in zip(rows, parts) if part == name)
+        for name in ("train", "val", "test")
+        if (parts == name).any()
     }
 
 
@@ -196,11 +211,13 @@ def _chosen(spec: str, source: Source, split: str | None, seed: int) -> tuple[Ro
         return everything
     if split in source.rows:
         return source.rows[split]
-    if split in ("train", "val") and "val" not in source.rows:
+    if split in ("train", "val", "test") and "val" not in source.rows:
         rows = source.rows.get("train", source.rows.get(WHOLE, ()))
         found, _ = _look(source, {"train": rows})
         rows = _without({"train": rows}, found.damaged)["train"]
-        return _held_out(spec, source, rows, found, seed)[split]
+        held_out = _held_out(spec, source, rows, found, seed)
+        if split in held_out:
+            return held_out[split]
     raise DataError(f"{spec}: has no split {split!r}; it has {', '.join(source.rows)}")
 
 

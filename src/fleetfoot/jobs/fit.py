@@ -1,12 +1,20 @@
 """`fit`: from data and a latency budget to a trained, deployed and reported network."""
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetfoot.core.errors import DataError, FleetfootError, MissingError, UsageError, require
+from fleetfoot.core.errors import (
+    DataError,
+    FleetfootError,
+    Interrupted,
+    MissingError,
+    UsageError,
+    require,
+)
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.data.audit import audit
 from fleetfoot.data.open_data import open_data
@@ -25,6 +33,13 @@ if TYPE_CHECKING:
     from fleetfoot.recipes.run import RunResult, RunSpec
 
 
+# Words that a stored run may have, too.
+WORDS = frozenset(
+    (
+        *("data", "net", "budget", "recipe", "weights", "epochs", "minutes", "device", "seed"),
+        *("threads", "size", "max_drop", "skip_damaged", "allow_class_mismatch"),
+    )
+)
 # Fields of RunSpec, besides the recipe, that config.toml keeps.
 RUN_FIELDS = ("data", "net", "size", "weights", "device", "threads", "budget_ms", "max_drop")
 
@@ -134,27 +149,11 @@ def fit(  # noqa: PLR0913  the words of the verb
         Interrupted: stopped by the user; the state was saved.
         MissingError: a package or device that this needs is not there.
     """
+    given = _given(locals())
     require("torch", extra="train")
     from fleetfoot.train.distributed import from_first, process_group
 
     listener = listener or Silent()
-    given = {
-        "data": data,
-        "net": net,
-        "budget": budget,
-        "recipe": recipe,
-        "weights": None if weights == "auto" else weights,
-        "epochs": epochs,
-        "minutes": minutes,
-        "device": None if device == "auto" else device,
-        "seed": seed,
-        "threads": threads,
-        "size": size,
-        "max_drop": max_drop,
-        "skip_damaged": skip_damaged or None,
-        "allow_class_mismatch": allow_class_mismatch or None,
-    }
-    given = {name: value for name, value in given.items() if value is not None}
     if resume is not None:
         if given or settings or config or out:
             raise UsageError("--resume takes everything from the run folder; leave the rest out")
@@ -170,15 +169,25 @@ def fit(  # noqa: PLR0913  the words of the verb
         return _go_on(from_first(folder), listener, opened=opened)
 
 
+def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the words of `fit` that were given; config.toml of an earlier run fills the others."""
+    return {
+        name: value
+        for name, value in arguments.items()
+        if name in WORDS and value is not None and value is not False and value != "auto"
+    }
+
+
 def _prepare(
     words: dict[str, Any], changes: Mapping[str, Any], *, out: str | None, listener: Listener
 ) -> tuple[Path, Data]:
     """Open the data, choose, and make a run folder that holds all that decides the run."""
-    from fleetfoot.jobs.settle import settle
+    from fleetfoot.jobs.settle import check, settle
     from fleetfoot.recipes.run import initial_weights
 
     if not words.get("data"):
         raise UsageError("name the data: a folder, a table, digits, mnist:DIR or cifar10:DIR")
+    check(words, changes)
     device = _device(words.get("device", "auto"))
     listener.stage(f"data: opening {words['data']}")
     data = open_data(words["data"], **_tolerances(words))
@@ -227,16 +236,18 @@ def _run(
     """Run, and leave in run.json and the report how it ended; the first process writes."""
     from fleetfoot.recipes.run import run
     from fleetfoot.report.write_report import write_report
-    from fleetfoot.train.distributed import from_first, this_process
+    from fleetfoot.train.distributed import from_first
 
     record = RunRecord(folder)
     started = time.perf_counter()
     try:
         result = run(spec, data, folder=folder, listener=listener, resume=resume)
-    except (FleetfootError, KeyboardInterrupt, OSError) as error:
-        if this_process().is_first:
-            code = getattr(error, "exit_code", 1)
-            record.end(exit_code=code, status=type(error).__name__, error=str(error))
+    except KeyboardInterrupt:
+        stopped = Interrupted(f"stopped; `fleetfoot fit --resume {folder}` goes on")
+        _end_with(stopped, record)
+        raise stopped from None
+    except (FleetfootError, OSError) as error:
+        _end_with(error, record)
         raise
     if result is None:
         return from_first(None)
@@ -251,6 +262,16 @@ def _run(
     listener.stage("report")
     write_report(folder)
     return from_first(_record(spec, folder, result))
+
+
+def _end_with(error: Exception, record: RunRecord) -> None:
+    """Note how the run ended; where the disk is full too, the error itself is what counts."""
+    from fleetfoot.train.distributed import this_process
+
+    if this_process().is_first:
+        with contextlib.suppress(OSError):
+            code = getattr(error, "exit_code", 1)
+            record.end(exit_code=code, status=type(error).__name__, error=str(error))
 
 
 def _record(spec: "RunSpec", folder: Path, result: "RunResult") -> FitRecord:

@@ -32,6 +32,27 @@ SAMPLED_IMAGES = 64
 LEAST_STEPS, SMALLEST_BATCH = 8, 8
 
 
+def check(words: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    """Refuse wrong words before the data are opened, which may take a while.
+
+    Raises:
+        UsageError: a network, recipe, budget, setting or number that does not exist or fit.
+    """
+    if words.get("net") is not None:
+        check_net(words["net"])
+    weights = words.get("weights", "auto")
+    if weights not in ("auto", "none") and words.get("net") is None:
+        raise UsageError(f"--weights {weights}: name the network they belong to with --net")
+    for name, least in (("threads", 1), ("size", 8)):
+        if words.get(name) is not None and words[name] < least:
+            raise UsageError(f"--{name} {words[name]}: must be at least {least}")
+    drop = words.get("max_drop", MAX_DROP)
+    if not 0 <= drop < 1:
+        raise UsageError(f"--max-drop {drop:g}: must be a share of the images, from 0 to below 1")
+    _budget(words)
+    _changed(recipe_named(words.get("recipe") or "scratch"), words, changes)
+
+
 def settle(
     words: Mapping[str, Any],
     data: Data,
@@ -50,10 +71,8 @@ def settle(
         listener: hears how it gets on.
 
     Raises:
-        UsageError: a word or value that does not exist.
         BudgetError: no candidate is within the budget.
     """
-    _check(words)
     budget_ms = _budget(words)
     choice = _choice(words, data, budget_ms, listener)
     listener.message(f"network: {choice.net} at {choice.size} px ({choice.reason})")
@@ -137,27 +156,14 @@ def _recipe(
     recipe = fitted(recipe_named(words.get("recipe") or choice.recipe), images)
     if choice.net not in SMALL_NETS:
         recipe = recipe.with_changes(whitened_stem=False)
-    recipe = apply_settings(recipe, changes)
+    return _changed(recipe, words, changes)
+
+
+def _changed(recipe: Recipe, words: Mapping[str, Any], changes: Mapping[str, Any]) -> Recipe:
     given = {name: words[name] for name in ("epochs", "minutes", "seed") if name in words}
-    return recipe.with_changes(**given)
+    return apply_settings(recipe, changes).with_changes(**given)
 
 
 def _budget(words: Mapping[str, Any]) -> float | None:
     budget = words.get("budget") or words.get("budget_ms")
     return None if budget is None else parse_budget(budget)
-
-
-def _check(words: Mapping[str, Any]) -> None:
-    if words.get("net") is not None:
-        check_net(words["net"])
-    if words.get("recipe") is not None:
-        recipe_named(words["recipe"])
-    weights = words.get("weights", "auto")
-    if weights not in ("auto", "none") and words.get("net") is None:
-        raise UsageError(f"--weights {weights}: name the network they belong to with --net")
-    for name, least in (("threads", 1), ("size", 8)):
-        if words.get(name) is not None and words[name] < least:
-            raise UsageError(f"--{name} {words[name]}: must be at least {least}")
-    drop = words.get("max_drop", MAX_DROP)
-    if not 0 <= drop < 1:
-        raise UsageError(f"--max-drop {drop:g}: must be a share of the images, from 0 to below 1")

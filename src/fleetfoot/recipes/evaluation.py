@@ -14,6 +14,7 @@ from torch import nn
 from fleetfoot.data.loader import Loader
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
+from fleetfoot.deploy.gate import spread
 from fleetfoot.measure.accuracy import Evaluation, evaluate_logits
 from fleetfoot.train.distributed import this_process
 from fleetfoot.train.evaluate import Predictions, evaluate_net
@@ -50,15 +51,6 @@ def evaluate_split(
 def crops(split: Split, preprocess: Preprocess, *, limit: int) -> NDArray[np.uint8]:
     """Return at most ``limit`` evaluation crops, spread evenly over a split, (N, S, S, C)."""
     return np.stack([preprocess.crop(split.read(int(i))) for i in spread(len(split), limit)])
-
-
-def spread(total: int, limit: int) -> NDArray[np.int64]:
-    """Return at most ``limit`` positions spread evenly over ``total``.
-
-    >>> spread(10, 4).tolist()
-    [0, 3, 6, 9]
-    """
-    return np.unique(np.linspace(0, total - 1, min(total, limit)).round().astype(np.int64))
 
 
 def thumbnail(crop: NDArray[np.uint8]) -> str:

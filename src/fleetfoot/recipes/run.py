@@ -19,7 +19,7 @@ from fleetfoot.core.seeds import rng, seed_everything
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data
 from fleetfoot.deploy.deploy import BundleRecord, Options, deploy
-from fleetfoot.deploy.gate import GateSet
+from fleetfoot.deploy.gate import GateSet, spread
 from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.measure.accuracy import Evaluation
 from fleetfoot.nets.catalog import CLASS_MAP, CreatedAs
@@ -28,7 +28,7 @@ from fleetfoot.nets.portable import save_portable
 from fleetfoot.nets.weights import load_weights, pretrained
 from fleetfoot.ops.class_map import ClassMap
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
-from fleetfoot.recipes.evaluation import crops, evaluate_split, predict_split, spread
+from fleetfoot.recipes.evaluation import crops, evaluate_split, predict_split
 from fleetfoot.train.allocator import keep_freed_memory
 from fleetfoot.train.distributed import this_process
 from fleetfoot.train.loop import TrainResult, train
@@ -37,7 +37,7 @@ from fleetfoot.train.recipe import Recipe
 
 # Crops that gate and tuning see, and crops that calibrate int8: more would only cost time.
 GATE_IMAGES = 1000
-CALIBRATION_IMAGES = 256
+CALIBRATION_IMAGES = 64
 WHITENING_IMAGES = 2000
 
 

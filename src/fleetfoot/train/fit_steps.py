@@ -7,6 +7,7 @@ EVALUATIONS = 20  # of a run, about; fewer where they would cost more than this 
 EVALUATION_SHARE = 0.05
 HEAD_SHARE = 0.5  # of the minutes, at most, for the head phase
 STATE_SECONDS = 60.0  # between saved states, about
+MOST_EPOCHS = 200  # that minutes are filled with: more passes over the same images teach nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ def head_images(images: int, times: Times, *, minutes: float | None) -> int:
 def fitted_steps(seconds: float, times: Times, *, steps_per_epoch: int, every: int | None) -> int:
     """Return the largest number of steps whose run takes at most ``seconds``, and at least 1.
 
+    A run of few images ends earlier, after `MOST_EPOCHS`.
+
     Args:
         seconds: what there is for head, steps and evaluations.
         times: what each of them takes.
@@ -40,7 +43,7 @@ def fitted_steps(seconds: float, times: Times, *, steps_per_epoch: int, every: i
     >>> fitted_steps(10.0, Times(step=0.1, evaluation=0.5), steps_per_epoch=1000, every=None)
     95
     """
-    low, high = 1, max(1, int(seconds / times.step))
+    low, high = 1, max(1, min(int(seconds / times.step), MOST_EPOCHS * steps_per_epoch))
     while low < high:
         middle = (low + high + 1) // 2
         taken = run_seconds(middle, times, steps_per_epoch=steps_per_epoch, every=every)
