@@ -24,7 +24,7 @@ def small_images() -> Recipe:
         warmup=0.2,
         label_smoothing=0.2,
         whitened_stem=True,
-        augment=Augment(crop="pad", pad=4, flip="alternate"),
+        augment=Augment(crop="pad", pad=2, flip="alternate"),
     )
 
 
