@@ -113,9 +113,9 @@ def _kills(f: Figures) -> str:
 ROWS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("digits", "`fit digits --minutes 1`", _digits),
     ("photos", "290 photographs, 6 classes, EfficientNet-Lite0, `--minutes 2`", _photos),
-    ("cifar10", "CIFAR-10 from scratch, `--minutes 10`", _cifar10),
     ("budget", "the same photographs, `--budget 2ms`, one thread", _budget),
     ("budget_scratch", "the same without pretrained weights", _kept),
+    ("cifar10", "CIFAR-10 from scratch, `--minutes 10`", _cifar10),
     ("lite0", "pretrained EfficientNet-Lite0, deployed, 500 photographs", _lite0),
     ("tuned", "FasterNet-T0, one thread, batch 1: tuned against PyTorch eager", _tuned),
     ("throughput", "FasterNet-T0 training from JPEG files: plan against float32", _throughput),
