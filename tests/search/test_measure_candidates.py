@@ -20,6 +20,7 @@ def test_sizes_of_a_network_are_measured_and_a_larger_one_takes_longer():
     assert small.latency_ms_p50 is not None
     assert large.latency_ms_p50 is not None
     assert large.latency_ms_p50 > 1.5 * small.latency_ms_p50
+    assert (small.engine, large.engine) == ("openvino", "openvino")
     assert small.precision is not None
 
 

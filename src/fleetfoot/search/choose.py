@@ -128,6 +128,7 @@ class Candidate:
     recipe: str
     prior: float
     latency_ms_p50: float | None = None
+    engine: str | None = None
     precision: str | None = None
     kept: bool = False
     reason: str = "not measured"
@@ -335,6 +336,6 @@ def _nothing_within(candidates: Sequence[Candidate], budget_ms: float) -> str:
     return (
         f"budget {budget_ms:g} ms: none of {len(timed)} candidates is within it; the fastest is "
         f"{fastest.net} at {fastest.size} px with {fastest.latency_ms_p50:.2f} ms "
-        f"({fastest.precision}): try `--budget "
+        f"({fastest.engine} {fastest.precision}): try `--budget "
         f"{math.ceil((fastest.latency_ms_p50 or 0) / HEADROOM * 100) / 100:g}ms`"
     )
