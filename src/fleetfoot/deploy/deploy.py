@@ -28,7 +28,7 @@ from fleetfoot.deploy.export_int8 import export_int8
 from fleetfoot.deploy.export_onnx import export_onnx
 from fleetfoot.deploy.export_openvino import export_openvino
 from fleetfoot.deploy.form import GraphForm, Layout
-from fleetfoot.deploy.gate import GateSet, spread
+from fleetfoot.deploy.gate import MAX_DROP, GateSet, spread
 from fleetfoot.deploy.tune import EQUAL, Candidate, as_cell, choose, gated, list_candidates, timed
 from fleetfoot.deploy.write_bundle import (
     Card,
@@ -66,7 +66,7 @@ class Options:
     """
 
     threads: tuple[int, ...] = (1,)
-    max_drop: float = 0.01
+    max_drop: float = MAX_DROP
     engines: tuple[str, ...] | None = None
     precisions: tuple[str, ...] = PRECISIONS
     graph_preprocess: bool = False

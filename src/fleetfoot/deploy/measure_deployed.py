@@ -55,7 +55,7 @@ def measure_deployed(
     Raises:
         MissingError: no engine is installed.
     """
-    engine = engine or _engine()
+    engine = engine or likely_engine()
     precision = precision or likely_precision(engine)
     with tempfile.TemporaryDirectory(prefix="fleetfoot-") as name:
         exporter = _Exporter(Path(name))
@@ -102,7 +102,12 @@ def bundle_cell(bundle: Bundle, *, name: str = "bundle", threads: int | None = N
     )
 
 
-def _engine() -> str:
+def likely_engine() -> str:
+    """Return the engine that `deploy` most likely ends with here.
+
+    Raises:
+        MissingError: no engine is installed.
+    """
     installed = installed_engines()
     if not installed:
         raise MissingError(

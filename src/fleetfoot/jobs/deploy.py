@@ -19,11 +19,10 @@ from fleetfoot.data.open_data import open_data, open_for_evaluation
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
 from fleetfoot.deploy.engines import ENGINES, PRECISIONS
+from fleetfoot.deploy.gate import GATE_IMAGES, MAX_DROP, spread
 from fleetfoot.jobs.runs import Network, Target, load_network, resolve
 
-GATE_IMAGES = 1000
 NOISE_IMAGES = 32
-MAX_DROP = 0.01
 TO_ENGINE = {"onnx": "onnxruntime", "openvino": "openvino"}
 EXPORTED = {".onnx": (".onnx",), ".xml": (".xml", ".bin")}
 
@@ -181,9 +180,10 @@ def _gate(
 
 
 def _crops(split: Split, preprocess: Preprocess, source: str) -> _Gate:
-    places = np.unique(np.linspace(0, len(split) - 1, min(len(split), GATE_IMAGES)).astype(int))
-    images = np.stack([preprocess.crop(split.read(int(place))) for place in places])
-    return _Gate(images, split.labels[places], source)
+    from fleetfoot.recipes.evaluation import crops
+
+    shown = spread(len(split), GATE_IMAGES)
+    return _Gate(crops(split, preprocess, limit=GATE_IMAGES), split.labels[shown], source)
 
 
 def _sized(preprocess: Preprocess, size: int | None) -> Preprocess:

@@ -9,6 +9,7 @@ import numpy as np
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import Listener
 from fleetfoot.data.samples import Data
+from fleetfoot.deploy.gate import MAX_DROP
 from fleetfoot.jobs.runs import check_net
 from fleetfoot.jobs.settings import apply_settings
 from fleetfoot.nets.create import list_nets
@@ -27,7 +28,6 @@ from fleetfoot.search.choose import (
 from fleetfoot.search.measure_candidates import measure_candidates
 from fleetfoot.train.recipe import Recipe
 
-MAX_DROP = 0.01
 SAMPLED_IMAGES = 64
 LEAST_STEPS, SMALLEST_BATCH = 8, 8
 

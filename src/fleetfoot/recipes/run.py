@@ -19,7 +19,7 @@ from fleetfoot.core.seeds import rng, seed_everything
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data
 from fleetfoot.deploy.deploy import BundleRecord, Options, deploy
-from fleetfoot.deploy.gate import GateSet, spread
+from fleetfoot.deploy.gate import GATE_IMAGES, MAX_DROP, GateSet, spread
 from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.measure.accuracy import Evaluation
 from fleetfoot.nets.catalog import CLASS_MAP, CreatedAs
@@ -35,8 +35,7 @@ from fleetfoot.train.loop import TrainResult, train
 from fleetfoot.train.plan import make_plan, read_plan
 from fleetfoot.train.recipe import Recipe
 
-# Crops that gate and tuning see, and crops that calibrate int8: more would only cost time.
-GATE_IMAGES = 1000
+# Crops that calibrate int8, and that whiten a stem: more would only cost time.
 CALIBRATION_IMAGES = 64
 WHITENING_IMAGES = 2000
 
@@ -65,7 +64,7 @@ class RunSpec:
     device: str = "cpu"
     threads: int = 1
     budget_ms: float | None = None
-    max_drop: float = 0.01
+    max_drop: float = MAX_DROP
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,15 +8,12 @@ from typing import Any
 from fleetfoot.core.listener import Listener
 from fleetfoot.deploy.calibrate_norms import calibrate_norms
 from fleetfoot.deploy.cells import CellTiming
-from fleetfoot.deploy.engines import installed_engines
-from fleetfoot.deploy.measure_deployed import Sized, measure_deployed
+from fleetfoot.deploy.measure_deployed import Sized, likely_engine, measure_deployed
 from fleetfoot.nets.catalog import CLASS_MAP
 from fleetfoot.nets.create import create
 from fleetfoot.nets.weights import pretrained
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from fleetfoot.search.choose import Candidate
-
-PREFERRED = ("openvino", "onnxruntime")
 
 
 def measure_candidates(
@@ -63,7 +60,7 @@ def _measured(
     net = create(group[0].net, num_classes=classes, in_chans=channels, **_dearest_head(group[0]))
     folded = fold_batch_norm(calibrate_norms(net, (channels, largest, largest))).model
     items = [Sized(str(c.size), folded, (channels, c.size, c.size)) for c in group]
-    engine = next((name for name in PREFERRED if name in installed_engines()), None)
+    engine = likely_engine()
     timings = measure_deployed(items, threads=threads, engine=engine)
     return [replace(_timed(c, timings[str(c.size)]), engine=engine) for c in group]
 
