@@ -19,7 +19,7 @@ from fleetfoot.core.costs import Cost, formula_for
 from fleetfoot.measure.counts import Counts, count
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
-from fleetfoot.nets.names import family_of, foreign_names
+from fleetfoot.nets.names import foreign_names
 from fleetfoot.ops import torch_layers  # noqa: F401  registers the formulas of torch.nn
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -169,7 +169,7 @@ def _equals_timm(name: str, theirs: str, randomise: Randomise) -> None:
     torch.manual_seed(0)
     reference = randomise(timm.create_model(theirs))
     net = on_meta(name)
-    names = foreign_names(net.state_dict(), family_of(entry(name)), "timm")
+    names = foreign_names(net.state_dict(), entry(name).family, "timm")
     state = reference.state_dict()
     assert set(names.values()) == set(state)
     net.load_state_dict({ours: state[theirs] for ours, theirs in names.items()}, assign=True)

@@ -7,6 +7,7 @@ from torch import nn
 
 from fleetfoot.core import registry
 from fleetfoot.core.errors import UsageError
+from fleetfoot.core.registry import Member, register_family
 
 
 @pytest.fixture
@@ -15,21 +16,25 @@ def empty(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     return
 
 
-def _register(name: str) -> None:
-    def builder(num_classes: int, in_chans: int) -> nn.Module:
-        return nn.Linear(in_chans, num_classes)
+def _build(spec: int, num_classes: int, *, in_chans: int = 3) -> nn.Module:
+    return nn.Linear(in_chans * spec, num_classes)
 
-    builder.__name__ = name
-    registry.register_net(params=1, macs=2, paper="ours", checked_against="sheet:x")(builder)
+
+def _register(*names: str) -> None:
+    member = Member(spec=2, params=1, macs=2, checked_against="sheet:x", note="small")
+    register_family(_build, paper="ours", members=dict.fromkeys(names, member))
 
 
 @pytest.mark.usefixtures("empty")
 def test_entries_are_sorted_and_filtered() -> None:
-    for name in ("zebra", "ant", "anteater"):
-        _register(name)
+    _register("zebra", "ant", "anteater")
     assert [entry.name for entry in registry.entries()] == ["ant", "anteater", "zebra"]
     assert [entry.name for entry in registry.entries("ant*")] == ["ant", "anteater"]
-    assert registry.entry("ant").input == (3, 224, 224)
+    ant = registry.entry("ant")
+    assert (ant.input, ant.family, ant.note) == ((3, 224, 224), "test_registry", "small")
+    built = ant.builder(5, in_chans=4)
+    assert isinstance(built, nn.Linear)
+    assert (built.in_features, built.out_features) == (8, 5)
 
 
 @pytest.mark.usefixtures("empty")

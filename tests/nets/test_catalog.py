@@ -18,8 +18,8 @@ def test_options_are_those_of_the_family() -> None:
         "dropout",
     )
 
-    def plain(num_classes: int, in_chans: int) -> nn.Module:
-        return nn.Linear(in_chans, num_classes)
+    def plain(spec: int, num_classes: int, *, in_chans: int) -> nn.Module:
+        return nn.Linear(in_chans * spec, num_classes)
 
     assert option_names(plain) == ()
 

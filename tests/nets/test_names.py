@@ -6,16 +6,16 @@ import torch
 from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.catalog import entries, entry
 from fleetfoot.nets.create import create
-from fleetfoot.nets.names import family_of, foreign_names, rules_of
+from fleetfoot.nets.names import foreign_names, rules_of
 
-PAIRS = [(e.name, d) for e in entries() for d in rules_of(family_of(e))]
+PAIRS = [(e.name, d) for e in entries() for d in rules_of(e.family)]
 
 
 @pytest.mark.parametrize(("name", "dialect"), PAIRS)
 def test_names_are_complete_and_distinct(name: str, dialect: str) -> None:
     with torch.device("meta"):
         keys = list(create(name).state_dict())
-    names = foreign_names(keys, family_of(entry(name)), dialect)
+    names = foreign_names(keys, entry(name).family, dialect)
     assert list(names) == keys
     assert len(set(names.values())) == len(keys)
 

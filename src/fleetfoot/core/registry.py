@@ -2,9 +2,10 @@
 
 import difflib
 import fnmatch
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from fleetfoot.core.errors import UsageError
 
@@ -12,73 +13,67 @@ if TYPE_CHECKING:
     from torch import nn
 
 Builder = Callable[..., "nn.Module"]
-B = TypeVar("B", bound=Builder)
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetEntry:
-    """Facts about one network; a contract test recomputes `params` and `macs`.
+class Member:
+    """One network of a family: its spec, and facts that a contract test recomputes.
 
     Attributes:
-        name: the name users type; timm's where timm has the network.
-        builder: ``builder(num_classes, in_chans, **options) -> nn.Module``.
+        spec: first argument of the family's class; decides the shape.
         params: parameters with `classes` outputs.
         macs: multiply-accumulates of one image of shape `input`.
+        checked_against: ``timm:NAME``, ``torchvision:NAME``, ``sheet:FILE`` or ``naive:TESTID``.
+        note: what sets it apart, a few words.
         input: shape of one input without the batch axis.
         classes: outputs of the published form.
-        paper: where it is defined.
-        checked_against: ``timm:NAME``, ``torchvision:NAME``, ``sheet:FILE`` or ``naive:TESTID``.
         weights: key of the weights table, or None where no weights can be had.
     """
 
-    name: str
-    builder: Builder
+    spec: Any
     params: int
     macs: int
-    input: tuple[int, ...]
-    classes: int
-    paper: str
     checked_against: str
+    note: str
+    input: tuple[int, ...] = (3, 224, 224)
+    classes: int = 1000
     weights: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetEntry(Member):
+    """A registered network.
+
+    Attributes:
+        name: the name users type; timm's where timm has the network.
+        family: name of the file that defines it.
+        paper: where it is defined.
+        builder: ``builder(num_classes, in_chans=..., **options) -> nn.Module``.
+    """
+
+    name: str
+    family: str
+    paper: str
+    builder: Builder
 
 
 _entries: dict[str, NetEntry] = {}
 
 
-def register_net(
-    *,
-    params: int,
-    macs: int,
-    paper: str,
-    checked_against: str,
-    input: tuple[int, ...] = (3, 224, 224),
-    classes: int = 1000,
-    weights: str | None = None,
-) -> Callable[[B], B]:
-    """Register a builder under its function name; the fields are those of `NetEntry`.
+def register_family(net: Builder, *, paper: str, members: Mapping[str, Member]) -> None:
+    """Register networks that one class builds: ``net(spec, num_classes, *, in_chans, **options)``.
 
     Raises:
-        ValueError: the name is taken.
+        ValueError: a name is taken.
     """
-
-    def register(builder: B) -> B:
-        name = builder.__name__
+    family = net.__module__.rpartition(".")[2]
+    for name, member in members.items():
         if name in _entries:
             raise ValueError(f"network {name!r} is registered twice")
+        builder = partial(net, member.spec)
         _entries[name] = NetEntry(
-            name=name,
-            builder=builder,
-            params=params,
-            macs=macs,
-            input=input,
-            classes=classes,
-            paper=paper,
-            checked_against=checked_against,
-            weights=weights,
+            **vars(member), name=name, family=family, paper=paper, builder=builder
         )
-        return builder
-
-    return register
 
 
 def entry(name: str) -> NetEntry:

@@ -3,7 +3,6 @@
 import importlib
 import inspect
 import pkgutil
-import typing
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -46,7 +45,7 @@ def build(
         if word not in known:
             raise UsageError(f"{name} has no option {word!r}; it has {', '.join(known)}")
     own = {word: value for word, value in options.items() if word != CLASS_MAP}
-    net = found.builder(classes, in_chans, **own)
+    net = found.builder(classes, in_chans=in_chans, **own)
     if CLASS_MAP in options:
         _speak_through(net, options[CLASS_MAP])
     net.created_as = CreatedAs(name, classes, in_chans, dict(options))  # pyright: ignore[reportArgumentType]
@@ -67,11 +66,9 @@ def entry(name: str) -> NetEntry:
 
 def option_names(builder: Builder) -> tuple[str, ...]:
     """Return the words that a builder takes besides ``num_classes`` and ``in_chans``."""
-    for parameter in inspect.signature(builder).parameters.values():
-        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            (options,) = typing.get_args(parameter.annotation)
-            return tuple(options.__annotations__)
-    return ()
+    parameters = inspect.signature(builder).parameters.values()
+    words = (p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY)
+    return tuple(word for word in words if word != "in_chans")
 
 
 def _speak_through(net: nn.Module, known_classes: int) -> None:
@@ -81,6 +78,11 @@ def _speak_through(net: nn.Module, known_classes: int) -> None:
     classifier = net.get_submodule("classifier")
     if isinstance(classifier, nn.Linear):
         net.classifier = ClassMap(classifier.in_features, known_classes, classifier.out_features)
+    elif not isinstance(classifier, nn.Identity):
+        raise UsageError(
+            f"class_map = {known_classes}: {type(net).__name__} classifies each position of its "
+            "last map; a class map needs a linear classifier"
+        )
 
 
 @cache

@@ -8,12 +8,12 @@ Letters  N batch, H height, W width
 """
 
 import math
-from dataclasses import dataclass
-from typing import NamedTuple, TypedDict, Unpack
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from fleetfoot.core.registry import register_net
+from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
 from fleetfoot.ops.conv import conv_norm_act
 from fleetfoot.ops.stochastic_depth import StochasticDepth
@@ -53,6 +53,18 @@ def round_channels(channels: float) -> int:
     return rounded + DIVISOR if rounded < 0.9 * channels else rounded
 
 
+@dataclass(frozen=True)
+class Form:
+    """How a family member pads and normalises: the one difference between the two forms."""
+
+    padding: str
+    eps: float
+
+
+TIMM_FORM = Form(padding="symmetric", eps=1e-5)
+TENSORFLOW_FORM = Form(padding="same", eps=1e-3)
+
+
 @dataclass(frozen=True, kw_only=True)
 class EfficientNetLiteSpec:
     """Everything that decides the shape of one member of the family."""
@@ -60,6 +72,7 @@ class EfficientNetLiteSpec:
     width: float
     depth: float
     dropout: float
+    form: Form = TIMM_FORM
     drop_path: float = 0.2
     stem_channels: int = 32  # not scaled in the Lite form, nor is the head
     head_channels: int = 1280
@@ -82,25 +95,6 @@ VARIANTS = {
     1: EfficientNetLiteSpec(width=1.0, depth=1.1, dropout=0.2),
     2: EfficientNetLiteSpec(width=1.1, depth=1.2, dropout=0.3),
 }
-
-
-class EfficientNetLiteOptions(TypedDict, total=False):
-    """What `fleetfoot.create` passes on to `EfficientNetLite`, by name."""
-
-    drop_path: float
-    dropout: float
-
-
-@dataclass(frozen=True)
-class Form:
-    """How a family member pads and normalises: the one difference between the two forms."""
-
-    padding: str
-    eps: float
-
-
-TIMM_FORM = Form(padding="symmetric", eps=1e-5)
-TENSORFLOW_FORM = Form(padding="same", eps=1e-3)
 
 
 def _relu6() -> nn.Module:
@@ -145,7 +139,6 @@ class EfficientNetLite(nn.Module):
     Args:
         spec: the member of the family.
         num_classes: 0 gives pooled features, (N, 1280).
-        form: padding and eps.
         in_chans: channels of the images.
         drop_path: rate of stochastic depth that block i of B reaches i / B of; None is the
             paper's 0.2.
@@ -156,14 +149,13 @@ class EfficientNetLite(nn.Module):
         self,
         spec: EfficientNetLiteSpec,
         num_classes: int,
-        form: Form,
         *,
         in_chans: int = 3,
         drop_path: float | None = None,
         dropout: float | None = None,
     ) -> None:
         super().__init__()
-        channels = spec.stem_channels
+        channels, form = spec.stem_channels, spec.form
         self.stem = conv_norm_act(
             in_chans, channels, stride=2, act=_relu6, padding=form.padding, eps=form.eps
         )
@@ -220,94 +212,60 @@ class EfficientNetLite(nn.Module):
 
 
 # Counts are for 1000 classes at the native size; a contract test recomputes each of them.
-@register_net(
+register_family(
+    EfficientNetLite,
     paper="arXiv:1905.11946",
-    checked_against="timm:efficientnet_lite0",
-    params=4_652_008,
-    macs=385_187_552,
-    input=(3, 224, 224),
+    members={
+        "efficientnet_lite0": Member(
+            spec=VARIANTS[0],
+            params=4_652_008,
+            macs=385_187_552,
+            input=(3, 224, 224),
+            checked_against="timm:efficientnet_lite0",
+            note="Lite0, the baseline; symmetric padding",
+        ),
+        "efficientnet_lite1": Member(
+            spec=VARIANTS[1],
+            params=5_416_680,
+            macs=600_185_232,
+            input=(3, 240, 240),
+            checked_against="timm:efficientnet_lite1",
+            note="Lite1, 1.1 times deeper; symmetric padding",
+        ),
+        "efficientnet_lite2": Member(
+            spec=VARIANTS[2],
+            params=6_092_072,
+            macs=859_736_272,
+            input=(3, 260, 260),
+            checked_against="timm:efficientnet_lite2",
+            note="Lite2, 1.1 times wider, 1.2 times deeper; symmetric padding",
+        ),
+        "tf_efficientnet_lite0": Member(
+            spec=replace(VARIANTS[0], form=TENSORFLOW_FORM),
+            params=4_652_008,
+            macs=385_187_552,
+            input=(3, 224, 224),
+            checked_against="timm:tf_efficientnet_lite0",
+            weights="efficientnet_lite0",
+            note="Lite0, the baseline; SAME padding, as its trained weights need",
+        ),
+        "tf_efficientnet_lite1": Member(
+            spec=replace(VARIANTS[1], form=TENSORFLOW_FORM),
+            params=5_416_680,
+            macs=600_185_232,
+            input=(3, 240, 240),
+            checked_against="timm:tf_efficientnet_lite1",
+            weights="efficientnet_lite1",
+            note="Lite1, 1.1 times deeper; SAME padding, as its trained weights need",
+        ),
+        "tf_efficientnet_lite2": Member(
+            spec=replace(VARIANTS[2], form=TENSORFLOW_FORM),
+            params=6_092_072,
+            macs=859_736_272,
+            input=(3, 260, 260),
+            checked_against="timm:tf_efficientnet_lite2",
+            weights="efficientnet_lite2",
+            note="Lite2, 1.1 wider, 1.2 deeper; SAME padding, as its trained weights need",
+        ),
+    },
 )
-def efficientnet_lite0(
-    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[EfficientNetLiteOptions]
-) -> EfficientNetLite:
-    """Lite0, the baseline; symmetric padding."""
-    form = TIMM_FORM
-    return EfficientNetLite(VARIANTS[0], num_classes, form, in_chans=in_chans, **options)
-
-
-@register_net(
-    paper="arXiv:1905.11946",
-    checked_against="timm:efficientnet_lite1",
-    params=5_416_680,
-    macs=600_185_232,
-    input=(3, 240, 240),
-)
-def efficientnet_lite1(
-    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[EfficientNetLiteOptions]
-) -> EfficientNetLite:
-    """Lite1, 1.1 times deeper; symmetric padding."""
-    form = TIMM_FORM
-    return EfficientNetLite(VARIANTS[1], num_classes, form, in_chans=in_chans, **options)
-
-
-@register_net(
-    paper="arXiv:1905.11946",
-    checked_against="timm:efficientnet_lite2",
-    params=6_092_072,
-    macs=859_736_272,
-    input=(3, 260, 260),
-)
-def efficientnet_lite2(
-    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[EfficientNetLiteOptions]
-) -> EfficientNetLite:
-    """Lite2, 1.1 times wider, 1.2 times deeper; symmetric padding."""
-    form = TIMM_FORM
-    return EfficientNetLite(VARIANTS[2], num_classes, form, in_chans=in_chans, **options)
-
-
-@register_net(
-    paper="arXiv:1905.11946",
-    checked_against="timm:tf_efficientnet_lite0",
-    params=4_652_008,
-    macs=385_187_552,
-    input=(3, 224, 224),
-    weights="efficientnet_lite0",
-)
-def tf_efficientnet_lite0(
-    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[EfficientNetLiteOptions]
-) -> EfficientNetLite:
-    """Lite0, the baseline; SAME padding, as its trained weights need."""
-    form = TENSORFLOW_FORM
-    return EfficientNetLite(VARIANTS[0], num_classes, form, in_chans=in_chans, **options)
-
-
-@register_net(
-    paper="arXiv:1905.11946",
-    checked_against="timm:tf_efficientnet_lite1",
-    params=5_416_680,
-    macs=600_185_232,
-    input=(3, 240, 240),
-    weights="efficientnet_lite1",
-)
-def tf_efficientnet_lite1(
-    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[EfficientNetLiteOptions]
-) -> EfficientNetLite:
-    """Lite1, 1.1 times deeper; SAME padding, as its trained weights need."""
-    form = TENSORFLOW_FORM
-    return EfficientNetLite(VARIANTS[1], num_classes, form, in_chans=in_chans, **options)
-
-
-@register_net(
-    paper="arXiv:1905.11946",
-    checked_against="timm:tf_efficientnet_lite2",
-    params=6_092_072,
-    macs=859_736_272,
-    input=(3, 260, 260),
-    weights="efficientnet_lite2",
-)
-def tf_efficientnet_lite2(
-    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[EfficientNetLiteOptions]
-) -> EfficientNetLite:
-    """Lite2, 1.1 times wider, 1.2 times deeper; SAME padding, as its trained weights need."""
-    form = TENSORFLOW_FORM
-    return EfficientNetLite(VARIANTS[2], num_classes, form, in_chans=in_chans, **options)

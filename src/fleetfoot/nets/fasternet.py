@@ -9,12 +9,11 @@ Letters  N batch, H height, W width
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypedDict, Unpack
 
 from torch import Tensor, nn
 
 from fleetfoot.core.errors import UsageError
-from fleetfoot.core.registry import register_net
+from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
 from fleetfoot.ops.partial_conv import PartialConv2d
 from fleetfoot.ops.stochastic_depth import StochasticDepth, linear_rates
@@ -45,14 +44,6 @@ VARIANTS = {
     "m": FasterNetSpec(channels=144, blocks=(3, 4, 18, 3), act=_relu, drop_path=0.2),
     "l": FasterNetSpec(channels=192, blocks=(3, 4, 18, 3), act=_relu, drop_path=0.3),
 }
-
-
-class FasterNetOptions(TypedDict, total=False):
-    """What `fleetfoot.create` passes on to `FasterNet`, by name."""
-
-    patch: int
-    drop_path: float
-    dropout: float
 
 
 class FasterNetBlock(nn.Module):
@@ -157,79 +148,51 @@ class FasterNet(nn.Module):
 
 
 # Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
-@register_net(
+register_family(
+    FasterNet,
     paper="arXiv:2303.03667",
-    checked_against="timm:fasternet_t0",
-    params=3_905_500,
-    macs=335_422_720,
+    members={
+        "fasternet_t0": Member(
+            spec=VARIANTS["t0"],
+            params=3_905_500,
+            macs=335_422_720,
+            checked_against="timm:fasternet_t0",
+            note="40 channels, GELU",
+        ),
+        "fasternet_t1": Member(
+            spec=VARIANTS["t1"],
+            params=7_595_368,
+            macs=850_511_872,
+            checked_against="timm:fasternet_t1",
+            note="64 channels, GELU",
+        ),
+        "fasternet_t2": Member(
+            spec=VARIANTS["t2"],
+            params=14_982_888,
+            macs=1_904_334_848,
+            checked_against="timm:fasternet_t2",
+            note="96 channels, ReLU",
+        ),
+        "fasternet_s": Member(
+            spec=VARIANTS["s"],
+            params=31_181_032,
+            macs=4_549_740_544,
+            checked_against="timm:fasternet_s",
+            note="128 channels, 13 blocks in the third stage, ReLU",
+        ),
+        "fasternet_m": Member(
+            spec=VARIANTS["m"],
+            params=53_521_464,
+            macs=8_721_938_432,
+            checked_against="timm:fasternet_m",
+            note="144 channels, 28 blocks, ReLU",
+        ),
+        "fasternet_l": Member(
+            spec=VARIANTS["l"],
+            params=93_465_192,
+            macs=15_494_383_616,
+            checked_against="timm:fasternet_l",
+            note="192 channels, 28 blocks, ReLU",
+        ),
+    },
 )
-def fasternet_t0(
-    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
-) -> FasterNet:
-    """40 channels, GELU."""
-    return FasterNet(VARIANTS["t0"], num_classes, in_chans=in_chans, **options)
-
-
-@register_net(
-    paper="arXiv:2303.03667",
-    checked_against="timm:fasternet_t1",
-    params=7_595_368,
-    macs=850_511_872,
-)
-def fasternet_t1(
-    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
-) -> FasterNet:
-    """64 channels, GELU."""
-    return FasterNet(VARIANTS["t1"], num_classes, in_chans=in_chans, **options)
-
-
-@register_net(
-    paper="arXiv:2303.03667",
-    checked_against="timm:fasternet_t2",
-    params=14_982_888,
-    macs=1_904_334_848,
-)
-def fasternet_t2(
-    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
-) -> FasterNet:
-    """96 channels, ReLU."""
-    return FasterNet(VARIANTS["t2"], num_classes, in_chans=in_chans, **options)
-
-
-@register_net(
-    paper="arXiv:2303.03667",
-    checked_against="timm:fasternet_s",
-    params=31_181_032,
-    macs=4_549_740_544,
-)
-def fasternet_s(
-    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
-) -> FasterNet:
-    """128 channels, 13 blocks in the third stage, ReLU."""
-    return FasterNet(VARIANTS["s"], num_classes, in_chans=in_chans, **options)
-
-
-@register_net(
-    paper="arXiv:2303.03667",
-    checked_against="timm:fasternet_m",
-    params=53_521_464,
-    macs=8_721_938_432,
-)
-def fasternet_m(
-    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
-) -> FasterNet:
-    """144 channels, 28 blocks, ReLU."""
-    return FasterNet(VARIANTS["m"], num_classes, in_chans=in_chans, **options)
-
-
-@register_net(
-    paper="arXiv:2303.03667",
-    checked_against="timm:fasternet_l",
-    params=93_465_192,
-    macs=15_494_383_616,
-)
-def fasternet_l(
-    num_classes: int = 1000, in_chans: int = 3, **options: Unpack[FasterNetOptions]
-) -> FasterNet:
-    """192 channels, 28 blocks, ReLU."""
-    return FasterNet(VARIANTS["l"], num_classes, in_chans=in_chans, **options)

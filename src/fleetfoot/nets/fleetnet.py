@@ -9,12 +9,11 @@ Letters  N batch, C channels, H height, W width
 import math
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TypedDict, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.core.registry import register_net
+from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
 from fleetfoot.ops.stochastic_depth import StochasticDepth, linear_rates
 
@@ -28,15 +27,6 @@ class FleetNetSpec:
 
     stem: int = 32
     stages: tuple[int, ...]
-
-
-class FleetNetOptions(TypedDict, total=False):
-    """What `fleetfoot.create` passes on to `FleetNet`, by name."""
-
-    width: float
-    frozen_stem: bool
-    drop_path: float
-    dropout: float
 
 
 class ConvNorm(nn.Module):
@@ -162,33 +152,27 @@ def scaled_channels(channels: int, width: float) -> int:
 
 
 # Counts are for 10 classes at 32 x 32; a contract test recomputes each of them.
-@register_net(
+register_family(
+    FleetNet,
     paper="ours",
-    checked_against="naive:tests/nets/test_fleetnet.py::check_against_naive",
-    params=1_977_962,
-    macs=151_882_240,
-    input=(3, 32, 32),
-    classes=10,
+    members={
+        "fleetnet": Member(
+            spec=FleetNetSpec(stages=(64, 256, 256)),
+            params=1_977_962,
+            macs=151_882_240,
+            input=(3, 32, 32),
+            classes=10,
+            checked_against="naive:tests/nets/test_fleetnet.py::check_against_naive",
+            note="for photographs of 32 pixels, such as CIFAR-10",
+        ),
+        "fleetnet_small": Member(
+            spec=FleetNetSpec(stages=(64, 64, 128)),
+            params=353_386,
+            macs=48_071_936,
+            input=(3, 32, 32),
+            classes=10,
+            checked_against="naive:tests/nets/test_fleetnet.py::check_against_naive",
+            note="for digits and other simple marks, 8 to 32 pixels",
+        ),
+    },
 )
-def fleetnet(
-    num_classes: int = 10, in_chans: int = 3, **options: Unpack[FleetNetOptions]
-) -> FleetNet:
-    """For photographs of 32 pixels, such as CIFAR-10."""
-    spec = FleetNetSpec(stages=(64, 256, 256))
-    return FleetNet(spec, num_classes, in_chans=in_chans, **options)
-
-
-@register_net(
-    paper="ours",
-    checked_against="naive:tests/nets/test_fleetnet.py::check_against_naive",
-    params=353_386,
-    macs=48_071_936,
-    input=(3, 32, 32),
-    classes=10,
-)
-def fleetnet_small(
-    num_classes: int = 10, in_chans: int = 3, **options: Unpack[FleetNetOptions]
-) -> FleetNet:
-    """For digits and other simple marks, 8 to 32 pixels."""
-    spec = FleetNetSpec(stages=(64, 64, 128))
-    return FleetNet(spec, num_classes, in_chans=in_chans, **options)

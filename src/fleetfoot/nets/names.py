@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from functools import cache
 
 from fleetfoot.core.errors import UsageError
-from fleetfoot.core.registry import NetEntry
 
 OURS = "fleetfoot"
 Rules = tuple[tuple[str, str], ...]
@@ -26,11 +25,6 @@ def rules_of(family: str) -> dict[str, Rules]:
     return {
         name: tuple((ours, theirs) for ours, theirs in rules) for name, rules in dialects.items()
     }
-
-
-def family_of(entry: NetEntry) -> str:
-    """Return the name of the file that defines a network, without its ending."""
-    return entry.builder.__module__.rpartition(".")[2]
 
 
 def foreign_names(ours: Iterable[str], family: str, dialect: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from fleetfoot.core.errors import DataError, MissingError, UsageError
 from fleetfoot.nets import catalog
 from fleetfoot.nets.imagenet import ImageNetClass, imagenet_classes
-from fleetfoot.nets.names import OURS, family_of, foreign_names, rules_of
+from fleetfoot.nets.names import OURS, foreign_names, rules_of
 
 CLASSIFIER = "classifier."
 KNOWN = "classifier.known."  # of a class map: where the file's own classifier goes
@@ -197,7 +197,7 @@ def _dialect_of(
     """Return whose names a file has, and those names by our keys."""
     ours = list(net.state_dict())
     created_as = getattr(net, "created_as", None)
-    family = family_of(catalog.entry(created_as.name)) if created_as else ""
+    family = catalog.entry(created_as.name).family if created_as else ""
     found = [(d, _names_in(tensors, ours, family, d)) for d in (OURS, *rules_of(family))]
     best = max(found, key=lambda item: sum(name in tensors for name in item[1].values()))
     if not any(name in tensors for name in best[1].values()):
