@@ -1,14 +1,15 @@
-"""What the batteries over all networks share."""
+"""Which networks the batteries run on: the quick suite takes as many as the test's cost allows."""
 
-import fnmatch
+import json
 from collections.abc import Callable
 
 import pytest
-import torch
-from torch import nn
 
-LIGHT = ("efficientnet_lite0", "tf_efficientnet_lite0", "fasternet_t0", "fleetnet*")
-HEAVY = ("fasternet_s", "fasternet_m", "fasternet_l")
+from tests.contracts.subjects import GOLDEN
+
+DEEP_TENSORS = 500  # networks with more take a second a test even without weights
+HEAVY_PARAMS = 8_000_000
+EXPORTED = ("fasternet_t0", "fleetnet_small")  # an export takes seconds; the others are slow
 
 
 def every_net(*, slow: Callable[[str], bool]) -> list[object]:
@@ -18,33 +19,35 @@ def every_net(*, slow: Callable[[str], bool]) -> list[object]:
     return [pytest.param(n, marks=pytest.mark.slow if slow(n) else []) for n in list_nets()]
 
 
+def lightest_of_each_family() -> set[str]:
+    """Return the network with the fewest operations of each network file."""
+    from fleetfoot.nets.catalog import entries
+
+    found: dict[str, str] = {}
+    for item in sorted(entries(), key=lambda e: e.macs * e.params):
+        found.setdefault(item.family, item.name)
+    return set(found.values())
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Fill in the networks; the quick suite runs as many as the cost of the test allows.
 
-    `net_name` is for shapes alone, `light_net` for real weights, `checked_net` for references.
+    `net_name` is for shapes alone, `light_net` for real weights, `checked_net` for references,
+    `exported_net` for export formats.
     """
+    from fleetfoot.nets.catalog import entry
+
+    light = lightest_of_each_family() | {"tf_efficientnet_lite0"}
+    tensors = {
+        name: sum(facts["patterns"].values())
+        for name, facts in json.loads(GOLDEN.read_text()).items()
+    }
     rules: dict[str, Callable[[str], bool]] = {
-        "net_name": lambda name: False,
-        "light_net": lambda name: not any(fnmatch.fnmatch(name, light) for light in LIGHT),
-        "checked_net": lambda name: name in HEAVY,
+        "net_name": lambda name: tensors.get(name, 0) > DEEP_TENSORS,
+        "light_net": lambda name: name not in light,
+        "checked_net": lambda name: entry(name).params > HEAVY_PARAMS,
+        "exported_net": lambda name: name not in EXPORTED,
     }
     for fixture, slow in rules.items():
         if fixture in metafunc.fixturenames:
             metafunc.parametrize(fixture, every_net(slow=slow))
-
-
-@pytest.fixture
-def randomise() -> Callable[[nn.Module], nn.Module]:
-    """Give every norm statistics that matter, and the head weights that show a difference."""
-
-    @torch.no_grad()
-    def apply(net: nn.Module) -> nn.Module:
-        for module in net.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                nn.init.normal_(module.running_mean, std=0.1)
-                nn.init.uniform_(module.running_var, 0.5, 2.0)
-                nn.init.uniform_(module.weight, 0.5, 1.5)
-                nn.init.normal_(module.bias, std=0.1)
-        return net.eval()
-
-    return apply

@@ -1,0 +1,37 @@
+"""The battery of the export formats over every registered network."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fleetfoot.core.trace import trace
+from fleetfoot.deploy.engines import open_engine
+from fleetfoot.deploy.export_onnx import export_onnx
+from fleetfoot.nets.catalog import entry
+from fleetfoot.nets.create import create
+from tests.contracts.subjects import pixels_for, randomise
+
+
+def test_engines_agree_with_the_network(exported_net: str, tmp_path: Path) -> None:
+    """ONNX Runtime and OpenVINO, float32, at a small size, on several images."""
+    torch.manual_seed(0)
+    net = randomise(create(exported_net, in_chans=entry(exported_net).input[0]))
+    shape = (entry(exported_net).input[0], *2 * (pixels_for(net, 65),))
+    file = export_onnx(net, tmp_path / "net.onnx", image=shape)
+    x = np.random.default_rng(0).standard_normal((2, *shape), dtype=np.float32)
+    with torch.no_grad():
+        expected = net(torch.from_numpy(x)).numpy()
+    for name in ("onnxruntime", "openvino"):
+        engine = open_engine(file, engine=name)
+        got = np.concatenate([engine.run(image[None]) for image in x])
+        assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max(), name
+
+
+def test_can_be_traced(net_name: str) -> None:
+    with torch.device("meta"):
+        net = create(net_name).eval()
+    traced = trace(net)
+    size = pixels_for(net, 48)
+    x = torch.empty(1, 3, size, size, device="meta")
+    assert traced(x).shape == net(x).shape
