@@ -7,6 +7,7 @@ import inspect
 import re
 import sys
 from collections.abc import Callable
+from itertools import groupby
 from pathlib import Path
 
 from results import machine_line, results_table
@@ -85,15 +86,22 @@ def readme() -> str:
 
 
 def networks() -> str:
-    """Return the register as a table."""
+    """Return the register, a table for each network file."""
     list_nets()
-    rows = [
-        f"| `{e.name}` | {e.params:,} | {e.macs:,} | {'x'.join(map(str, e.input))} | {e.classes} "
-        f"| {e.paper} | `{e.checked_against}` |\n"
-        for e in registry.entries("*")
-    ]
-    head = "| name | parameters | MACs per image | input | classes | paper | checked against |\n"
-    return "".join([HEAD, "# Networks\n\n", head, "|---|--:|--:|---|--:|---|---|\n", *rows])
+    parts = [HEAD, "# Networks\n"]
+    for family, members in groupby(
+        sorted(registry.entries("*"), key=lambda e: (e.family, e.name)), key=lambda e: e.family
+    ):
+        parts.append(
+            f"\n## {family}\n\n| name | what sets it apart | parameters | MACs per image | input "
+            "| classes | paper | checked against |\n|---|---|--:|--:|---|--:|---|---|\n"
+        )
+        parts += [
+            f"| `{e.name}` | {e.note} | {e.params:,} | {e.macs:,} | {'x'.join(map(str, e.input))} "
+            f"| {e.classes} | {e.paper} | `{e.checked_against}` |\n"
+            for e in members
+        ]
+    return "".join(parts)
 
 
 def _docstring(function: Callable[..., object]) -> tuple[str, dict[str, str]]:

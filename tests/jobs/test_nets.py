@@ -38,7 +38,8 @@ def test_both_forms_of_the_answer(capsys: pytest.CaptureFixture[str]):
     assert cli.run(["nets", "fasternet*", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["schema"] == "fleetfoot.nets/1"
-    keys = {"name", "params", "macs", "input", "paper", "checked_against", "weights", "license"}
+    keys = {"name", "family", "note", "params", "macs", "input", "paper"}
+    keys |= {"checked_against", "weights", "license"}
     assert all(row.keys() == keys for row in answer["nets"])
     assert cli.run(["nets", "fasternet*"]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -10,6 +10,8 @@ class NetRow:
     """One network; counts are for `input` and the published number of classes.
 
     Attributes:
+        family: name of the file that defines it.
+        note: what sets it apart.
         macs: multiply-accumulates of one image.
         checked_against: what a test compares the definition with.
         weights: where published weights come from, None where there are none.
@@ -17,6 +19,8 @@ class NetRow:
     """
 
     name: str
+    family: str
+    note: str
     params: int
     macs: int
     input: tuple[int, ...]
@@ -55,6 +59,8 @@ def nets(pattern: str = "*") -> NetsRecord:
         rows.append(
             NetRow(
                 name=item.name,
+                family=item.family,
+                note=item.note,
                 params=item.params,
                 macs=item.macs,
                 input=item.input,

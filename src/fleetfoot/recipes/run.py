@@ -22,7 +22,7 @@ from fleetfoot.deploy.deploy import BundleRecord, Options, deploy
 from fleetfoot.deploy.gate import GATE_IMAGES, MAX_DROP, GateSet, spread
 from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.measure.accuracy import Evaluation
-from fleetfoot.nets.catalog import CLASS_MAP, CreatedAs
+from fleetfoot.nets.catalog import CLASS_MAP, CreatedAs, entry, option_names
 from fleetfoot.nets.create import create
 from fleetfoot.nets.portable import save_portable
 from fleetfoot.nets.weights import load_weights, pretrained
@@ -146,7 +146,9 @@ def build(spec: RunSpec, data: Data, preprocess: Preprocess) -> nn.Module:
     """
     recipe = spec.recipe
     seed_everything(recipe.seed)
-    options: dict[str, Any] = {"drop_path": recipe.drop_path, "dropout": recipe.dropout}
+    options: dict[str, Any] = {"dropout": recipe.dropout}
+    if recipe.drop_path or "drop_path" in option_names(entry(spec.net).builder):
+        options["drop_path"] = recipe.drop_path  # a network without it refuses the word
     if recipe.whitened_stem:
         options["frozen_stem"] = True
     net = create(
