@@ -1,0 +1,87 @@
+"""mlpconv: a small multilayer perceptron slid over the map instead of a linear filter.
+
+Paper    Lin, Chen, Yan, "Network In Network", ICLR 2014, arXiv:1312.4400, section 3.1
+Departs  nowhere; any number of 1x1 layers, the paper has two
+Cost     of its convolutions: the first K * K * C0 a channel and position, the others Ci
+Letters  N batch, C channels, H height, W width, K side of the spatial filters
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fleetfoot.core.costs import Cost, Shape, cost_formula
+from fleetfoot.core.errors import ShapeError
+from fleetfoot.ops.torch_layers import conv_out_size
+
+
+def mlpconv(
+    x: Tensor, layers: Sequence[tuple[Tensor, Tensor]], *, stride: int = 1, padding: int = 0
+) -> Tensor:
+    """Return a ReLU network of every patch of ``x``, one output map (N, C, H', W').
+
+    Args:
+        x: feature map, (N, C0, H, W).
+        layers: weight and bias of each layer: first (C1, C0, K, K), then (Ci+1, Ci, 1, 1).
+        stride: of the first layer.
+        padding: zeros around ``x`` on each side.
+    """
+    (weight, bias), *pointwise = layers
+    x = F.conv2d(x, weight, bias, stride=stride, padding=padding).relu()
+    for weight, bias in pointwise:
+        x = F.conv2d(x, weight, bias).relu()
+    return x
+
+
+class MLPConv(nn.Sequential):
+    """`mlpconv` as convolutions and ReLUs of their own, which rewrites and hooks can see.
+
+    Args:
+        in_channels: C0.
+        channels: of each layer; the first is spatial, the others are 1x1.
+        kernel_size: K, of the first layer.
+        stride: of the first layer.
+        padding: zeros on each side; None keeps the size of the map at stride 1.
+
+    Raises:
+        ShapeError: no layers, or an even kernel whose padding is not given.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: Sequence[int],
+        *,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int | None = None,
+    ) -> None:
+        super().__init__()
+        if not channels:
+            raise ShapeError("MLPConv needs the channels of at least one layer, got none")
+        if padding is None and kernel_size % 2 == 0:
+            raise ShapeError(f"MLPConv with kernel_size={kernel_size} needs padding=...")
+        pad = kernel_size // 2 if padding is None else padding
+        self.conv = nn.Conv2d(in_channels, channels[0], kernel_size, stride=stride, padding=pad)
+        self.act = nn.ReLU()
+        for index, (wide, out) in enumerate(pairwise(channels), start=1):
+            self.add_module(f"mix{index}", nn.Conv2d(wide, out, 1))
+            self.add_module(f"act{index}", nn.ReLU())
+
+
+@cost_formula(MLPConv)
+def _mlpconv_cost(module: MLPConv, in_shape: Shape) -> Cost:
+    batch, _, height, width = in_shape
+    kernel, stride, pad = (
+        int(pair[0]) for pair in (module.conv.kernel_size, module.conv.stride, module.conv.padding)
+    )
+    rows, columns = (
+        conv_out_size(size, kernel=kernel, stride=stride, padding=pad) for size in (height, width)
+    )
+    convs = [layer for layer in module if isinstance(layer, nn.Conv2d)]
+    macs = sum(conv.weight.numel() for conv in convs)
+    outputs = sum(conv.out_channels for conv in convs)
+    positions = batch * rows * columns
+    return Cost(positions * macs, 2 * positions * outputs)  # a bias and a ReLU an output
