@@ -15,6 +15,7 @@ from fleetfoot.measure.counts import count
 
 EXAMPLES: dict[str, tuple[tuple[object, ...], tuple[int, ...]]] = {
     "ClassMap": ((8, 12, 3), (8,)),
+    "EffectiveSqueezeExcite": ((6,), (6, 5, 4)),
     "PartialConv2d": ((8,), (8, 7, 5)),
     "SamePad2d": ((3, 2), (4, 7, 6)),
     "StochasticDepth": ((0.5,), (4, 5, 5)),

@@ -55,14 +55,15 @@ def _foreign(name: str, rules: Rules, order: dict[tuple[str, str], int]) -> str:
         if match is not None:
             parts = match.groupdict()
             index = order.get((parts.get("s", ""), parts.get("b", "")), -1)
-            return theirs.format(**parts, i=index)
+            from_one = {f"{key}1": int(parts[key]) + 1 for key in ("s", "b") if key in parts}
+            return theirs.format(**parts, **from_one, i=index)
     raise UsageError(f"the name table has no rule for {name!r}")
 
 
 @cache
 def _pattern(rule: str) -> re.Pattern[str]:
     text = re.escape(rule)
-    for letter in ("s", "b"):
+    for letter in ("s", "b", "k"):
         text = text.replace(rf"\{{{letter}\}}", rf"(?P<{letter}>\d+)")
     return re.compile(text.replace(r"\{rest\}", "(?P<rest>.+)"))
 
