@@ -14,11 +14,10 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from fleetfoot.core.registry import Member, register_family
+from fleetfoot.core.rounding import round_channels
 from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
 from fleetfoot.ops.conv import conv_norm_act
 from fleetfoot.ops.stochastic_depth import StochasticDepth
-
-DIVISOR = 8
 
 
 class Stage(NamedTuple):
@@ -41,16 +40,6 @@ STAGES = (
     Stage(6, 320, 1, 1, 3),
 )
 FEATURE_STAGES = (0, 1, 2, 4, 6)  # the last stage of each resolution
-
-
-def round_channels(channels: float) -> int:
-    """Return the multiple of 8 nearest to ``channels``, never more than 10 % below it.
-
-    >>> [round_channels(1.1 * channels) for channels in (16, 40, 80, 320)]
-    [16, 48, 88, 352]
-    """
-    rounded = max(DIVISOR, int(channels + DIVISOR / 2) // DIVISOR * DIVISOR)
-    return rounded + DIVISOR if rounded < 0.9 * channels else rounded
 
 
 @dataclass(frozen=True)
