@@ -5,6 +5,7 @@ from torch import nn
 
 from fleetfoot.train.optimizers import lr_scales, make_optimizer, parameter_groups, set_lr
 from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.velocity_sgd import VelocitySGD
 
 
 def net() -> nn.Module:
@@ -79,3 +80,12 @@ def test_adamw_decays_apart_from_the_gradient() -> None:
         w = w * (1 - 0.1 * 0.5)
         w -= 0.1 * (m / (1 - 0.8**step)) / (np.sqrt(v / (1 - 0.9**step)) + 1e-8)
     np.testing.assert_allclose(layer.weight.detach().numpy(), w, rtol=1e-5)
+
+
+def test_velocity_sgd_gets_the_groups_and_the_momentum() -> None:
+    optimizer = make_optimizer(
+        net(), Recipe(optimizer="velocity_sgd", momentum=0.8, weight_decay=0.1)
+    )
+    assert isinstance(optimizer, VelocitySGD)
+    assert {group["momentum"] for group in optimizer.param_groups} == {0.8}
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0, 0.1}

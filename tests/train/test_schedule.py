@@ -27,3 +27,8 @@ def test_final_is_where_it_ends() -> None:
 def test_a_run_of_one_step_has_a_learning_rate() -> None:
     assert factors(total_steps=1, warmup_steps=0, schedule="linear") == [1.0]
     assert factors(total_steps=1, warmup_steps=1, schedule="linear") == [0.5]
+
+
+def test_steps_fall_at_shares_of_the_whole_run_after_the_warmup() -> None:
+    found = factors(total_steps=8, warmup_steps=1, schedule="steps", milestones=(0.5, 0.75))
+    assert found == pytest.approx([0.5, 1.0, 1.0, 1.0, 0.1, 0.1, 0.01, 0.01])

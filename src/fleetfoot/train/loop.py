@@ -124,6 +124,8 @@ def train(  # noqa: PLR0913  the seam that INTERFACES.md decides
                     warmup_steps=plan.warmup_steps,
                     schedule=recipe.schedule,
                     final=recipe.final_lr,
+                    milestones=recipe.milestones,
+                    step_factor=recipe.step_factor,
                 )
                 set_lr(trainee.optimizer, lr)
                 _seed_step(recipe.seed, state.step, device)

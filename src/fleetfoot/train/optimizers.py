@@ -1,4 +1,4 @@
-"""AdamW and SGD with Nesterov momentum, and which parameters get which settings.
+"""AdamW and two forms of SGD, and which parameters get which settings.
 
 A group carries `lr_scale`; `set_lr` multiplies it with the learning rate of the step, so that
 the schedule stays one number.
@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.velocity_sgd import VelocitySGD
 
 
 def make_optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
@@ -24,6 +25,8 @@ def make_optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
             nesterov=recipe.momentum > 0,
             fused=fused,
         )
+    if recipe.optimizer == "velocity_sgd":
+        return VelocitySGD(groups, lr=recipe.lr, momentum=recipe.momentum)
     return AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, recipe.beta2), fused=fused)
 
 

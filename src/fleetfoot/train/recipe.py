@@ -26,7 +26,7 @@ class Recipe:
             schedule is fitted to the measured step time so that it ends annealed.
         batch: images per step, over all processes together.
         seed: decides the order of images, the augmentation, dropout and the new head.
-        optimizer: "adamw", or "sgd" with Nesterov momentum.
+        optimizer: "adamw"; "sgd" with Nesterov momentum; "velocity_sgd", AlexNet's rule.
         lr: highest learning rate, for this batch as it is (never rescaled).
         momentum: of SGD; for AdamW the first beta.
         beta2: AdamW's second beta.
@@ -36,7 +36,10 @@ class Recipe:
             None is 1.
         body_lr: factor on the learning rate of everything but the classifier.
         bias_lr: factor on the learning rate of biases outside the classifier.
-        schedule: "cosine" or "linear" from the highest learning rate to `final_lr`.
+        schedule: "cosine" or "linear" from the highest learning rate to `final_lr`; "steps"
+            multiplies it by `step_factor` at each of the `milestones`.
+        milestones: shares of the run, rising, at which the rate of "steps" falls.
+        step_factor: what is left of the learning rate after each of them.
         warmup: share of the steps during which the learning rate rises linearly.
         final_lr: learning rate at the last step, as a share of `lr`.
         label_smoothing: share of the target spread evenly over all classes.
@@ -76,7 +79,7 @@ class Recipe:
     minutes: float | None = None
     batch: int = 32
     seed: int = 0
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "sgd", "velocity_sgd"] = "adamw"
     lr: float = 1e-3
     momentum: float = 0.9
     beta2: float = 0.999
@@ -85,7 +88,9 @@ class Recipe:
     layer_decay: float | None = None
     body_lr: float = 1.0
     bias_lr: float = 1.0
-    schedule: Literal["cosine", "linear"] = "cosine"
+    schedule: Literal["cosine", "linear", "steps"] = "cosine"
+    milestones: tuple[float, ...] = (0.5, 0.75)
+    step_factor: float = 0.1
     warmup: float = 0.05
     final_lr: float = 0.0
     label_smoothing: float = 0.1
@@ -176,6 +181,17 @@ _FACTOR: _Range = (
     "a number above 0 and at most 1",
 )
 
+
+def _rises_inside(value: Any) -> bool:
+    return (
+        isinstance(value, tuple)
+        and all(map(_number, value))
+        and list(value) == sorted({0.0, 1.0, *value})[1:-1]
+    )
+
+
+_RISING: _Range = (_rises_inside, "a list of rising numbers between 0 and 1")
+
 _OPTIONAL = {
     "epochs",
     "minutes",
@@ -192,7 +208,7 @@ _RANGES: dict[str, _Range] = {
     "minutes": _POSITIVE,
     "batch": _whole(1),
     "seed": _whole(0),
-    "optimizer": _one_of("adamw", "sgd"),
+    "optimizer": _one_of("adamw", "sgd", "velocity_sgd"),
     "lr": _POSITIVE,
     "momentum": _BELOW_ONE,
     "beta2": _BELOW_ONE,
@@ -201,7 +217,9 @@ _RANGES: dict[str, _Range] = {
     "layer_decay": _FACTOR,
     "body_lr": _SHARE,
     "bias_lr": _POSITIVE,
-    "schedule": _one_of("cosine", "linear"),
+    "schedule": _one_of("cosine", "linear", "steps"),
+    "milestones": _RISING,
+    "step_factor": _FACTOR,
     "warmup": _SHARE,
     "final_lr": _SHARE,
     "label_smoothing": _BELOW_ONE,
