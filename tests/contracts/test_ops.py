@@ -19,6 +19,7 @@ EXAMPLES: dict[str, tuple[tuple[object, ...], tuple[int, ...]]] = {
     "PartialConv2d": ((8,), (8, 7, 5)),
     "SamePad2d": ((3, 2), (4, 7, 6)),
     "StochasticDepth": ((0.5,), (4, 5, 5)),
+    "ZeroShortcut": ((7, 2), (4, 7, 6)),
 }
 
 

@@ -1,0 +1,153 @@
+"""ResNet: stages of residual blocks, each stage half the size and twice the channels.
+
+Paper    He et al., "Deep Residual Learning", CVPR 2016, arXiv:1512.03385; `VARIANTS` is its Table 1
+Departs  bottlenecks stride in the 3x3 convolution (timm's and torchvision's form); shortcuts are
+         option B: a 1x1 convolution where the shape changes, else the identity
+Letters  N batch, H height, W width
+"""
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from fleetfoot.blocks.residual import EXPANSION, ResidualBlock, reset_residual_net
+from fleetfoot.core.errors import UsageError
+from fleetfoot.core.registry import Member, register_family
+from fleetfoot.core.rounding import round_channels
+from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.ops.conv import conv_norm_act
+from fleetfoot.ops.stochastic_depth import linear_rates
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResNetSpec:
+    """Everything that decides the shape of one member of the family."""
+
+    blocks: tuple[int, ...]  # of each stage
+    bottleneck: bool
+    stem_channels: int = 64
+    channels: tuple[int, ...] = (64, 128, 256, 512)  # of the 3x3 convolutions of each stage
+
+    def scaled(self, *, width: float, depth: float) -> "ResNetSpec":
+        """Return a wider and deeper spec: channels in multiples of 8, blocks rounded up.
+
+        >>> spec = ResNetSpec(blocks=(2, 2, 2, 2), bottleneck=False).scaled(width=1.1, depth=1.2)
+        >>> spec.blocks, spec.stem_channels, spec.channels
+        ((3, 3, 3, 3), 72, (72, 144, 280, 560))
+
+        Raises:
+            UsageError: a factor is not positive.
+        """
+        if width <= 0 or depth <= 0:
+            raise UsageError(f"width={width}, depth={depth}: give two factors above 0")
+        return replace(
+            self,
+            blocks=tuple(math.ceil(count * depth) for count in self.blocks),
+            stem_channels=round_channels(self.stem_channels * width),
+            channels=tuple(round_channels(channels * width) for channels in self.channels),
+        )
+
+
+class ResNet(nn.Module):
+    """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
+
+    Args:
+        spec: the member of the family.
+        num_classes: 0 gives pooled features.
+        in_chans: channels of the images.
+        zero_init_last: each block starts as its shortcut; the paper's blocks do not.
+        drop_path: highest rate of stochastic depth, at the last block.
+        dropout: rate before the classifier.
+    """
+
+    def __init__(
+        self,
+        spec: ResNetSpec,
+        num_classes: int,
+        *,
+        in_chans: int = 3,
+        zero_init_last: bool = False,
+        drop_path: float = 0.0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        channels, expansion = spec.stem_channels, EXPANSION if spec.bottleneck else 1
+        self.stem = nn.Sequential(
+            OrderedDict(
+                first=conv_norm_act(in_chans, channels, kernel_size=7, stride=2),
+                pool=nn.MaxPool2d(3, stride=2, padding=1),
+            )
+        )
+        self.stages = nn.Sequential()
+        rates = iter(linear_rates(drop_path, sum(spec.blocks)))
+        for stage, (width, count) in enumerate(zip(spec.channels, spec.blocks)):
+            blocks = nn.Sequential()
+            for block in range(count):
+                blocks.append(
+                    ResidualBlock(
+                        channels,
+                        width,
+                        stride=2 if stage and block == 0 else 1,
+                        bottleneck=spec.bottleneck,
+                        drop_path=next(rates),
+                    )
+                )
+                channels = width * expansion
+            self.stages.append(blocks)
+        self.feature_info = tuple(
+            FeatureInfo(stage, width * expansion, 4 * 2**stage)
+            for stage, width in enumerate(spec.channels)
+        )
+        self.min_size = 1
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = classifier_layer(channels, num_classes)
+        reset_residual_net(self, zero_init_last=zero_init_last)
+
+    def forward_features(self, x: Tensor) -> list[Tensor]:
+        """Return the maps of the stages, finest first; `feature_info` describes them."""
+        return stage_maps(self.stem, self.stages, self.feature_info, x)
+
+    def forward_pooled(self, x: Tensor) -> Tensor:
+        """Return the features in front of dropout and classifier: the mean of the last map."""
+        return self.flatten(self.pool(self.forward_features(x)[-1]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.dropout(self.forward_pooled(x)))
+
+
+class Variant(NamedTuple):
+    """One column of the table, with its counts for 1000 classes at 224 x 224."""
+
+    blocks: tuple[int, ...]
+    bottleneck: bool
+    params: int
+    macs: int
+
+
+VARIANTS = {
+    "resnet18": Variant((2, 2, 2, 2), False, 11_689_512, 1_814_073_344),
+    "resnet34": Variant((3, 4, 6, 3), False, 21_797_672, 3_663_761_408),
+    "resnet50": Variant((3, 4, 6, 3), True, 25_557_032, 4_089_184_256),
+    "resnet101": Variant((3, 4, 23, 3), True, 44_549_160, 7_801_405_440),
+    "resnet152": Variant((3, 8, 36, 3), True, 60_192_808, 11_513_626_624),
+}
+
+register_family(
+    ResNet,
+    paper="arXiv:1512.03385",
+    members={
+        name: Member(
+            spec=ResNetSpec(blocks=row.blocks, bottleneck=row.bottleneck),
+            params=row.params,
+            macs=row.macs,
+            checked_against=f"timm:{name}",
+            note=f"{sum(row.blocks)} {'bottlenecks' if row.bottleneck else 'blocks of two'}",
+        )
+        for name, row in VARIANTS.items()
+    },
+)

@@ -1,0 +1,122 @@
+"""ResNets for CIFAR: three stages of n blocks of two, 6 n + 2 layers in all.
+
+Paper    He et al., "Deep Residual Learning", CVPR 2016, arXiv:1512.03385, section 4.2
+Departs  nowhere: shortcuts are option A (identity, zeros for new channels), without parameters
+Letters  N batch, H height, W width
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from fleetfoot.blocks.residual import ResidualBlock, reset_residual_net
+from fleetfoot.core.registry import Member, register_family
+from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.ops.conv import conv_norm_act
+from fleetfoot.ops.stochastic_depth import linear_rates
+from fleetfoot.ops.zero_shortcut import ZeroShortcut
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResNetCifarSpec:
+    """Everything that decides the shape of one member of the family."""
+
+    blocks: int  # n, of each stage
+    channels: tuple[int, ...] = (16, 32, 64)
+
+
+class ResNetCifar(nn.Module):
+    """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 4 times smaller.
+
+    Args:
+        spec: the member of the family.
+        num_classes: 0 gives pooled features.
+        in_chans: channels of the images.
+        zero_init_last: each block starts as its shortcut; the paper's blocks do not.
+        drop_path: highest rate of stochastic depth, at the last block.
+        dropout: rate before the classifier.
+    """
+
+    def __init__(
+        self,
+        spec: ResNetCifarSpec,
+        num_classes: int,
+        *,
+        in_chans: int = 3,
+        zero_init_last: bool = False,
+        drop_path: float = 0.0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        channels = spec.channels[0]
+        self.stem = conv_norm_act(in_chans, channels)
+        self.stages = nn.Sequential()
+        rates = iter(linear_rates(drop_path, spec.blocks * len(spec.channels)))
+        for width in spec.channels:
+            blocks = nn.Sequential()
+            for _ in range(spec.blocks):
+                grows = width != channels
+                blocks.append(
+                    ResidualBlock(
+                        channels,
+                        width,
+                        stride=2 if grows else 1,
+                        shortcut=ZeroShortcut(width, 2) if grows else None,
+                        drop_path=next(rates),
+                    )
+                )
+                channels = width
+            self.stages.append(blocks)
+        self.feature_info = tuple(
+            FeatureInfo(stage, width, 2**stage) for stage, width in enumerate(spec.channels)
+        )
+        self.min_size = 1
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = classifier_layer(channels, num_classes)
+        reset_residual_net(self, zero_init_last=zero_init_last)
+
+    def forward_features(self, x: Tensor) -> list[Tensor]:
+        """Return the maps of the three stages, finest first; `feature_info` describes them."""
+        return stage_maps(self.stem, self.stages, self.feature_info, x)
+
+    def forward_pooled(self, x: Tensor) -> Tensor:
+        """Return the features in front of dropout and classifier: the mean of the last map."""
+        return self.flatten(self.pool(self.forward_features(x)[-1]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.dropout(self.forward_pooled(x)))
+
+
+class Variant(NamedTuple):
+    """One row of Table 6, with its counts for 10 classes at 32 x 32."""
+
+    blocks: int  # n
+    params: int
+    macs: int
+
+
+VARIANTS = {
+    "resnet20_cifar": Variant(3, 269_722, 40_551_040),
+    "resnet56_cifar": Variant(9, 853_018, 125_485_696),
+    "resnet110_cifar": Variant(18, 1_727_962, 252_887_680),
+}
+
+register_family(
+    ResNetCifar,
+    paper="arXiv:1512.03385",
+    members={
+        name: Member(
+            spec=ResNetCifarSpec(blocks=row.blocks),
+            params=row.params,
+            macs=row.macs,
+            checked_against="naive:tests/nets/test_resnet_cifar.py::check_against_naive",
+            note=f"{row.blocks} blocks a stage, for images of 32 pixels",
+            input=(3, 32, 32),
+            classes=10,
+        )
+        for name, row in VARIANTS.items()
+    },
+)

@@ -1,0 +1,41 @@
+"""Shortcut without parameters: every stride-th position, zeros for the channels that are new.
+
+Paper    He et al., "Deep Residual Learning", CVPR 2016, arXiv:1512.03385, section 3.3, option A
+Departs  nowhere; the new channels come last, where the paper does not say
+Cost     no arithmetic; one copy of the map
+Letters  N batch, C channels, O output channels, H height, W width
+"""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fleetfoot.core.costs import Cost, Shape, cost_formula
+from fleetfoot.core.errors import ShapeError
+
+
+def zero_shortcut(x: Tensor, *, channels: int, stride: int) -> Tensor:
+    """Return (N, C, H, W) as (N, channels, ceil(H / stride), ceil(W / stride)), zeros behind C."""
+    if channels < x.shape[1]:
+        raise ShapeError(f"a shortcut from {x.shape[1]} to {channels} channels would lose some")
+    return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, 0, channels - x.shape[1]))
+
+
+class ZeroShortcut(nn.Module):
+    """`zero_shortcut` to a fixed number of channels."""
+
+    def __init__(self, channels: int, stride: int) -> None:
+        super().__init__()
+        self.channels = channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return zero_shortcut(x, channels=self.channels, stride=self.stride)
+
+    def extra_repr(self) -> str:
+        return f"channels={self.channels}, stride={self.stride}"
+
+
+@cost_formula(ZeroShortcut)
+def _zero_shortcut_cost(module: ZeroShortcut, in_shape: Shape) -> Cost:
+    del module, in_shape
+    return Cost()
