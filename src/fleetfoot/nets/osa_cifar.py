@@ -1,0 +1,130 @@
+"""DenseNet-40 with its dense blocks replaced by one-shot aggregation, for CIFAR.
+
+Paper    Lee et al., "An Energy and GPU-Computation Efficient Backbone Network for Real-Time
+         Object Detection", CVPRW 2019, arXiv:1904.09730, section 3.1 and Fig. 2
+Departs  the paper gives layers and widths (12 x 20 and 5 x 43) and a memory access of 2.5 M, but
+         not how a block ends. "merged", our default: a 1x1 convolution to DenseNet-40's widths,
+         then DenseNet's transition (2.60 M and 2.62 M); "full": the whole concatenation goes
+         through the transition (2.10 M and 2.07 M)
+Letters  N batch, H height, W width
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from fleetfoot.blocks.dense import transition
+from fleetfoot.blocks.osa import OSA
+from fleetfoot.core.errors import UsageError
+from fleetfoot.core.registry import Member, register_family
+from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+
+STEM_CHANNELS = 16
+MERGED_CHANNELS = (160, 304, 448)  # after DenseNet-40's blocks
+WIRINGS = ("merged", "full")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OSACifarSpec:
+    """Everything that decides the shape of one member of the family."""
+
+    layers: int  # of each block
+    width: int
+
+
+class OSACifar(nn.Module):
+    """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 4 times smaller.
+
+    Args:
+        spec: the member of the family.
+        num_classes: 0 gives pooled features.
+        in_chans: channels of the images.
+        wiring: "merged" or "full", how a block ends.
+        dropout: rate before the classifier.
+
+    Raises:
+        UsageError: another word for ``wiring``.
+    """
+
+    def __init__(
+        self,
+        spec: OSACifarSpec,
+        num_classes: int,
+        *,
+        in_chans: int = 3,
+        wiring: str = "merged",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if wiring not in WIRINGS:
+            raise UsageError(f"wiring={wiring!r} is not offered: take 'merged' or 'full'")
+        conv = nn.Conv2d(in_chans, STEM_CHANNELS, 3, padding=1, bias=False)
+        self.stem = nn.Sequential(OrderedDict(conv=conv))
+        self.stages = nn.Sequential()
+        channels, info = STEM_CHANNELS, list[FeatureInfo]()
+        for stage, merged in enumerate(MERGED_CHANNELS):
+            between = transition(channels, channels, nn.AvgPool2d(2)) if stage else nn.Identity()
+            out_channels = merged if wiring == "merged" else None
+            block = OSA(channels, spec.width, out_channels, layers=spec.layers)
+            channels = out_channels or channels + spec.layers * spec.width
+            self.stages.append(nn.Sequential(OrderedDict(transition=between, block=block)))
+            info.append(FeatureInfo(stage, channels, 2**stage))
+        self.feature_info = tuple(info)
+        self.min_size = info[-1].reduction
+        self.head = nn.Sequential(
+            OrderedDict(norm=nn.BatchNorm2d(channels), act=nn.ReLU(inplace=True))
+        )
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = classifier_layer(channels, num_classes)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw convolutions from Kaiming's normal distribution; the classifier's bias is 0."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+            elif isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+
+    def forward_features(self, x: Tensor) -> list[Tensor]:
+        """Return the maps of the three blocks, finest first; `feature_info` describes them."""
+        return stage_maps(self.stem, self.stages, self.feature_info, x)
+
+    def forward_pooled(self, x: Tensor) -> Tensor:
+        """Return the features in front of dropout and classifier."""
+        return self.flatten(self.pool(self.head(self.forward_features(x)[-1])))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.dropout(self.forward_pooled(x)))
+
+
+NAIVE = "naive:tests/nets/test_osa_cifar.py::check_against_naive"
+
+# Counts are for 10 classes at 32 x 32; a contract test recomputes each of them.
+register_family(
+    OSACifar,
+    paper="arXiv:1904.09730",
+    members={
+        "osa_cifar_12x20": Member(
+            spec=OSACifarSpec(layers=12, width=20),
+            params=739_498,
+            macs=206_036_352,
+            checked_against=NAIVE,
+            note="blocks of 12 layers of 20 channels, for CIFAR",
+            input=(3, 32, 32),
+            classes=10,
+        ),
+        "osa_cifar_5x43": Member(
+            spec=OSACifarSpec(layers=5, width=43),
+            params=896_800,
+            macs=251_415_168,
+            checked_against=NAIVE,
+            note="blocks of 5 layers of 43 channels, for CIFAR",
+            input=(3, 32, 32),
+            classes=10,
+        ),
+    },
+)

@@ -1,0 +1,216 @@
+"""VoVNet: stages of one-shot aggregation; VoVNetV2 adds eSE and shortcuts.
+
+Paper    Lee et al., 2019, arXiv:1904.09730, Table 1 (`vovnet*`); V2 is Lee, Park, "CenterMask",
+         2020, arXiv:1911.06667 (`ese_vovnet*`)
+Departs  `vovnet39` and so on are the paper's: the third stem convolution has stride 1 and a
+         pooling follows. `vovnet39a`, as timm and the authors' PyTorch code, strides there instead.
+         `ese_vovnet39b`, as timm, has eSE in the last module of a stage; `ese_vovnet39`, as the
+         authors' code, in every one
+Letters  N batch, H height, W width
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from torch import Tensor, nn
+
+from fleetfoot.blocks.osa import OSA, relu, separable
+from fleetfoot.core.errors import UsageError
+from fleetfoot.core.registry import Member, register_family
+from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.ops.conv import conv_norm_act
+from fleetfoot.ops.stochastic_depth import linear_rates
+
+STEMS = ("pool", "stride")
+PLACEMENTS = ("none", "last", "every")
+
+
+@dataclass(frozen=True, kw_only=True)
+class VoVNetSpec:
+    """Everything that decides the shape of one member of the family."""
+
+    modules: tuple[int, ...]  # of each stage
+    layers: int = 5  # of each module
+    widths: tuple[int, ...] = (128, 160, 192, 224)
+    channels: tuple[int, ...] = (256, 512, 768, 1024)
+    stem_channels: tuple[int, int, int] = (64, 64, 128)
+    stem: str = "pool"
+    shortcut: bool = False
+    ese: str = "none"
+    depthwise: bool = False
+
+
+class VoVNet(nn.Module):
+    """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
+
+    Args:
+        spec: the member of the family.
+        num_classes: 0 gives pooled features.
+        in_chans: channels of the images.
+        stem: "pool" or "stride", what halves the map before the first stage; None is the member's.
+        shortcut: add the input of each module but the first of a stage to its output; None is the
+            member's.
+        ese: "none", "last" or "every" module of a stage scales its channels; None is the member's.
+        drop_path: highest rate of stochastic depth; only modules with a shortcut can drop.
+        dropout: rate before the classifier.
+
+    Raises:
+        UsageError: another word for ``stem`` or ``ese``.
+    """
+
+    def __init__(
+        self,
+        spec: VoVNetSpec,
+        num_classes: int,
+        *,
+        in_chans: int = 3,
+        stem: str | None = None,
+        shortcut: bool | None = None,
+        ese: str | None = None,
+        drop_path: float = 0.0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        spec = replace(
+            spec,
+            stem=spec.stem if stem is None else _one_of(STEMS, stem=stem),
+            shortcut=spec.shortcut if shortcut is None else shortcut,
+            ese=spec.ese if ese is None else _one_of(PLACEMENTS, ese=ese),
+        )
+        self.stem = _stem(spec, in_chans)
+        self.stages = nn.Sequential()
+        rates = iter(linear_rates(drop_path, sum(spec.modules)))
+        in_channels = spec.stem_channels[-1]
+        for stage, channels in enumerate(spec.channels):
+            pools = stage > 0 or spec.stem == "pool"
+            pool = nn.MaxPool2d(3, stride=2, ceil_mode=True) if pools else nn.Identity()
+            blocks = nn.Sequential()
+            for index in range(spec.modules[stage]):
+                is_last = index == spec.modules[stage] - 1
+                block = OSA(
+                    in_channels,
+                    spec.widths[stage],
+                    channels,
+                    layers=spec.layers,
+                    depthwise=spec.depthwise,
+                    ese=spec.ese == "every" or (spec.ese == "last" and is_last),
+                    shortcut=spec.shortcut and index > 0,
+                    drop_path=next(rates),
+                )
+                blocks.append(block)
+                in_channels = channels
+            self.stages.append(nn.Sequential(OrderedDict(pool=pool, blocks=blocks)))
+        self.feature_info = tuple(FeatureInfo(i, c, 4 * 2**i) for i, c in enumerate(spec.channels))
+        self.min_size = 32
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = classifier_layer(in_channels, num_classes)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw convolutions from Kaiming's normal distribution, as the authors' code does."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+            elif isinstance(module, nn.Linear):
+                nn.init.zeros_(module.bias)
+
+    def forward_features(self, x: Tensor) -> list[Tensor]:
+        """Return the maps of the four stages, finest first; `feature_info` describes them."""
+        return stage_maps(self.stem, self.stages, self.feature_info, x)
+
+    def forward_pooled(self, x: Tensor) -> Tensor:
+        """Return the features in front of dropout and classifier."""
+        return self.flatten(self.pool(self.forward_features(x)[-1]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.dropout(self.forward_pooled(x)))
+
+
+def _stem(spec: VoVNetSpec, in_chans: int) -> nn.Sequential:
+    first, second, third = spec.stem_channels
+    stride = 1 if spec.stem == "pool" else 2
+    layers = [conv_norm_act(in_chans, first, stride=2, act=relu)]
+    if spec.depthwise:
+        layers += [separable(first, second), separable(second, third, stride=stride)]
+    else:
+        layers += [
+            conv_norm_act(first, second, act=relu),
+            conv_norm_act(second, third, stride=stride, act=relu),
+        ]
+    return nn.Sequential(*layers)
+
+
+def _one_of(known: tuple[str, ...], **word: str) -> str:
+    ((name, value),) = word.items()
+    if value not in known:
+        raise UsageError(f"{name}={value!r} is not offered: take {', '.join(map(repr, known))}")
+    return value
+
+
+class Row(NamedTuple):
+    """A member: its spec, its counts for 1000 classes at 224 x 224, and what is special."""
+
+    spec: VoVNetSpec
+    params: int
+    macs: int
+    note: str
+    in_timm: bool = False
+
+
+def _second(spec: VoVNetSpec, ese: str) -> VoVNetSpec:
+    """The form of VoVNetV2."""
+    return replace(spec, stem="stride", shortcut=True, ese=ese)
+
+
+def _separable(spec: VoVNetSpec) -> VoVNetSpec:
+    return replace(spec, depthwise=True, stem_channels=(64, 64, 64))
+
+
+SLIM = (64, 80, 96, 112)
+V19 = _second(VoVNetSpec(modules=(1, 1, 1, 1), layers=3), "last")
+V19_SLIM = replace(V19, widths=SLIM, channels=(112, 256, 384, 512))
+V27_SLIM = VoVNetSpec(modules=(1, 1, 1, 1), widths=SLIM, channels=(128, 256, 384, 512))
+V39 = VoVNetSpec(modules=(1, 1, 2, 2))
+V57 = VoVNetSpec(modules=(1, 1, 4, 3))
+V99 = VoVNetSpec(modules=(1, 3, 9, 3))
+EVERY = "V2, eSE in every module, the authors' form"
+LAST = "V2, eSE in the last module of a stage, timm's form"
+ROWS = {
+    "vovnet27_slim": Row(V27_SLIM, 3_525_736, 2_870_328_320, "narrow; the paper's stem"),
+    "vovnet39": Row(V39, 22_600_296, 7_765_860_352, "the paper's stem"),
+    "vovnet57": Row(V57, 36_640_296, 9_623_777_280, "the paper's stem"),
+    "vovnet39a": Row(replace(V39, stem="stride"), 22_600_296, 7_072_227_328, "strided stem", True),
+    "vovnet57a": Row(replace(V57, stem="stride"), 36_640_296, 8_930_144_256, "strided stem", True),
+    "ese_vovnet19b": Row(V19, 11_205_416, 4_121_937_920, "V2, one module a stage"),
+    "ese_vovnet19b_dw": Row(_separable(V19), 6_543_080, 1_333_489_824, "V2, separable", True),
+    "ese_vovnet19b_slim": Row(V19_SLIM, 3_166_136, 1_680_214_784, "V2, narrow", True),
+    "ese_vovnet19b_slim_dw": Row(
+        _separable(V19_SLIM), 1_897_752, 398_071_376, "V2, narrow and separable", True
+    ),
+    "ese_vovnet39": Row(_second(V39, "every"), 26_209_128, 7_075_831_808, EVERY),
+    "ese_vovnet57": Row(_second(V57, "every"), 42_479_912, 8_935_976_960, EVERY),
+    "ese_vovnet99": Row(_second(V99, "every"), 70_548_520, 16_495_554_560, EVERY),
+    "ese_vovnet39b": Row(_second(V39, "last"), 24_568_936, 7_074_193_408, LAST, True),
+    "ese_vovnet57b": Row(_second(V57, "last"), 38_608_936, 8_932_110_336, LAST, True),
+    "ese_vovnet99b": Row(_second(V99, "last"), 63_199_272, 16_488_214_528, LAST, True),
+}
+NAIVE = "naive:tests/nets/test_vovnet.py::check_against_naive"
+
+# A contract test recomputes each of the counts.
+register_family(
+    VoVNet,
+    paper="arXiv:1904.09730",
+    members={
+        name: Member(
+            spec=row.spec,
+            params=row.params,
+            macs=row.macs,
+            checked_against=f"timm:{name}" if row.in_timm else NAIVE,
+            note=row.note,
+        )
+        for name, row in ROWS.items()
+    },
+)
