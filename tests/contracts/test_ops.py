@@ -14,8 +14,12 @@ from fleetfoot.core.trace import trace
 from fleetfoot.measure.counts import count
 
 EXAMPLES: dict[str, tuple[tuple[object, ...], tuple[int, ...]]] = {
+    "CeilPad2d": ((3, 2), (4, 8, 6)),
     "ClassMap": ((8, 12, 3), (8,)),
     "EffectiveSqueezeExcite": ((6,), (6, 5, 4)),
+    "FixedSize": ((6,), (4, 6, 6)),
+    "LocalResponseNorm": ((5,), (7, 4, 6)),
+    "LocallyConnected2d": ((3, 4, (5, 6)), (3, 5, 6)),
     "PartialConv2d": ((8,), (8, 7, 5)),
     "SamePad2d": ((3, 2), (4, 7, 6)),
     "StochasticDepth": ((0.5,), (4, 5, 5)),

@@ -73,7 +73,8 @@ def _free(module: nn.Module, in_shape: Shape) -> Cost:
     return Cost()
 
 
-for _kind in (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Hardswish, nn.Hardsigmoid):
+_ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Hardswish)
+for _kind in (*_ACTIVATIONS, nn.Hardsigmoid):
     cost_formula(_kind)(_one_per_element)
 for _kind in (nn.Identity, nn.Dropout, nn.Flatten):
     cost_formula(_kind)(_free)

@@ -1,0 +1,40 @@
+"""The check of networks that work at one image size: those with a weight for each position.
+
+Source   none; it is a module so that tracing a network does not run into the check
+Cost     nothing
+Letters  N batch, C channels, H height, W width
+"""
+
+from torch import Tensor, nn
+
+from fleetfoot.core.costs import Cost, Shape, cost_formula
+from fleetfoot.core.errors import ShapeError
+
+
+class FixedSize(nn.Module):
+    """The identity on images (N, C, size, size).
+
+    Raises:
+        ShapeError: from ``forward``, for images of another size.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2:] != (self.size, self.size):
+            raise ShapeError(
+                f"this network takes {self.size} x {self.size} images, got "
+                f"{x.shape[2]} x {x.shape[3]}: resize them, or build it with another size"
+            )
+        return x
+
+    def extra_repr(self) -> str:
+        return f"{self.size}"
+
+
+@cost_formula(FixedSize)
+def _fixed_size_cost(module: FixedSize, in_shape: Shape) -> Cost:
+    del module, in_shape
+    return Cost()
