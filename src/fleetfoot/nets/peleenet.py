@@ -48,7 +48,7 @@ def bottleneck_channels(in_channels: int, wanted: int) -> int:
 
 
 class Stem(nn.Module):
-    """Images to maps of a quarter of the size: a convolution beside a pooling, then a mix."""
+    """Images to maps of a quarter of the size: a pooling beside a convolution, then a mix."""
 
     def __init__(self, in_chans: int, channels: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Stem(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x)
-        return self.mix(torch.cat((self.conv(self.narrow(x)), self.pool(x)), dim=1))
+        return self.mix(torch.cat((self.pool(x), self.conv(self.narrow(x))), dim=1))
 
 
 class TwoWayLayer(nn.Module):
