@@ -160,7 +160,7 @@ def test_what_sets_the_four_apart() -> None:
 
 
 def test_names_of_the_public_port() -> None:
-    """The whole port was once compared by hand: equal to 2e-7 of the largest logit at 224 pixels."""
+    """The port was once compared by hand: 2e-7 of the largest logit apart at 224 pixels."""
     with torch.device("meta"):
         keys = create("bn_inception", conv_bias=True).state_dict()
     names = foreign_names(keys, "bn_inception", "pretrainedmodels")

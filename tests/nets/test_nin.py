@@ -41,7 +41,7 @@ def naive_nin(x: Array, tensors: list[Array], name: str, *, logit_relu: bool = T
 
 def check_against_naive(name: str, *, logit_relu: bool = True) -> None:
     torch.manual_seed(0)
-    net = create(name, num_classes=7, logit_relu=logit_relu).double().eval()
+    net = create(name, num_classes=7, in_chans=3, logit_relu=logit_relu).double().eval()
     tensors = [p.normal_(std=(2 / p[0].numel()) ** 0.5).numpy() for p in net.state_dict().values()]
     size = (43, 51) if name == "nin_imagenet" else (11, 8)
     x = torch.randn(2, 3, *size, dtype=torch.float64)
@@ -84,7 +84,7 @@ def test_maps_shrink_as_in_the_table() -> None:
     """Pools round up: 32, 16, 8 and 28, 14, 7."""
     with torch.device("meta"):
         for name, side in (("nin_cifar10", 32), ("nin_mnist", 28)):
-            maps = create(name).forward_features(torch.empty(1, 3, side, side))
+            maps = create(name, in_chans=3).forward_features(torch.empty(1, 3, side, side))
             assert [m.shape[2] for m in maps] == [side, side // 2, side // 4]
 
 
@@ -101,16 +101,16 @@ def test_relu_on_the_class_maps() -> None:
 
 
 def test_dropout_lies_behind_the_pools() -> None:
-    net = create("nin_mnist")
+    net = create("nin_mnist", in_chans=3)
     rates = [m.p for m in net.modules() if isinstance(m, torch.nn.Dropout)]
     assert rates == [0.5, 0.5]
     assert [stage.dropout.p for stage in create("nin_imagenet").stages[1:]] == [0, 0, 0.5]
     x = torch.randn(2, 3, 12, 12)
     assert not torch.equal(net(x), net(x))
-    still = create("nin_mnist", dropout=0.0)
+    still = create("nin_mnist", in_chans=3, dropout=0.0)
     assert torch.equal(still(x), still(x))
 
 
 @pytest.mark.parametrize("size", [(4, 4), (5, 9), (40, 33)])
 def test_takes_any_size_from_4(size: tuple[int, int]) -> None:
-    assert create("nin_mnist").eval()(torch.randn(1, 3, *size)).shape == (1, 10)
+    assert create("nin_mnist", in_chans=3).eval()(torch.randn(1, 3, *size)).shape == (1, 10)
