@@ -17,9 +17,7 @@ def test_equals_numpy() -> None:
     with torch.no_grad():
         module.bias.copy_(torch.tensor([-5.0, -1.0, 0.0, 1.0, 5.0]))  # both ends of the gate too
     x = torch.randn(2, 5, 3, 4, dtype=torch.float64)
-    weight, bias, values = (
-        t.detach().numpy() for t in (module.weight[:, :, 0, 0], module.bias, x)
-    )
+    weight, bias, values = (t.detach().numpy() for t in (module.weight[:, :, 0, 0], module.bias, x))
     expected = np.empty_like(values)
     for n in range(2):
         means = [values[n, c].sum() / 12 for c in range(5)]
