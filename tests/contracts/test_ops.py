@@ -22,6 +22,8 @@ EXAMPLES: dict[str, tuple[tuple[object, ...], tuple[int, ...]]] = {
     "LocallyConnected2d": ((3, 4, (5, 6)), (3, 5, 6)),
     "PartialConv2d": ((8,), (8, 7, 5)),
     "SamePad2d": ((3, 2), (4, 7, 6)),
+    "SqueezeExcite": ((8, 2), (8, 5, 4)),
+    "SpatialResponseNorm": ((3,), (2, 5, 4)),
     "StochasticDepth": ((0.5,), (4, 5, 5)),
     "ZeroShortcut": ((7, 2), (4, 7, 6)),
 }
