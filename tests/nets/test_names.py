@@ -1,5 +1,7 @@
 """Name tables: every key of every network has a foreign name, and no two share one."""
 
+from functools import cache
+
 import pytest
 import torch
 
@@ -11,10 +13,15 @@ from fleetfoot.nets.names import foreign_names, rules_of
 PAIRS = [(e.name, d) for e in entries() for d in rules_of(e.family)]
 
 
+@cache
+def keys_of(name: str) -> tuple[str, ...]:
+    with torch.device("meta"):
+        return tuple(create(name).state_dict())
+
+
 @pytest.mark.parametrize(("name", "dialect"), PAIRS)
 def test_names_are_complete_and_distinct(name: str, dialect: str) -> None:
-    with torch.device("meta"):
-        keys = list(create(name).state_dict())
+    keys = list(keys_of(name))
     names = foreign_names(keys, entry(name).family, dialect)
     assert list(names) == keys
     assert len(set(names.values())) == len(keys)

@@ -13,6 +13,7 @@ from fleetfoot.core.errors import UsageError
 
 OURS = "fleetfoot"
 Rules = tuple[tuple[str, str], ...]
+_BLOCK = re.compile(r"stages\.(\d+)\.(\d+)\.")
 
 
 @cache
@@ -54,9 +55,12 @@ def _foreign(name: str, rules: Rules, order: dict[tuple[str, str], int]) -> str:
         match = _pattern(ours).fullmatch(name)
         if match is not None:
             parts = match.groupdict()
-            index = order.get((parts.get("s", ""), parts.get("b", "")), -1)
+            where = _BLOCK.match(name)
+            index = order[where[1], where[2]] if where else -1
+            stages = 1 + max((int(stage) for stage, _ in order), default=-1)
+            count = {"i": index, "i1": index + 1, "stages": stages, "blocks1": len(order) + 1}
             from_one = {f"{key}1": int(parts[key]) + 1 for key in ("s", "b") if key in parts}
-            return theirs.format(**parts, **from_one, i=index)
+            return theirs.format(**parts, **from_one, **count)
     raise UsageError(f"the name table has no rule for {name!r}")
 
 
@@ -70,6 +74,6 @@ def _pattern(rule: str) -> re.Pattern[str]:
 
 def _block_order(names: list[str]) -> dict[tuple[str, str], int]:
     """Return the running number of each (stage, block), as libraries that count blocks through."""
-    found = {(m[1], m[2]) for m in (re.match(r"stages\.(\d+)\.(\d+)\.", n) for n in names) if m}
+    found = {(m[1], m[2]) for m in map(_BLOCK.match, names) if m}
     ordered = sorted(found, key=lambda pair: (int(pair[0]), int(pair[1])))
     return {pair: index for index, pair in enumerate(ordered)}

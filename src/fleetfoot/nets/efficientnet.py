@@ -1,0 +1,95 @@
+"""EfficientNet B0 to B7: a searched baseline, made larger in depth, width and size together.
+
+Paper    Tan, Le, "EfficientNet", ICML 2019, arXiv:1905.11946; `TABLE` is its Table 1, `MEMBERS`
+         has the coefficients of the repository tensorflow/tpu, models/official/efficientnet
+Departs  `efficientnet_b*` pads symmetrically and has eps 1e-5 (timm's and torchvision's form; the
+         latter's B5 to B7 need ``norm_eps=1e-3``); `tf_*` is the original: SAME padding, eps 1e-3
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import nn
+
+from fleetfoot.blocks.inverted_residual import Form, Gate, Row
+from fleetfoot.core.registry import Member, register_family
+from fleetfoot.nets.mobilenet import MobileNet, MobileNetSpec
+
+TABLE = (
+    Row(1, 16, 1, 1, 3, gated=True),
+    Row(6, 24, 2, 2, 3, gated=True),
+    Row(6, 40, 2, 2, 5, gated=True),
+    Row(6, 80, 3, 2, 3, gated=True),
+    Row(6, 112, 3, 1, 5, gated=True),
+    Row(6, 192, 4, 2, 5, gated=True),
+    Row(6, 320, 1, 1, 3, gated=True),
+)
+
+
+def _silu() -> nn.Module:
+    return nn.SiLU(inplace=True)
+
+
+B0 = MobileNetSpec(
+    stages=tuple((row,) for row in TABLE),
+    form=Form(act=_silu, gate=Gate(act=F.silu)),
+    drop_path=0.2,
+)
+
+
+class Scale(NamedTuple):
+    """How far a member is from B0, and what it then costs."""
+
+    width: float
+    depth: float
+    size: int
+    dropout: float
+    params: int
+    macs: int
+
+    def of(self, base: MobileNetSpec) -> MobileNetSpec:
+        """Return the member's spec."""
+        return replace(base.scaled(width=self.width, depth=self.depth), dropout=self.dropout)
+
+
+# Counts are for 1000 classes at the native size; a contract test recomputes each of them.
+MEMBERS = {
+    "b0": Scale(1.0, 1.0, 224, 0.2, 5_288_548, 385_814_752),
+    "b1": Scale(1.0, 1.1, 240, 0.2, 7_794_184, 686_802_832),
+    "b2": Scale(1.1, 1.2, 260, 0.3, 9_109_994, 993_561_872),
+    "b3": Scale(1.2, 1.4, 300, 0.3, 12_233_232, 1_827_141_392),
+    "b4": Scale(1.4, 1.8, 380, 0.4, 19_341_616, 4_393_771_024),
+    "b5": Scale(1.6, 2.2, 456, 0.4, 30_389_784, 10_266_384_752),
+    "b6": Scale(1.8, 2.6, 528, 0.5, 43_040_704, 19_067_593_536),
+    "b7": Scale(2.0, 3.1, 600, 0.5, 66_347_960, 37_745_884_192),
+}
+
+
+class EfficientNet(MobileNet):
+    """`MobileNet` with the tables of this file."""
+
+
+def _member(key: str, prefix: str) -> Member:
+    scale = MEMBERS[key]
+    spec = scale.of(B0)
+    return Member(
+        spec=spec.of_tensorflow() if prefix else spec,
+        params=scale.params,
+        macs=scale.macs,
+        input=(3, scale.size, scale.size),
+        checked_against=f"timm:{prefix}efficientnet_{key}",
+        note=f"{key.upper()}: {scale.width} times the width, {scale.depth} times the depth; "
+        + ("SAME padding" if prefix else "symmetric padding"),
+    )
+
+
+register_family(
+    EfficientNet,
+    paper="arXiv:1905.11946",
+    members={
+        f"{prefix}efficientnet_{key}": _member(key, prefix)
+        for prefix in ("", "tf_")
+        for key in MEMBERS
+    },
+)

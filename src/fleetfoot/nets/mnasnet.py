@@ -1,0 +1,86 @@
+"""MnasNet-A1 and B1: found by a search that measured latency on a phone.
+
+Paper    Tan et al., "MnasNet", CVPR 2019, arXiv:1807.11626; `A1` is its Figure 7, `B1` the best
+         network without gates, whose table is that of tensorflow/tpu, models/official/mnasnet
+Departs  nowhere at width 1; the head keeps its 1280 channels at other widths. Names are timm's:
+         `semnasnet` (squeeze-and-excitation) is A1, `mnasnet` is B1
+"""
+
+from typing import NamedTuple
+
+import torch.nn.functional as F
+
+from fleetfoot.blocks.inverted_residual import Form, Gate, Row, relu
+from fleetfoot.core.registry import Member, register_family
+from fleetfoot.nets.mobilenet import MobileNet, MobileNetSpec
+
+A1 = (
+    Row(1, 16, 1, 1, 3),
+    Row(6, 24, 2, 2, 3),
+    Row(3, 40, 3, 2, 5, gated=True),
+    Row(6, 80, 4, 2, 3),
+    Row(6, 112, 2, 1, 3, gated=True),
+    Row(6, 160, 3, 2, 5, gated=True),
+    Row(6, 320, 1, 1, 3),
+)
+B1 = (
+    Row(1, 16, 1, 1, 3),
+    Row(3, 24, 3, 2, 3),
+    Row(3, 40, 3, 2, 5),
+    Row(6, 80, 3, 2, 5),
+    Row(6, 96, 2, 1, 3),
+    Row(6, 192, 4, 2, 5),
+    Row(6, 320, 1, 1, 3),
+)
+
+
+class Scale(NamedTuple):
+    """A table, its width multiplier, and what the network then costs."""
+
+    table: tuple[Row, ...]
+    width: float
+    params: int
+    macs: int
+
+    @property
+    def spec(self) -> MobileNetSpec:
+        """The member's spec."""
+        base = MobileNetSpec(
+            stages=tuple((row,) for row in self.table),
+            form=Form(act=relu, gate=Gate(act=F.relu)),
+            fixed=("head",),
+        )
+        return base.scaled(width=self.width, depth=1.0)
+
+
+# Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
+MEMBERS = {
+    "mnasnet_050": Scale(B1, 0.5, 2_218_512, 104_455_968),
+    "mnasnet_075": Scale(B1, 0.75, 3_170_208, 215_493_104),
+    "mnasnet_100": Scale(B1, 1.0, 4_383_312, 314_415_872),
+    "mnasnet_140": Scale(B1, 1.4, 7_115_728, 588_799_408),
+    "semnasnet_050": Scale(A1, 0.5, 2_082_006, 103_162_992),
+    "semnasnet_075": Scale(A1, 0.75, 2_912_278, 223_448_480),
+    "semnasnet_100": Scale(A1, 1.0, 3_887_038, 311_579_072),
+    "semnasnet_140": Scale(A1, 1.4, 6_105_992, 586_317_952),
+}
+
+
+class MnasNet(MobileNet):
+    """`MobileNet` with the tables of this file."""
+
+
+register_family(
+    MnasNet,
+    paper="arXiv:1807.11626",
+    members={
+        name: Member(
+            spec=scale.spec,
+            params=scale.params,
+            macs=scale.macs,
+            checked_against=f"timm:{name}",
+            note=f"{'B1' if scale.table is B1 else 'A1'}, {scale.width} times the width",
+        )
+        for name, scale in MEMBERS.items()
+    },
+)

@@ -1,0 +1,74 @@
+"""MobileNetV1: every convolution but the first is depthwise, then pointwise.
+
+Paper    Howard et al., "MobileNets", 2017, arXiv:1704.04861; `TABLE` is its Table 1
+Departs  ReLU6 for ReLU, as the released weights and timm have it; the last depthwise convolution
+         has stride 1: Table 1 says 2, but its input and output are both 7 x 7
+"""
+
+from typing import NamedTuple
+
+from fleetfoot.blocks.inverted_residual import Form, Row
+from fleetfoot.core.registry import Member, register_family
+from fleetfoot.nets.mobilenet import MobileNet, MobileNetSpec
+
+TABLE = (
+    Row(1, 64, 1, 1),
+    Row(1, 128, 2, 2),
+    Row(1, 256, 2, 2),
+    Row(1, 512, 6, 2),
+    Row(1, 1024, 2, 2),
+)
+V1 = MobileNetSpec(
+    stages=tuple((row,) for row in TABLE), form=Form(linear=False), head=0, dropout=0.0
+)
+
+
+class Scale(NamedTuple):
+    """A width multiplier (alpha in the paper), and what the network then costs."""
+
+    width: float
+    params: int
+    macs: int
+
+
+# Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
+MEMBERS = {"100": Scale(1.0, 4_231_976, 568_740_352), "125": Scale(1.25, 6_270_840, 879_516_800)}
+
+
+class MobileNetV1(MobileNet):
+    """`MobileNet` with the table of this file; without residual branches, hence no ``drop_path``.
+
+    Args:
+        spec: the member of the family.
+        num_classes: 0 gives pooled features.
+        in_chans: channels of the images.
+        dropout: rate before the classifier.
+        norm_eps: of the batch norms; None is 1e-5.
+    """
+
+    def __init__(
+        self,
+        spec: MobileNetSpec,
+        num_classes: int,
+        *,
+        in_chans: int = 3,
+        dropout: float | None = None,
+        norm_eps: float | None = None,
+    ) -> None:
+        super().__init__(spec, num_classes, in_chans=in_chans, dropout=dropout, norm_eps=norm_eps)
+
+
+register_family(
+    MobileNetV1,
+    paper="arXiv:1704.04861",
+    members={
+        f"mobilenetv1_{key}": Member(
+            spec=V1.scaled(width=scale.width, depth=1.0),
+            params=scale.params,
+            macs=scale.macs,
+            checked_against=f"timm:mobilenetv1_{key}",
+            note=f"{scale.width} times the width",
+        )
+        for key, scale in MEMBERS.items()
+    },
+)

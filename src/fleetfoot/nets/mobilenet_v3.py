@@ -1,0 +1,100 @@
+"""MobileNetV3, large and small: searched rows, hard swish, gates, and a head behind the mean.
+
+Paper    Howard et al., ICCV 2019, arXiv:1905.02244; `LARGE` and `SMALL` are its Tables 1 and 2
+Departs  rows give the widening as a factor (the tables its result); gates squeeze to multiples
+         of 8. `mobilenetv3_*` pads symmetrically and has eps 1e-5 (timm's form; torchvision's
+         weights need ``norm_eps=1e-3``); `tf_*` is the original: SAME padding, eps 1e-3. Stem and
+         hidden layer of the narrow forms as in timm
+"""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import torch.nn.functional as F
+from torch import nn
+
+from fleetfoot.blocks.inverted_residual import Form, Gate, Row, relu
+from fleetfoot.core.registry import Member, register_family
+from fleetfoot.nets.mobilenet import MobileNet, MobileNetSpec
+
+
+def _hard_swish() -> nn.Module:
+    return nn.Hardswish(inplace=True)
+
+
+_FORM = Form(act=_hard_swish, gate=Gate(act=F.relu, sigmoid=F.hardsigmoid, of_hidden=True))
+
+LARGE = MobileNetSpec(
+    stages=(
+        (Row(1, 16, 1, 1, 3, act=relu),),
+        (Row(4, 24, 1, 2, 3, act=relu), Row(3, 24, 1, 1, 3, act=relu)),
+        (Row(3, 40, 3, 2, 5, gated=True, act=relu),),
+        (Row(6, 80, 1, 2, 3), Row(2.5, 80, 1, 1, 3), Row(2.3, 80, 2, 1, 3)),
+        (Row(6, 112, 2, 1, 3, gated=True),),
+        (Row(6, 160, 3, 2, 5, gated=True),),
+    ),
+    form=_FORM,
+    stem=16,
+    head=960,
+    hidden=1280,
+)
+SMALL = MobileNetSpec(
+    stages=(
+        (Row(1, 16, 1, 2, 3, gated=True, act=relu),),
+        (Row(4.5, 24, 1, 2, 3, act=relu), Row(3.67, 24, 1, 1, 3, act=relu)),
+        (Row(4, 40, 1, 2, 5, gated=True), Row(6, 40, 2, 1, 5, gated=True)),
+        (Row(3, 48, 2, 1, 5, gated=True),),
+        (Row(6, 96, 3, 2, 5, gated=True),),
+    ),
+    form=_FORM,
+    stem=16,
+    head=576,
+    hidden=1024,
+)
+
+
+class Scale(NamedTuple):
+    """A baseline, its width multiplier, and what the network then costs."""
+
+    base: MobileNetSpec
+    width: float
+    params: int
+    macs: int
+
+    @property
+    def spec(self) -> MobileNetSpec:
+        """The member's spec; the stem of the narrowest keeps its channels."""
+        base = replace(self.base, fixed=("stem",)) if self.width < 0.75 else self.base
+        return base.scaled(width=self.width, depth=1.0)
+
+
+# Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
+MEMBERS = {
+    "large_075": Scale(LARGE, 0.75, 3_993_528, 154_560_624),
+    "large_100": Scale(LARGE, 1.0, 5_483_032, 216_589_760),
+    "small_050": Scale(SMALL, 0.5, 1_593_224, 24_188_688),
+    "small_075": Scale(SMALL, 0.75, 2_041_872, 43_399_344),
+    "small_100": Scale(SMALL, 1.0, 2_542_856, 56_510_400),
+}
+
+
+class MobileNetV3(MobileNet):
+    """`MobileNet` with the tables of this file."""
+
+
+register_family(
+    MobileNetV3,
+    paper="arXiv:1905.02244",
+    members={
+        f"{prefix}mobilenetv3_{key}": Member(
+            spec=scale.spec.of_tensorflow() if prefix else scale.spec,
+            params=scale.params,
+            macs=scale.macs,
+            checked_against=f"timm:{prefix}mobilenetv3_{key}",
+            note=f"{scale.width} times the width; {'SAME' if prefix else 'symmetric'} padding",
+        )
+        for prefix in ("", "tf_")
+        for key, scale in MEMBERS.items()
+        if not prefix or scale.width >= 0.75
+    },
+)
