@@ -1,6 +1,5 @@
 """Weights: every adaptation is reported, everything else that does not fit is refused."""
 
-import pickle
 from pathlib import Path
 
 import pytest
@@ -8,10 +7,12 @@ import torch
 from safetensors.torch import save_file
 
 from fleetfoot.core.errors import DataError, MissingError, UsageError
-from fleetfoot.nets import weights
+from fleetfoot.nets import names, weights
+from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
 from fleetfoot.nets.names import foreign_names
-from fleetfoot.nets.weights import load_weights, pretrained, read_tensors
+from fleetfoot.nets.weight_files import read_tensors
+from fleetfoot.nets.weights import load_weights, pretrained
 
 CLASSIFIER = ["classifier.bias", "classifier.weight"]
 
@@ -87,6 +88,22 @@ def test_image_channels_that_are_no_multiple_of_three_keep_the_scale(file: Path)
     assert torch.equal(net.stem.conv.weight[:, 3], rgb[:, 0] * 0.75)
 
 
+def test_a_first_convolution_for_grey_images_is_spread_over_rgb(tmp_path: Path) -> None:
+    """Wherever it lies: NIN has no stem."""
+    grey, rgb = (create("nin_mnist", in_chans=channels).eval() for channels in (1, 3))
+    save_file(grey.state_dict(), tmp_path / "grey.safetensors")
+    report = load_weights(rgb, tmp_path / "grey.safetensors")
+    assert report.notes == ("stages.0.mlpconv.conv.weight: 1 image channels became 3",)
+    x = torch.rand(2, 1, 8, 8)
+    torch.testing.assert_close(rgb(x.expand(2, 3, 8, 8)), grey(x))
+
+
+def test_a_convolution_as_classifier_stays_new_for_other_classes(tmp_path: Path) -> None:
+    save_file(create("allcnn_c").state_dict(), tmp_path / "c.safetensors")
+    report = load_weights(create("allcnn_c", num_classes=3), tmp_path / "c.safetensors")
+    assert sorted(report.missing) == sorted(report.unused) == CLASSIFIER
+
+
 def test_another_width_is_refused_and_nothing_changes(file: Path) -> None:
     net = small(width=0.5)
     before = {key: value.clone() for key, value in net.state_dict().items()}
@@ -120,22 +137,36 @@ def test_torch_files_of_other_libraries(tmp_path: Path) -> None:
     assert all(torch.equal(v, again.state_dict()[k]) for k, v in net.state_dict().items())
 
 
-class Evil:
-    def __reduce__(self) -> tuple[object, ...]:
-        return (exec, ("raise SystemExit('code ran')",))
+@pytest.mark.parametrize(
+    ("dialect", "name", "theirs"),
+    [
+        ("timm", "mobilenetv2_100", "mobilenetv2_100"),
+        ("torchvision", "mobilenetv2_100", "mobilenet_v2"),
+    ],
+)
+def test_files_of_timm_and_torchvision(
+    dialect: str, name: str, theirs: str, tmp_path: Path
+) -> None:
+    """Every tensor of the library's own network finds its place, and none is left over."""
+    models = pytest.importorskip("timm" if dialect == "timm" else "torchvision.models")
+    build = models.create_model if dialect == "timm" else models.get_model
+    state = build(theirs).state_dict()
+    save_file(state, tmp_path / "net.safetensors")
+    net = create(name)
+    report = load_weights(net, tmp_path / "net.safetensors")
+    assert (report.dialect, report.missing, report.unused) == (dialect, (), ())
+    assert report.loaded == len(state)
+    their_names = foreign_names(net.state_dict(), entry(name).family, dialect)
+    assert all(torch.equal(v, state[their_names[k]]) for k, v in net.state_dict().items())
 
 
-def test_no_code_runs_and_damage_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "evil.pth").write_bytes(pickle.dumps({"a": Evil()}))
-    (tmp_path / "text.pth").write_text("hello")
-    torch.save([1, 2], tmp_path / "list.pth")
-    for name in ("evil.pth", "text.pth"):
-        with pytest.raises(DataError, match="no readable weight file"):
-            load_weights(small(), tmp_path / name)
-    with pytest.raises(DataError, match="no table of tensors"):
-        load_weights(small(), tmp_path / "list.pth")
-    with pytest.raises(DataError, match="no such weight file"):
-        load_weights(small(), tmp_path / "absent.safetensors")
+def test_a_table_of_other_members_is_passed_over(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tables = {"other": (("nothing", "nothing"),)}
+    monkeypatch.setattr(names, "rules_of", lambda family: tables)
+    monkeypatch.setattr(weights, "rules_of", lambda family: tables)
+    assert load_weights(small(), file).dialect == "fleetfoot"
 
 
 def test_a_file_of_another_network(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Trained weights: where they can be had, and loading them by name with every change reported.
 
-Nothing here runs code from a file: safetensors, or torch files with ``weights_only=True``; of a
-weight package only the file is looked up, the package is not imported.
+Of a weight package only the file is looked up, the package is not imported; the Hub is asked only
+with permission; `weight_files` reads without running code.
 """
 
 import importlib.resources
@@ -12,19 +12,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from fleetfoot.core.errors import DataError, MissingError, UsageError
-from fleetfoot.nets import catalog
+from fleetfoot.nets import catalog, hub
 from fleetfoot.nets.imagenet import ImageNetClass, imagenet_classes
 from fleetfoot.nets.names import OURS, foreign_names, rules_of
+from fleetfoot.nets.weight_files import licence_of, read_tensors
 
 CLASSIFIER = "classifier."
 KNOWN = "classifier.known."  # of a class map: where the file's own classifier goes
 SHARES = "classifier.log_shares"
-WRAPPERS = ("state_dict_ema", "state_dict", "model")
 
 
 @dataclass(frozen=True)
@@ -55,9 +53,9 @@ class WeightReport:
     """What loading did.
 
     Attributes:
-        source: the file, or where the package had it from.
+        source: the file, the Hub's repository, or where the package had it from.
         licence: of the weights; "unknown" where it is.
-        dialect: whose parameter names the file has: "fleetfoot", "timm", "lukemelas", "official".
+        dialect: whose parameter names the file has: "fleetfoot", "timm", "torchvision", ...
         loaded: tensors taken over.
         missing: our keys that keep their new values.
         unused: keys of the file that this network has no place for.
@@ -96,26 +94,29 @@ def pretrained(name: str) -> PretrainedInfo | None:
     )
 
 
-def load_weights(net: nn.Module, source: str | Path) -> WeightReport:
+def load_weights(
+    net: nn.Module, source: str | Path, *, allow_download: bool = False
+) -> WeightReport:
     """Load trained weights into ``net`` in place.
 
     A classifier of another size stays new; behind a class map (``class_map`` of `create`) the
     file's own classifier becomes the known classes and the shares stay new. A first convolution
-    for other image channels is summed or repeated over RGB. All of it is noted; anything else
-    that does not fit is refused.
+    for other image channels is summed or repeated. All of it is noted; anything else that does
+    not fit is refused.
 
     Args:
         net: a network of `fleetfoot.create`.
         source: a ``.safetensors`` file (preferred), a torch file, a folder that `save_portable`
-            wrote, or the name of a network whose weight package is installed; a file of that
-            very name is given as a `Path`.
+            wrote, the name of a network whose weight package is installed (a file of that very
+            name is given as a `Path`), or ``hf-hub:OWNER/NAME[@REVISION]``.
+        allow_download: fetch a repository of the Hub; without it only one fetched before is read.
 
     Raises:
-        UsageError: the name has no known weights.
-        MissingError: its package is not installed.
+        UsageError: the name has no known weights, or the Hub has no such repository.
+        MissingError: a package, the network or the permission to use it is not there.
         DataError: the file is missing, damaged, or of another network; ``net`` is unchanged.
     """
-    path, origin, licence = _locate(source)
+    path, origin, licence = _locate(source, allow_download=allow_download)
     tensors = read_tensors(path)
     dialect, names = _dialect_of(net, tensors, path)
     state, missing, notes = _fit(net, tensors, names, path)
@@ -132,32 +133,6 @@ def load_weights(net: nn.Module, source: str | Path) -> WeightReport:
     )
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a weight file by name, on the CPU.
-
-    Raises:
-        DataError: missing, damaged, or a file that holds something other than tensors.
-    """
-    if path.is_dir():
-        path = path / "model.safetensors"
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise DataError(f"{path}: there is no such weight file") from None
-    except Exception as error:  # a damaged file raises whatever its parser meets first
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{path}: is no readable weight file ({reason[:120]})") from error
-    for word in WRAPPERS:
-        if isinstance(content, dict) and isinstance(content.get(word), dict):
-            content = content[word]
-            break
-    if not isinstance(content, dict) or not content:
-        raise DataError(f"{path}: holds no table of tensors")
-    return {str(k).removeprefix("module."): v for k, v in content.items() if isinstance(v, Tensor)}
-
-
 @cache
 def _table() -> dict[str, dict[str, Any]]:
     file = importlib.resources.files("fleetfoot.nets").joinpath("weights.json")
@@ -171,14 +146,17 @@ def _file_of_package(package: str) -> Path | None:
     return files[0] if files else None
 
 
-def _locate(source: str | Path) -> tuple[Path, str, str]:
+def _locate(source: str | Path, *, allow_download: bool) -> tuple[Path, str, str]:
     """Return the file, what to call it, and its licence."""
+    if isinstance(source, str) and source.startswith(hub.PREFIX):
+        found = hub.hub_file(source, allow_download=allow_download)
+        return found.path, found.source, found.licence
     path = Path(source)
     is_network = any(known.name == source for known in catalog.entries())
     if isinstance(source, Path) or (
         not is_network and (path.exists() or path.suffix or "/" in source)
     ):
-        return path, str(path), "unknown"
+        return path, str(path), licence_of(path) if path.exists() else "unknown"
     info = pretrained(source)
     if info is None:
         raise UsageError(
@@ -195,14 +173,22 @@ def _dialect_of(
     net: nn.Module, tensors: dict[str, Tensor], path: Path
 ) -> tuple[str, dict[str, str]]:
     """Return whose names a file has, and those names by our keys."""
-    ours = list(net.state_dict())
+    ours = net.state_dict()
     created_as = getattr(net, "created_as", None)
     family = catalog.entry(created_as.name).family if created_as else ""
-    found = [(d, _names_in(tensors, ours, family, d)) for d in (OURS, *rules_of(family))]
-    best = max(found, key=lambda item: sum(name in tensors for name in item[1].values()))
-    if not any(name in tensors for name in best[1].values()):
+    found: list[tuple[int, int, str, dict[str, str]]] = []
+    for dialect in (OURS, *rules_of(family)):
+        try:
+            names = _names_in(tensors, list(ours), family, dialect)
+        except UsageError:  # a table of other members of the family
+            continue
+        met = [key for key, name in names.items() if name in tensors]
+        fitting = sum(tensors[names[key]].shape == ours[key].shape for key in met)
+        found.append((fitting, len(met), dialect, names))
+    _, met_names, dialect, names = max(found, key=lambda item: item[:2])
+    if not met_names:
         raise DataError(f"{path}: none of its {len(tensors)} names belongs to this network")
-    return best
+    return dialect, names
 
 
 def _names_in(
@@ -223,11 +209,15 @@ def _fit(
     state: dict[str, Tensor] = {}
     missing: list[str] = []
     notes: list[str] = []
+    first = next((key for key, value in net.state_dict().items() if value.ndim == 4), "")
     for key, ours in net.state_dict().items():
         theirs = tensors.get(names[key])
         if theirs is not None and theirs.shape == ours.shape:
             state[key] = theirs
-        elif theirs is not None and _adaptable(key, ours, theirs):
+        elif theirs is not None and _pointwise(ours, theirs):
+            state[key] = theirs.reshape(ours.shape)
+            notes.append(f"{key}: a linear layer is a 1x1 convolution here, or the reverse")
+        elif theirs is not None and key == first and _adaptable(ours, theirs):
             state[key] = _other_channels(theirs, ours.shape[1])
             notes.append(f"{key}: {theirs.shape[1]} image channels became {ours.shape[1]}")
         elif key.startswith(CLASSIFIER) or key.endswith("num_batches_tracked"):
@@ -245,22 +235,23 @@ def _fit(
     return state, missing, notes
 
 
-def _adaptable(key: str, ours: Tensor, theirs: Tensor) -> bool:
-    same_filters = ours.ndim == theirs.ndim == 4 and ours.shape[2:] == theirs.shape[2:]
-    return (
-        key.startswith("stem.")
-        and same_filters
-        and ours.shape[0] == theirs.shape[0]
-        and theirs.shape[1] == 3
-    )
+def _pointwise(ours: Tensor, theirs: Tensor) -> bool:
+    return {ours.ndim, theirs.ndim} == {2, 4} and ours.squeeze().shape == theirs.squeeze().shape
 
 
-def _other_channels(weight_O3KK: Tensor, channels: int) -> Tensor:
-    """Return filters for other image channels: summed for one, else RGB repeated and scaled.
+def _adaptable(ours: Tensor, theirs: Tensor) -> bool:
+    """Say whether two first convolutions differ in nothing but the channels of the images."""
+    same_filters = ours.shape[:1] + ours.shape[2:] == theirs.shape[:1] + theirs.shape[2:]
+    return theirs.ndim == 4 and same_filters and theirs.shape[1] in (1, 3)
 
-    One channel, and any multiple of three, answer to a grey picture as RGB did.
+
+def _other_channels(weight_OCKK: Tensor, channels: int) -> Tensor:
+    """Return filters for other image channels: summed for one, else repeated and scaled.
+
+    Any multiple of what they were for, and one channel, answer to a grey picture as before.
     """
     if channels == 1:
-        return weight_O3KK.sum(dim=1, keepdim=True)
-    copies = -(-channels // 3)
-    return weight_O3KK.repeat(1, copies, 1, 1)[:, :channels] * (3 / channels)
+        return weight_OCKK.sum(dim=1, keepdim=True)
+    known = weight_OCKK.shape[1]
+    copies = -(-channels // known)
+    return weight_OCKK.repeat(1, copies, 1, 1)[:, :channels] * (known / channels)
