@@ -220,8 +220,8 @@ def _named(name: str, weights: str) -> Network:
         load_weights(net, name)
         source = {"source": info.source, "licence": info.licence}
     elif weights not in ("auto", "none"):
-        load_weights(net, weights)
-        source = {"source": weights, "licence": "unknown"}
+        report = load_weights(net, weights)
+        source = {"source": report.source, "licence": report.licence}
     classes, aliases = tuple(str(number) for number in range(facts.classes)), dict[str, str]()
     preprocess = plain_preprocess(facts.input[-1], facts.input[0])
     if info is not None:
