@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from fleetfoot.core.errors import ShapeError
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
 from tests.contracts.subjects import randomise
@@ -14,7 +15,7 @@ def naive(pixels: np.ndarray, state: dict[str, np.ndarray]) -> np.ndarray:
     u = pixels
     for layer in range(3):
         part = {k.removeprefix(f"stages.{layer}."): v for k, v in state.items()}
-        u = part["conv.weight"].reshape(100, -1) @ u + part.get("conv.bias", 0.0)
+        u = part["conv.weight"][:, :, 0, 0] @ u + part.get("conv.bias", 0.0)
         if "norm.weight" in part:
             u = (u - part["norm.running_mean"]) / np.sqrt(part["norm.running_var"] + 1e-5)
             u = u * part["norm.weight"] + part["norm.bias"]
@@ -48,11 +49,11 @@ def test_counts_by_hand() -> None:
     assert plain.macs == normed.macs == weights + 100 * 10
 
 
-def test_larger_images_are_the_mean_over_their_squares() -> None:
-    net = create("mnist_sigmoid", in_chans=1).eval()
-    x = torch.rand(1, 1, 60, 30)
-    halves = (net.forward_pooled(x[:, :, :28, :28]), net.forward_pooled(x[:, :, 28:56, :28]))
-    torch.testing.assert_close(net.forward_pooled(x), sum(halves) / 2)
+def test_takes_one_size() -> None:
+    net = create("mnist_sigmoid", in_chans=1)
+    with pytest.raises(ShapeError, match="takes 28 x 28 images, got 29 x 28"):
+        net(torch.rand(1, 1, 29, 28))
+    assert create("mnist_sigmoid", in_chans=3, size=8)(torch.rand(1, 3, 8, 8)).shape == (1, 10)
 
 
 def test_first_weights() -> None:

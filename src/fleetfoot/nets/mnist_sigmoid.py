@@ -2,19 +2,21 @@
 
 Paper    Ioffe, Szegedy, "Batch Normalization", ICML 2015, arXiv:1502.03167, section 4.1
 Departs  weights are N(0, 0.1): "small random Gaussian" in the paper, without a figure. A fully
-         connected layer on an image is written as a convolution over all 28 x 28 pixels; larger
-         images are cut into such squares and the answers averaged
+         connected layer is written as the 1x1 convolution of a map of one position that it is, so
+         that batch norm is the same module as everywhere
 Letters  N batch, H height, W width
 """
 
+from collections import OrderedDict
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.ops.fixed_size import FixedSize
 
-PIXELS = 28
 STD = 0.1
 
 
@@ -27,36 +29,41 @@ class MNISTSigmoidSpec:
 
 
 class MNISTSigmoid(nn.Module):
-    """Images (N, in_chans, H, W) of 28 pixels or more to logits (N, num_classes).
+    """Images (N, in_chans, size, size) to logits (N, num_classes).
 
     Args:
         spec: the member of the family.
         num_classes: 0 gives the last 100 sigmoids.
         in_chans: channels of the images; MNIST has 1.
+        size: side of the images; the network takes no other.
         dropout: rate before the classifier; the paper has none.
     """
 
     def __init__(
-        self, spec: MNISTSigmoidSpec, num_classes: int, *, in_chans: int = 1, dropout: float = 0.0
+        self,
+        spec: MNISTSigmoidSpec,
+        num_classes: int,
+        *,
+        in_chans: int = 1,
+        size: int = 28,
+        dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.stem = nn.Identity()
+        channels = in_chans * size**2
+        self.stem = nn.Sequential(
+            FixedSize(size), nn.Flatten(), nn.Unflatten(1, torch.Size((channels, 1, 1)))
+        )
         self.stages = nn.Sequential()
-        channels = in_chans
-        for index, out_channels in enumerate(spec.channels):
-            side = 1 if index else PIXELS
-            layer = nn.Sequential()
-            layer.add_module(
-                "conv", nn.Conv2d(channels, out_channels, side, stride=side, bias=not spec.norm)
-            )
+        for out_channels in spec.channels:
+            conv = nn.Conv2d(channels, out_channels, 1, bias=not spec.norm)
+            layer: OrderedDict[str, nn.Module] = OrderedDict(conv=conv)
             if spec.norm:
-                layer.add_module("norm", nn.BatchNorm2d(out_channels))
-            layer.add_module("act", nn.Sigmoid())
-            self.stages.append(layer)
+                layer["norm"] = nn.BatchNorm2d(out_channels)
+            layer["act"] = nn.Sigmoid()
+            self.stages.append(nn.Sequential(layer))
             channels = out_channels
-        self.feature_info = tuple(FeatureInfo(i, c, PIXELS) for i, c in enumerate(spec.channels))
-        self.min_size = PIXELS
-        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.feature_info = tuple(FeatureInfo(i, c, size) for i, c in enumerate(spec.channels))
+        self.min_size = self.only_size = size
         self.flatten = nn.Flatten()
         self.dropout = nn.Dropout(dropout)
         self.classifier = classifier_layer(channels, num_classes)
@@ -71,12 +78,12 @@ class MNISTSigmoid(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the answers of the three layers, (N, 100, H // 28, W // 28) each."""
+        """Return the answers of the three layers, (N, 100, 1, 1) each."""
         return stage_maps(self.stem, self.stages, self.feature_info, x)
 
     def forward_pooled(self, x: Tensor) -> Tensor:
         """Return the features in front of dropout and classifier, (N, 100)."""
-        return self.flatten(self.pool(self.forward_features(x)[-1]))
+        return self.flatten(self.forward_features(x)[-1])
 
     def forward(self, x: Tensor) -> Tensor:
         return self.classifier(self.dropout(self.forward_pooled(x)))
@@ -91,7 +98,7 @@ register_family(
             spec=MNISTSigmoidSpec(norm=norm),
             params=params,
             macs=99_400,
-            input=(1, PIXELS, PIXELS),
+            input=(1, 28, 28),
             classes=10,
             checked_against="naive:tests/nets/test_mnist_sigmoid.py::check_against_naive",
             note=note,
