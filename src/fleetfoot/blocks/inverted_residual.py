@@ -138,6 +138,8 @@ def reset_mobile_net(net: nn.Module) -> None:
 
     The fan-out of a depthwise filter is its area alone.
     """
+    if any(parameter.is_meta for parameter in net.parameters()):
+        return  # no values to draw, which torch takes milliseconds a tensor to find out
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             fan_out = math.prod(module.kernel_size) * module.out_channels // module.groups

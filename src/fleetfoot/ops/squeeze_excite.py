@@ -75,6 +75,8 @@ class SqueezeExcite(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw both layers from N(0, 2 / fan-out), as EfficientNet's are; biases are 0."""
+        if self.reduce_weight.is_meta:
+            return  # no values to draw, which torch takes milliseconds to find out
         for weight in (self.reduce_weight, self.expand_weight):
             nn.init.normal_(weight, std=math.sqrt(2.0 / weight.shape[0]))
         nn.init.zeros_(self.reduce_bias)
