@@ -38,7 +38,7 @@ def images(*shape: int) -> Tensor:
 
 def test_params_and_macs_are_those_of_the_registry(net_name: str) -> None:
     known = entry(net_name)
-    counts = count(on_meta(net_name, in_chans=known.input[0]), known.input)
+    counts = count(on_meta(net_name), known.input)
     assert (counts.params, counts.macs) == (known.params, known.macs)
     assert counts.uncounted == ()
 
@@ -80,7 +80,7 @@ def _by_operators(counts: Counts) -> dict[str, Cost]:
 def test_odd_input_sizes(net_name: str, more: tuple[int, int]) -> None:
     net = on_meta(net_name, num_classes=7).eval()
     if hasattr(net, "only_size"):
-        return _refuses_other_sizes(net)
+        return _refuses_other_sizes(net, entry(net_name).input[0])
     height, width = (net.min_size + extra for extra in more)
     x = images(2, entry(net_name).input[0], height, width)
     assert net(x).shape == (2, 7)
@@ -95,11 +95,11 @@ def test_odd_input_sizes(net_name: str, more: tuple[int, int]) -> None:
     return None
 
 
-def _refuses_other_sizes(net: nn.Module) -> None:
+def _refuses_other_sizes(net: nn.Module, channels: int) -> None:
     size = net.only_size
-    assert net(images(2, 3, size, size)).shape == (2, 7)
+    assert net(images(2, channels, size, size)).shape == (2, 7)
     with pytest.raises(ShapeError, match=str(size)):
-        net(images(2, 3, size + 1, size))
+        net(images(2, channels, size + 1, size))
 
 
 def test_protocol(net_name: str) -> None:
@@ -122,7 +122,7 @@ def test_protocol(net_name: str) -> None:
 def test_forward_is_classifier_of_pooled_features(light_net: str) -> None:
     net = randomise(create(light_net, num_classes=3))
     size = pixels_for(net, 33)
-    x = torch.randn(2, 3, size, size)
+    x = torch.randn(2, entry(light_net).input[0], size, size)
     with torch.no_grad():
         logits = net(x)
         if isinstance(net.classifier, nn.Linear):
@@ -134,7 +134,7 @@ def test_layout_and_bfloat16_change_little(light_net: str) -> None:
     torch.manual_seed(0)
     net = randomise(create(light_net))
     size = pixels_for(net, 65)
-    x = torch.randn(4, 3, size, size)
+    x = torch.randn(4, entry(light_net).input[0], size, size)
     with torch.no_grad():
         logits = net(x)
         nhwc = net(x.contiguous(memory_format=torch.channels_last))
@@ -159,7 +159,7 @@ def test_gradient_reaches_every_parameter(light_net: str) -> None:
     off = {word: 0.0 for word in ("drop_path", "dropout") if word in options_of(light_net)}
     net = create(light_net, num_classes=5, **off)
     size = pixels_for(net, 32)
-    net(torch.randn(4, 3, size, size)).square().sum().backward()
+    net(torch.randn(4, entry(light_net).input[0], size, size)).square().sum().backward()
     for name, parameter in net.named_parameters():
         if not parameter.requires_grad:
             continue
@@ -220,7 +220,7 @@ def _equals_library(name: str, reference: nn.Module, dialect: str) -> None:
     assert set(names.values()) == set(state)
     net.load_state_dict({ours: state[theirs] for ours, theirs in names.items()}, assign=True)
     size = pixels_for(net, 65)
-    x = torch.randn(2, 3, size, size)
+    x = torch.randn(2, entry(name).input[0], size, size)
     with torch.no_grad():
         expected, got = reference(x), net.eval()(x)
     assert expected.std() > 0.01

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from fleetfoot.core.results import PassResult
+from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from tests.contracts.subjects import pixels_for, randomise
@@ -21,7 +22,7 @@ def test_pass_is_exact_and_leaves_its_input_alone(name: str, light_net: str) -> 
     net = randomise(create(light_net, num_classes=10))
     before = copy.deepcopy(net.state_dict())
     height, width = pixels_for(net, 33), pixels_for(net, 47)
-    x = torch.randn(2, 3, height, width)
+    x = torch.randn(2, entry(light_net).input[0], height, width)
     result = EXACT[name](net)
     with torch.no_grad():
         expected, got = net(x), result.model(x)

@@ -30,14 +30,15 @@ class CreatedAs:
 
 
 def build(
-    name: str, *, num_classes: int | None, in_chans: int, options: dict[str, Any]
+    name: str, *, num_classes: int | None, in_chans: int | None, options: dict[str, Any]
 ) -> nn.Module:
     """Return the network ``name`` with new weights; `create` is the public form."""
     found = entry(name)
     classes = found.classes if num_classes is None else num_classes
-    if classes < 0 or in_chans < 1:
+    channels = found.input[0] if in_chans is None else in_chans
+    if classes < 0 or channels < 1:
         raise UsageError(
-            f"{name} cannot have {classes} classes and {in_chans} image channels: "
+            f"{name} cannot have {classes} classes and {channels} image channels: "
             "give num_classes >= 0 and in_chans >= 1"
         )
     known = (*option_names(found.builder), CLASS_MAP)
@@ -45,10 +46,10 @@ def build(
         if word not in known:
             raise UsageError(f"{name} has no option {word!r}; it has {', '.join(known)}")
     own = {word: value for word, value in options.items() if word != CLASS_MAP}
-    net = found.builder(classes, in_chans=in_chans, **own)
+    net = found.builder(classes, in_chans=channels, **own)
     if CLASS_MAP in options:
         _speak_through(net, options[CLASS_MAP])
-    net.created_as = CreatedAs(name, classes, in_chans, dict(options))  # pyright: ignore[reportArgumentType]
+    net.created_as = CreatedAs(name, classes, channels, dict(options))  # pyright: ignore[reportArgumentType]
     return net
 
 

@@ -29,7 +29,7 @@ def create(
     Args:
         name: one of `list_nets`, or ``local:FOLDER`` for weights that `save_portable` wrote.
         num_classes: outputs; 0 gives pooled features, None the published number.
-        in_chans: channels of the images; None is 3, or what ``local:`` weights were saved with.
+        in_chans: channels of the images; None is the published number, or what ``local:`` weights have.
         pretrained: load trained weights; with another ``num_classes`` the classifier stays new.
         features_only: return a `FeatureNet`: images to a list of maps, with ``feature_info``.
         **options: of this network, such as ``drop_path``, ``dropout``, ``patch`` or ``width``;
@@ -45,7 +45,7 @@ def create(
         folder = Path(name.removeprefix(LOCAL))
         net = create_from_folder(folder, num_classes=num_classes, in_chans=in_chans, **options)
     else:
-        net = catalog.build(name, num_classes=num_classes, in_chans=in_chans or 3, options=options)
+        net = catalog.build(name, num_classes=num_classes, in_chans=in_chans, options=options)
         if pretrained:
             load_weights(net, name)
     return FeatureNet(cast(Classifier, net)) if features_only else net
