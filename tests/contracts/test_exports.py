@@ -10,7 +10,7 @@ from fleetfoot.deploy.engines import open_engine
 from fleetfoot.deploy.export_onnx import export_onnx
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
-from tests.contracts.subjects import pixels_for, randomise
+from tests.contracts.subjects import on_meta, pixels_for, randomise
 
 
 def test_engines_agree_with_the_network(exported_net: str, tmp_path: Path) -> None:
@@ -29,8 +29,7 @@ def test_engines_agree_with_the_network(exported_net: str, tmp_path: Path) -> No
 
 
 def test_can_be_traced(net_name: str) -> None:
-    with torch.device("meta"):
-        net = create(net_name).eval()
+    net = on_meta(net_name).eval()
     traced = trace(net)
     size = pixels_for(net, 48)
     x = torch.empty(1, entry(net_name).input[0], size, size, device="meta")

@@ -18,18 +18,13 @@ from torch import Tensor, nn
 from fleetfoot.core.costs import Cost, formula_for
 from fleetfoot.core.errors import ShapeError
 from fleetfoot.measure.counts import Counts, count
-from fleetfoot.nets.catalog import entry, option_names
+from fleetfoot.nets.catalog import entries, entry, option_names
 from fleetfoot.nets.create import create
 from fleetfoot.nets.names import foreign_names
 from fleetfoot.ops import torch_layers  # noqa: F401  registers the formulas of torch.nn
-from tests.contracts.subjects import GOLDEN, pixels_for, randomise
+from tests.contracts.subjects import GOLDEN, on_meta, pixels_for, randomise
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-def on_meta(name: str, **words: object) -> nn.Module:
-    with torch.device("meta"):
-        return create(name, **words)  # type: ignore[arg-type]
 
 
 def images(*shape: int) -> Tensor:
@@ -194,6 +189,12 @@ def test_state_dict_keys_are_golden(net_name: str) -> None:
         golden[net_name] = facts
         GOLDEN.write_text(json.dumps(dict(sorted(golden.items())), indent=1) + "\n")
     assert golden[net_name] == facts
+
+
+def test_there_are_enough_networks_and_enough_are_checked_elsewhere() -> None:
+    kinds = Counter(item.checked_against.partition(":")[0] for item in entries())
+    assert kinds.total() >= 70
+    assert kinds["timm"] + kinds["torchvision"] >= 45
 
 
 def test_the_reference_of_the_registry_agrees(checked_net: str) -> None:
