@@ -11,12 +11,7 @@ from fleetfoot.nets.catalog import CreatedAs, build, entry, option_names
 
 def test_options_are_those_of_the_family() -> None:
     assert option_names(entry("fasternet_t0").builder) == ("patch", "drop_path", "dropout")
-    assert option_names(entry("fleetnet").builder) == (
-        "width",
-        "frozen_stem",
-        "drop_path",
-        "dropout",
-    )
+    assert option_names(entry("fleetnet").builder) == ("width", "frozen_stem", "dropout")
 
     def plain(spec: int, num_classes: int, *, in_chans: int) -> nn.Module:
         return nn.Linear(in_chans * spec, num_classes)

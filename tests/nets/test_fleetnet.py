@@ -1,5 +1,6 @@
 """FleetNet against a second implementation in NumPy, and counts worked out by hand."""
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -37,7 +38,7 @@ def naive_halves(x: Array) -> Array:
 
 
 def naive_layer(x: Array, state: dict[str, Array], name: str, *, halve: bool) -> Array:
-    """Convolution, maximum, norm, ReLU, in the order of training."""
+    """Convolution, maximum, norm, GELU, in the order of training."""
     x = naive_conv(x, state[f"{name}.conv.weight"])
     if halve:
         x = naive_halves(x)
@@ -45,15 +46,20 @@ def naive_layer(x: Array, state: dict[str, Array], name: str, *, halve: bool) ->
         state[f"{name}.norm.{key}"][:, None, None]
         for key in ("weight", "bias", "running_mean", "running_var")
     )
-    return np.maximum((x - mean) / np.sqrt(var + 1e-5) * scale + shift, 0)
+    return naive_gelu((x - mean) / np.sqrt(var + 1e-5) * scale + shift)
+
+
+def naive_gelu(x: Array) -> Array:
+    """x times the share of a normal distribution below x."""
+    return x * np.vectorize(lambda value: (1 + math.erf(value / math.sqrt(2))) / 2)(x)
 
 
 def naive_fleetnet(x: Array, state: dict[str, Array]) -> Array:
     """Logits of one image (C, H, W)."""
-    x = np.maximum(naive_conv(x, state["stem.conv.weight"]), 0)
+    x = naive_gelu(naive_conv(x, state["stem.conv.weight"]))
     for stage in range(3):
         x = naive_layer(x, state, f"stages.{stage}.halving", halve=True)
-        x = x + naive_layer(x, state, f"stages.{stage}.residual.layer", halve=False)
+        x = naive_layer(x, state, f"stages.{stage}.keeping", halve=False)
     pooled = x.max(axis=(1, 2)) / 8
     return state["classifier.weight"] @ pooled + state["classifier.bias"]
 

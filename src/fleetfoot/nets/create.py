@@ -29,7 +29,8 @@ def create(
     Args:
         name: one of `list_nets`, or ``local:FOLDER`` for weights that `save_portable` wrote.
         num_classes: outputs; 0 gives pooled features, None the published number.
-        in_chans: channels of the images; None is the published number, or what ``local:`` weights have.
+        in_chans: channels of the images; None is the published number, or that of the
+            ``local:`` weights.
         pretrained: load trained weights; with another ``num_classes`` the classifier stays new.
         features_only: return a `FeatureNet`: images to a list of maps, with ``feature_info``.
         **options: of this network, such as ``drop_path``, ``dropout``, ``patch`` or ``width``;

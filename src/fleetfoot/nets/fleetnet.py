@@ -1,8 +1,9 @@
-"""FleetNet: a plain residual network for images of 8 to 64 pixels, trained from nothing in minutes.
+"""FleetNet: a plain network for images of 8 to 64 pixels, trained from nothing in minutes.
 
 Paper    none, ours; the shape follows Page, "How to train your ResNet", 2018, and Jordan, 2024,
          arXiv:2404.00498: few wide 3x3 layers, pooling before the norm, a maximum at the end
-Departs  one residual layer a stage; ReLU; channels in whole tiles of 32, which matrix units want
+Departs  3x3 whitened filters, padded; channels in whole tiles of 32, which matrix units want.
+         Without shortcuts: with them it learned more slowly (docs/decisions/0012)
 Letters  N batch, C channels, H height, W width
 """
 
@@ -15,7 +16,6 @@ from torch import Tensor, nn
 
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
-from fleetfoot.ops.stochastic_depth import StochasticDepth, linear_rates
 
 TILE = 32
 POOLED_SCALE = 0.125  # keeps the first logits, and with them the first gradients, small
@@ -30,7 +30,7 @@ class FleetNetSpec:
 
 
 class ConvNorm(nn.Module):
-    """3x3 convolution, halving by maximum on request, batch norm, ReLU.
+    """3x3 convolution, halving by maximum on request, batch norm, GELU.
 
     In training the maximum comes before the norm, which then has a quarter of the work. A maximum
     commutes with a positive scale, so the scale of such a norm is fixed at one; evaluation runs
@@ -42,7 +42,7 @@ class ConvNorm(nn.Module):
         self.conv = nn.Conv2d(in_channels, channels, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
         self.pool = nn.MaxPool2d(2, ceil_mode=True) if halve else nn.Identity()
-        self.act = nn.ReLU(inplace=True)
+        self.act = nn.GELU()
         nn.init.dirac_(self.conv.weight[: min(in_channels, channels)])  # starts as a copy
         if halve:
             self.norm.weight.requires_grad_(False)
@@ -50,18 +50,6 @@ class ConvNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
         return self.act(self.norm(self.pool(x)) if self.training else self.pool(self.norm(x)))
-
-
-class Residual(nn.Module):
-    """x + layer(x); keeps the shape (N, channels, H, W)."""
-
-    def __init__(self, channels: int, *, drop_path: float) -> None:
-        super().__init__()
-        self.layer = ConvNorm(channels, channels)
-        self.drop_path = StochasticDepth(drop_path)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.drop_path(self.layer(x))
 
 
 class FleetNet(nn.Module):
@@ -73,7 +61,6 @@ class FleetNet(nn.Module):
         in_chans: channels of the images.
         width: factor on all channels, which are then rounded up to whole tiles of 32.
         frozen_stem: the first filters are not trained; `whiten_stem` sets them from images.
-        drop_path: highest rate of stochastic depth, at the last residual layer.
         dropout: rate before the classifier.
     """
 
@@ -85,7 +72,6 @@ class FleetNet(nn.Module):
         in_chans: int = 3,
         width: float = 1.0,
         frozen_stem: bool = False,
-        drop_path: float = 0.0,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -93,14 +79,14 @@ class FleetNet(nn.Module):
         conv = nn.Conv2d(in_chans, channels, 3, padding=1, bias=False)
         nn.init.kaiming_normal_(conv.weight)
         conv.weight.requires_grad_(not frozen_stem)
-        self.stem = nn.Sequential(OrderedDict(conv=conv, act=nn.ReLU(inplace=True)))
+        self.stem = nn.Sequential(OrderedDict(conv=conv, act=nn.GELU()))
         self.stages = nn.Sequential()
         info: list[FeatureInfo] = []
-        for index, rate in enumerate(linear_rates(drop_path, len(spec.stages))):
-            out_channels = scaled_channels(spec.stages[index], width)
+        for index, wide in enumerate(spec.stages):
+            out_channels = scaled_channels(wide, width)
             halving = ConvNorm(channels, out_channels, halve=True)
-            residual = Residual(out_channels, drop_path=rate)
-            self.stages.append(nn.Sequential(OrderedDict(halving=halving, residual=residual)))
+            keeping = ConvNorm(out_channels, out_channels)
+            self.stages.append(nn.Sequential(OrderedDict(halving=halving, keeping=keeping)))
             info.append(FeatureInfo(index, out_channels, 2 ** (index + 1)))
             channels = out_channels
         self.feature_info = tuple(info)
