@@ -31,7 +31,7 @@ def on_meta(name: str, **words: Any) -> nn.Module:
 
 def pixels_for(net: nn.Module, pixels: int) -> int:
     """Return an image size near ``pixels`` that the network takes."""
-    return getattr(net, "only_size", max(net.min_size, pixels))  # pyright: ignore[reportArgumentType]
+    return getattr(net, "only_size", None) or max(net.min_size, pixels)  # pyright: ignore[reportArgumentType]
 
 
 @torch.no_grad()

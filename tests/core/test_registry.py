@@ -1,6 +1,7 @@
 """The register of networks: strict about names, helpful about typing mistakes."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from torch import nn
@@ -20,9 +21,11 @@ def _build(spec: int, num_classes: int, *, in_chans: int = 3) -> nn.Module:
     return nn.Linear(in_chans * spec, num_classes)
 
 
+MEMBER = Member(spec=2, params=1, macs=2, checked_against="sheet:x", note="small")
+
+
 def _register(*names: str) -> None:
-    member = Member(spec=2, params=1, macs=2, checked_against="sheet:x", note="small")
-    register_family(_build, paper="ours", members=dict.fromkeys(names, member))
+    register_family(_build, paper="ours", members=dict.fromkeys(names, MEMBER))
 
 
 @pytest.mark.usefixtures("empty")
@@ -51,3 +54,11 @@ def test_a_typing_mistake_gets_the_nearest_names() -> None:
         registry.entry("fastnet_t0")
     with pytest.raises(UsageError, match="`fleetfoot nets` lists all"):
         registry.entry("???")
+
+
+@pytest.mark.usefixtures("empty")
+def test_a_member_names_its_own_paper_and_a_file_its_family() -> None:
+    members = {"ant": MEMBER, "zebra": replace(MEMBER, paper="theirs")}
+    register_family(_build, paper="ours", members=members, family="animals")
+    assert [entry.paper for entry in registry.entries()] == ["ours", "theirs"]
+    assert {entry.family for entry in registry.entries()} == {"animals"}

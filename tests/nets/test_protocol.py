@@ -3,7 +3,31 @@
 import torch
 from torch import nn
 
-from fleetfoot.nets.protocol import FeatureInfo, FeatureNet, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import (
+    Classifier,
+    FeatureInfo,
+    FeatureNet,
+    classifier_layer,
+    stage_maps,
+)
+
+
+class Tiny(Classifier):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Identity()
+        self.stages = nn.Sequential(nn.Conv2d(3, 4, 1))
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.dropout = nn.Dropout(0.5)
+        self.classifier = classifier_layer(4, 2)
+        self.feature_info = (FeatureInfo(0, 4, 1),)
+        self.min_size = 1
+
+
+class OneSize(Tiny):
+    only_size = 8
+    exact_reduction = False
 
 
 def test_maps_are_those_asked_for() -> None:
@@ -26,3 +50,16 @@ def test_a_pyramid_keeps_names_and_drops_the_head() -> None:
     pyramid = FeatureNet(whole)  # type: ignore[arg-type]
     assert set(pyramid.state_dict()) == {k for k in whole.state_dict() if "classifier" not in k}
     assert pyramid.min_size == 1
+
+
+def test_a_family_inherits_the_three_methods() -> None:
+    net, x = Tiny().eval(), torch.rand(2, 3, 5, 5)
+    (last,) = net.forward_features(x)
+    assert torch.equal(last, net.stages(x))
+    assert torch.equal(net.forward_pooled(x), last.mean(dim=(2, 3), keepdim=True).flatten(1))
+    assert torch.equal(net(x), net.classifier(net.forward_pooled(x)))
+
+
+def test_a_pyramid_keeps_what_sizes_the_network_takes() -> None:
+    kept = [(net.only_size, net.exact_reduction) for net in map(FeatureNet, (Tiny(), OneSize()))]
+    assert kept == [(None, True), (8, False)]

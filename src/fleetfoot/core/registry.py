@@ -28,6 +28,7 @@ class Member:
         input: shape of one input without the batch axis.
         classes: outputs of the published form.
         weights: key of the weights table, or None where no weights can be had.
+        paper: where it is defined, if not in the paper of its family.
     """
 
     spec: Any
@@ -38,6 +39,7 @@ class Member:
     input: tuple[int, ...] = (3, 224, 224)
     classes: int = 1000
     weights: str | None = None
+    paper: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,7 @@ class NetEntry(Member):
 
     Attributes:
         name: the name users type; timm's where timm has the network.
-        family: name of the file that defines it.
+        family: name of the file that registers it.
         paper: where it is defined.
         builder: ``builder(num_classes, in_chans=..., **options) -> nn.Module``.
     """
@@ -60,20 +62,27 @@ class NetEntry(Member):
 _entries: dict[str, NetEntry] = {}
 
 
-def register_family(net: Builder, *, paper: str, members: Mapping[str, Member]) -> None:
+def register_family(
+    net: Builder, *, paper: str, members: Mapping[str, Member], family: str | None = None
+) -> None:
     """Register networks that one class builds: ``net(spec, num_classes, *, in_chans, **options)``.
+
+    Args:
+        net: the class.
+        paper: where the members are defined that name no paper of their own.
+        members: the networks by name.
+        family: name of the file that registers them; None is the file that defines ``net``.
 
     Raises:
         ValueError: a name is taken.
     """
-    family = net.__module__.rpartition(".")[2]
+    family = family or net.__module__.rpartition(".")[2]
     for name, member in members.items():
         if name in _entries:
             raise ValueError(f"network {name!r} is registered twice")
         builder = partial(net, member.spec)
-        _entries[name] = NetEntry(
-            **vars(member), name=name, family=family, paper=paper, builder=builder
-        )
+        facts: dict[str, Any] = vars(member) | {"paper": member.paper or paper}
+        _entries[name] = NetEntry(**facts, name=name, family=family, builder=builder)
 
 
 def entry(name: str) -> NetEntry:

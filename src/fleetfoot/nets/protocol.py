@@ -1,11 +1,6 @@
-"""What every classifier here offers, and the pyramid that detectors ask for.
-
-A classifier has ``stem``, ``stages`` (an `nn.Sequential`), ``feature_info``, ``forward_features``,
-``forward_pooled``, ``classifier`` and ``min_size``: `Classifier` writes that down.
-"""
+"""What every classifier here offers, and the pyramid that detectors ask for."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 from torch import Tensor, nn
 
@@ -25,18 +20,53 @@ class FeatureInfo:
     reduction: int
 
 
-class Classifier(Protocol):
-    """The protocol of a network for classification; images are (N, C, H, W)."""
+class Classifier(nn.Module):
+    """Base of the networks for classification; images are (N, in_chans, H, W).
+
+    A family sets the attributes in its ``__init__``. One whose head is not pool, flatten, dropout
+    and classifier overrides `forward_pooled`.
+
+    Attributes:
+        stem: layers in front of the stages.
+        stages: each puts out one map.
+        pool: last map to one position a channel, with whatever the head has in front of that.
+        flatten: (N, C, 1, 1) to (N, C).
+        dropout: in front of the classifier.
+        classifier: `nn.Linear`; an `nn.Conv2d` in networks that classify each position and
+            average last; `nn.Identity` for ``num_classes=0``.
+        feature_info: the maps of `forward_features`, finest first.
+        min_size: least height and width of an image.
+        only_size: the one height and width of an image that the network takes, if there is one.
+        exact_reduction: maps have floor to ceil of size / reduction positions along an axis;
+            False where layers without padding make them smaller.
+    """
 
     stem: nn.Module
     stages: nn.Sequential
+    pool: nn.Module
+    flatten: nn.Module
+    dropout: nn.Module
     classifier: nn.Module
     feature_info: tuple[FeatureInfo, ...]
     min_size: int
+    only_size: int | None = None
+    exact_reduction: bool = True
 
-    def forward(self, x: Tensor) -> Tensor: ...
-    def forward_features(self, x: Tensor) -> list[Tensor]: ...
-    def forward_pooled(self, x: Tensor) -> Tensor: ...
+    def forward_features(self, x: Tensor) -> list[Tensor]:
+        """Return the maps that `feature_info` describes, finest first."""
+        return stage_maps(self.stem, self.stages, self.feature_info, x)
+
+    def forward_pooled(self, x: Tensor) -> Tensor:
+        """Return the features in front of dropout and classifier, (N, C).
+
+        NIN and All-CNN classify each position of the last map before they average: for them this
+        is the mean of the map in front of the class maps, and `forward` is not its classification.
+        """
+        return self.flatten(self.pool(self.forward_features(x)[-1]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logits, (N, num_classes), or what `forward_pooled` does for no classes."""
+        return self.classifier(self.dropout(self.forward_pooled(x)))
 
 
 def stage_maps(
@@ -70,6 +100,8 @@ class FeatureNet(nn.Module):
         self.stages = net.stages
         self.feature_info = net.feature_info
         self.min_size = net.min_size
+        self.only_size = getattr(net, "only_size", None)
+        self.exact_reduction = getattr(net, "exact_reduction", True)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return stage_maps(self.stem, self.stages, self.feature_info, x)
