@@ -7,12 +7,14 @@ import pytest
 import torch
 from PIL import Image
 
+from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import Silent
 from fleetfoot.data.open_data import open_data
 from fleetfoot.nets.create import create
 from fleetfoot.nets.weights import pretrained
 from fleetfoot.recipes.run import RunSpec, build, preprocess_for, run
 from fleetfoot.recipes.transfer import transfer
+from fleetfoot.train.recipe import Recipe
 
 NET = "tf_efficientnet_lite0"
 
@@ -46,6 +48,44 @@ def test_a_map_needs_the_published_classifier(pictures: Path) -> None:
         spec = spec_for(pictures, head=head)
         net = build(spec, data, preprocess_for(spec, data))
         assert net.classifier.out_features == outputs
+
+
+@pytest.fixture
+def squares(tmp_path: Path) -> Path:
+    """Two classes of four squares of noise."""
+    generator = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for index in range(4):
+            pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / name / f"{index}.png")
+    return tmp_path
+
+
+def built(root: Path, net: str, size: int, **changes: object) -> torch.nn.Module:
+    data = open_data(str(root))
+    spec = RunSpec(data=str(root), net=net, size=size, recipe=Recipe().with_changes(**changes))
+    return build(spec, data, preprocess_for(spec, data))
+
+
+def dropouts(net: torch.nn.Module) -> set[float]:
+    return {module.p for module in net.modules() if isinstance(module, torch.nn.Dropout)}
+
+
+def test_rates_that_the_recipe_leaves_open_are_the_published_ones(squares: Path) -> None:
+    assert dropouts(built(squares, "nin_cifar10", 32)) == {0.5}
+    assert dropouts(built(squares, "nin_cifar10", 32, dropout=0.1, drop_path=0.0)) == {0.1}
+    with pytest.raises(UsageError, match="nin_cifar10 has no option 'drop_path'"):
+        built(squares, "nin_cifar10", 32, drop_path=0.1)
+
+
+def test_a_size_that_the_network_cannot_take_is_refused(squares: Path) -> None:
+    with pytest.raises(UsageError, match=r"size = 32: alexnet needs .* at least 63 .*--size 63"):
+        built(squares, "alexnet", 32)
+
+
+def test_unshared_filters_are_made_for_the_size(squares: Path) -> None:
+    assert built(squares, "cuda_convnet_13", 20).only_size == 20
 
 
 @pytest.mark.slow

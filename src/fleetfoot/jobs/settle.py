@@ -115,7 +115,7 @@ def fitted(recipe: Recipe, images: int) -> Recipe:
     while batch > SMALLEST_BATCH and images // batch < LEAST_STEPS:
         batch //= 2
     share = batch / recipe.batch
-    factor = share if recipe.optimizer == "sgd" else share**0.5
+    factor = share**0.5 if recipe.optimizer == "adamw" else share
     return recipe.with_changes(batch=batch, lr=recipe.lr * factor)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from fleetfoot.core.errors import UsageError
 from fleetfoot.core.files import write_json
 from fleetfoot.core.listener import Listener
 from fleetfoot.core.results import to_json
@@ -146,11 +147,7 @@ def build(spec: RunSpec, data: Data, preprocess: Preprocess) -> nn.Module:
     """
     recipe = spec.recipe
     seed_everything(recipe.seed)
-    options: dict[str, Any] = {"dropout": recipe.dropout}
-    if recipe.drop_path or "drop_path" in option_names(entry(spec.net).builder):
-        options["drop_path"] = recipe.drop_path  # a network without it refuses the word
-    if recipe.whitened_stem:
-        options["frozen_stem"] = True
+    options = _net_options(spec)
     net = create(
         spec.net,
         num_classes=None if _may_map(spec) else len(data.classes),
@@ -158,6 +155,12 @@ def build(spec: RunSpec, data: Data, preprocess: Preprocess) -> nn.Module:
         pretrained=spec.weights == "auto",
         **options,
     )
+    smallest: Any = net.min_size
+    if spec.size < smallest:
+        raise UsageError(
+            f"size = {spec.size}: {spec.net} needs images of at least {smallest} pixels; "
+            f"give --size {smallest} or more, or another --net"
+        )
     if spec.weights not in ("auto", "none"):
         load_weights(net, spec.weights)
     elif recipe.whitened_stem:
@@ -165,6 +168,22 @@ def build(spec: RunSpec, data: Data, preprocess: Preprocess) -> nn.Module:
         images = preprocess.normalise(crops(data.train, preprocess, limit=WHITENING_IMAGES))
         whiten_stem(torch.from_numpy(images))
     return net
+
+
+def _net_options(spec: RunSpec) -> dict[str, Any]:
+    """Return the words for `create`; what the recipe leaves open is as published."""
+    recipe = spec.recipe
+    known = option_names(entry(spec.net).builder)
+    rates = {"drop_path": recipe.drop_path, "dropout": recipe.dropout}
+    # A rate of 0 is what a network without that word has; any other it refuses itself.
+    options: dict[str, Any] = {
+        word: rate for word, rate in rates.items() if rate or (rate == 0 and word in known)
+    }
+    if recipe.whitened_stem:
+        options["frozen_stem"] = True
+    if "size" in known:  # a network with filters of their own at each position
+        options["size"] = spec.size
+    return options
 
 
 def preprocess_for(spec: RunSpec, data: Data) -> Preprocess:

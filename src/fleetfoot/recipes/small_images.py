@@ -15,7 +15,7 @@ def small_images() -> Recipe:
     return Recipe(
         minutes=10,
         batch=512,
-        optimizer="sgd",
+        optimizer="muon",
         lr=1.0,
         momentum=0.85,
         weight_decay=1.3e-3,

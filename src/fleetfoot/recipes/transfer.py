@@ -20,6 +20,7 @@ def transfer() -> Recipe:
         warmup=0.1,
         label_smoothing=0.1,
         dropout=0.2,
+        drop_path=0.0,
         frozen_norm=True,
         augment=Augment(crop="resized", scale=(0.35, 1.0), flip=0.5),
         head="auto",

@@ -1,4 +1,4 @@
-"""AdamW and two forms of SGD, and which parameters get which settings.
+"""AdamW, two forms of SGD and Muon, and which parameters get which settings.
 
 A group carries `lr_scale`; `set_lr` multiplies it with the learning rate of the step, so that
 the schedule stays one number.
@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
+from fleetfoot.train.muon import Muon
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.velocity_sgd import VelocitySGD
 
@@ -27,6 +28,8 @@ def make_optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
         )
     if recipe.optimizer == "velocity_sgd":
         return VelocitySGD(groups, lr=recipe.lr, momentum=recipe.momentum)
+    if recipe.optimizer == "muon":
+        return Muon(groups, lr=recipe.lr)
     return AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, recipe.beta2), fused=fused)
 
 
@@ -37,23 +40,33 @@ def set_lr(optimizer: Optimizer, lr: float) -> None:
 
 
 def parameter_groups(net: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    """Return the groups: one for each (scale of the learning rate, weight decay) that occurs.
+    """Return the groups: one for each set of settings that occurs.
 
     Weights are parameters with two axes or more; the rest (norms, biases, scales) is decayed
     only if the recipe says so. Groups come in the order of their first parameter.
     """
     scales = lr_scales(net, recipe)
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():
         if not parameter.requires_grad:
             continue
         decayed = parameter.ndim > 1 or recipe.decay_norms_and_biases
-        key = scales[name], recipe.weight_decay if decayed else 0.0
+        filters = recipe.optimizer == "muon" and parameter.ndim == 4
+        key = scales[name], recipe.weight_decay if decayed else 0.0, filters
         groups.setdefault(key, []).append(parameter)
     return [
         {"params": parameters, "lr_scale": scale, "weight_decay": weight_decay}
-        for (scale, weight_decay), parameters in groups.items()
+        | ({} if recipe.optimizer != "muon" else _muon_settings(recipe, scale, filters=filters))
+        for (scale, weight_decay, filters), parameters in groups.items()
     ]
+
+
+def _muon_settings(recipe: Recipe, scale: float, *, filters: bool) -> dict[str, Any]:
+    """Return what Muon needs besides; `muon_lr` replaces the learning rate of filter banks."""
+    if not filters:
+        return {"orthogonal": False, "momentum": recipe.momentum}
+    lr_scale = scale * recipe.muon_lr / recipe.lr
+    return {"orthogonal": True, "momentum": recipe.muon_momentum, "lr_scale": lr_scale}
 
 
 def lr_scales(net: nn.Module, recipe: Recipe) -> dict[str, float]:

@@ -26,9 +26,12 @@ class Recipe:
             schedule is fitted to the measured step time so that it ends annealed.
         batch: images per step, over all processes together.
         seed: decides the order of images, the augmentation, dropout and the new head.
-        optimizer: "adamw"; "sgd" with Nesterov momentum; "velocity_sgd", AlexNet's rule.
+        optimizer: "adamw"; "sgd" with Nesterov momentum; "velocity_sgd", AlexNet's rule;
+            "muon": filter banks by orthogonal updates, the rest as "sgd".
         lr: highest learning rate, for this batch as it is (never rescaled).
         momentum: of SGD; for AdamW the first beta.
+        muon_lr: learning rate of filter banks under Muon, whose updates all have one size.
+        muon_momentum: their momentum.
         beta2: AdamW's second beta.
         weight_decay: SGD adds it to the gradient, AdamW shrinks weights by lr * weight_decay.
         decay_norms_and_biases: also decay parameters with fewer than two axes.
@@ -44,9 +47,9 @@ class Recipe:
         final_lr: learning rate at the last step, as a share of `lr`.
         label_smoothing: share of the target spread evenly over all classes.
         clip_norm: gradients are scaled down to this norm; None leaves them.
-        drop_path: stochastic depth of the last block, for networks that have it (used by
-            whoever creates the network).
-        dropout: before the classifier (used by whoever creates the network).
+        drop_path: stochastic depth of the last block, for networks that have it; None is the
+            network's published rate (used by whoever creates the network).
+        dropout: before the classifier; None is the published rate (likewise).
         whitened_stem: the first filters are set from the training images and not trained (by
             whoever creates the network; for networks with `whiten_stem`).
         frozen_norm: batch norms keep their running statistics and use them in training, as
@@ -79,9 +82,11 @@ class Recipe:
     minutes: float | None = None
     batch: int = 32
     seed: int = 0
-    optimizer: Literal["adamw", "sgd", "velocity_sgd"] = "adamw"
+    optimizer: Literal["adamw", "sgd", "velocity_sgd", "muon"] = "adamw"
     lr: float = 1e-3
     momentum: float = 0.9
+    muon_lr: float = 0.12
+    muon_momentum: float = 0.6
     beta2: float = 0.999
     weight_decay: float = 0.05
     decay_norms_and_biases: bool = False
@@ -95,8 +100,8 @@ class Recipe:
     final_lr: float = 0.0
     label_smoothing: float = 0.1
     clip_norm: float | None = None
-    drop_path: float = 0.0
-    dropout: float = 0.0
+    drop_path: float | None = None
+    dropout: float | None = None
     whitened_stem: bool = False
     frozen_norm: bool = False
     frozen_body: bool = False
@@ -197,6 +202,8 @@ _OPTIONAL = {
     "minutes",
     "layer_decay",
     "clip_norm",
+    "drop_path",
+    "dropout",
     "ema",
     "early_stop",
     "evaluate_every",
@@ -208,9 +215,11 @@ _RANGES: dict[str, _Range] = {
     "minutes": _POSITIVE,
     "batch": _whole(1),
     "seed": _whole(0),
-    "optimizer": _one_of("adamw", "sgd", "velocity_sgd"),
+    "optimizer": _one_of("adamw", "sgd", "velocity_sgd", "muon"),
     "lr": _POSITIVE,
     "momentum": _BELOW_ONE,
+    "muon_lr": _POSITIVE,
+    "muon_momentum": _BELOW_ONE,
     "beta2": _BELOW_ONE,
     "weight_decay": _NOT_NEGATIVE,
     "decay_norms_and_biases": _FLAG,
