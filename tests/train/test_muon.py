@@ -27,6 +27,7 @@ def test_filters_keep_one_norm_and_move_by_orthogonal_steps() -> None:
     bank = nn.Conv2d(4, 8, 3, bias=False).double()
     recipe = Recipe(optimizer="muon", lr=1.0, muon_lr=0.1, muon_momentum=0.5, weight_decay=0.1)
     optimizer = make_optimizer(bank, recipe)
+    set_lr(optimizer, recipe.lr)
     weight, momentum = bank.weight.detach().numpy().copy(), 0.0
     for step in range(3):
         gradient = torch.randn_like(bank.weight)
