@@ -38,5 +38,5 @@ def test_the_tracer_sees_the_convolution_and_the_norm() -> None:
 
 
 def test_refuses_another_padding() -> None:
-    with pytest.raises(UsageError, match="'valid' is not known"):
+    with pytest.raises(UsageError, match="padding='valid' is not offered"):
         conv_norm_act(3, 4, padding="valid")

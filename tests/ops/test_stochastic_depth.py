@@ -49,6 +49,12 @@ def test_keeps_dtype_and_layout() -> None:
     assert out.is_contiguous(memory_format=torch.channels_last)
 
 
+@pytest.mark.parametrize("blocks", [1, 4])
+def test_the_highest_rate_is_checked_even_if_no_block_has_it(blocks: int) -> None:
+    with pytest.raises(UsageError, match=r"drop_path=1.0 is not in \[0, 1\)"):
+        linear_rates(1.0, blocks)
+
+
 def test_one_block_has_rate_0() -> None:
     assert linear_rates(0.3, 1) == [0.0]
     assert linear_rates(0.3, 0) == []

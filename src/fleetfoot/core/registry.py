@@ -3,7 +3,7 @@
 import difflib
 import fnmatch
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +55,7 @@ class NetEntry(Member):
 
     name: str
     family: str
-    paper: str
+    paper: str = field()  # always there
     builder: Builder
 
 

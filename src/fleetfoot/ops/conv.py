@@ -10,8 +10,14 @@ from collections.abc import Callable
 
 from torch import nn
 
-from fleetfoot.core.errors import UsageError
+from fleetfoot.core.arguments import one_of
+from fleetfoot.core.errors import ShapeError, UsageError
 from fleetfoot.ops.same_pad import SamePad2d
+
+
+def relu() -> nn.Module:
+    """Return a rectifier that works in place."""
+    return nn.ReLU(inplace=True)
 
 
 def conv_norm_act(
@@ -39,10 +45,24 @@ def conv_norm_act(
         eps: of the batch norm.
 
     Raises:
-        UsageError: another word for ``padding``.
+        ShapeError: no channels or stride, an even kernel, or groups that do not divide.
+        UsageError: another word for ``padding``, or an ``eps`` that is not positive.
     """
-    if padding not in ("symmetric", "same"):
-        raise UsageError(f"padding {padding!r} is not known: take 'symmetric' or 'same'")
+    if min(in_channels, out_channels, stride) < 1:
+        raise ShapeError(
+            "a convolution needs channels and a stride of at least 1, "
+            f"got {in_channels} to {out_channels} channels, stride {stride}"
+        )
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        raise ShapeError(f"a convolution that keeps its map needs an odd kernel, got {kernel_size}")
+    if groups < 1 or in_channels % groups or out_channels % groups:
+        raise ShapeError(
+            f"{groups} groups do not divide {in_channels} and {out_channels} channels: "
+            "give a divisor of both"
+        )
+    if not eps > 0:
+        raise UsageError(f"a batch norm needs eps above 0, got {eps}")
+    one_of(padding, ("symmetric", "same"), "padding")
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     needs_pad = padding == "same" and stride > 1
     if needs_pad:

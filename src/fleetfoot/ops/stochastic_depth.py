@@ -10,8 +10,8 @@ Letters  N batch
 import torch
 from torch import Tensor, nn
 
+from fleetfoot.core import arguments
 from fleetfoot.core.costs import Cost, Shape, cost_formula
-from fleetfoot.core.errors import UsageError
 
 
 def stochastic_depth(x: Tensor, rate: float, *, training: bool = True) -> Tensor:
@@ -37,8 +37,24 @@ def linear_rates(rate: float, blocks: int) -> list[float]:
 
     >>> linear_rates(0.2, 3)
     [0.0, 0.1, 0.2]
+
+    Raises:
+        UsageError: ``rate``, the ``drop_path`` of a network, is outside [0, 1).
     """
+    arguments.rate(rate, "drop_path")
     return [rate * index / max(1, blocks - 1) for index in range(blocks)]
+
+
+def linear_rates_below(rate: float, blocks: int) -> list[float]:
+    """Return one rate a block, i / B of ``rate`` for block i of B: the last stays below ``rate``.
+
+    Which of the two rules a family takes is what its reference does: EfficientNet's code divides by
+    the number of blocks, FasterNet's and timm's ResNet by one less. Published rates mean their own.
+
+    >>> linear_rates_below(0.2, 4)
+    [0.0, 0.05, 0.1, 0.15000000000000002]
+    """
+    return [rate * index / blocks for index in range(blocks)]
 
 
 class StochasticDepth(nn.Module):
@@ -50,9 +66,7 @@ class StochasticDepth(nn.Module):
 
     def __init__(self, rate: float) -> None:
         super().__init__()
-        if not 0.0 <= rate < 1.0:
-            raise UsageError(f"a drop rate of {rate} is not in [0, 1)")
-        self.rate = rate
+        self.rate = arguments.rate(rate, "drop_path")
 
     def forward(self, x: Tensor) -> Tensor:
         return stochastic_depth(x, self.rate, training=self.training)

@@ -1,0 +1,73 @@
+"""Checks of arguments: each refuses in one line with the name, the value and what is allowed.
+
+A check returns the value, so that it can stand where the value is used.
+"""
+
+from collections.abc import Iterable, Sized
+from typing import TypeVar
+
+from fleetfoot.core.errors import UsageError
+
+T = TypeVar("T")
+
+
+def one_of(value: T, words: Iterable[T], name: str) -> T:
+    """Return ``value``, which has to be one of ``words``.
+
+    >>> one_of("max", ("max", "mean"), "pool")
+    'max'
+
+    Raises:
+        UsageError: it is another word.
+    """
+    known = tuple(words)
+    if value not in known:
+        *most, last = map(repr, known)
+        choice = f"{', '.join(most)} or {last}" if most else last
+        raise UsageError(f"{name}={value!r} is not offered: take {choice}")
+    return value
+
+
+def rate(value: float, name: str) -> float:
+    """Return ``value``, a probability to drop something.
+
+    Raises:
+        UsageError: it is outside [0, 1), or not a number.
+    """
+    if not 0.0 <= value < 1.0:
+        raise UsageError(f"{name}={value} is not in [0, 1)")
+    return value
+
+
+def at_least(least: int, value: int, name: str) -> int:
+    """Return ``value``, a size or a number of things.
+
+    Raises:
+        UsageError: it is below ``least``.
+    """
+    if value < least:
+        raise UsageError(f"{name}={value} is too small: give at least {least}")
+    return value
+
+
+def above_zero(value: float, name: str) -> float:
+    """Return ``value``, a factor.
+
+    Raises:
+        UsageError: it is 0, negative or not a number.
+    """
+    if not value > 0:
+        raise UsageError(f"{name}={value} is not above 0")
+    return value
+
+
+def same_length(**lists: Sized) -> None:
+    """Check that lists that are read side by side end together.
+
+    Raises:
+        UsageError: one is longer or shorter than the first.
+    """
+    lengths = {name: len(values) for name, values in lists.items()}
+    if len(set(lengths.values())) > 1:
+        found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+        raise UsageError(f"{found}: give as many of each")
