@@ -16,9 +16,10 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import rate
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.ceil_pad import CeilPad2d
 from fleetfoot.ops.local_response_norm import CONVENTIONS, LocalResponseNorm
 
@@ -69,7 +70,7 @@ class AlexNetSpec:
     as_torchvision: bool = False  # padding, rounding, dropout and first weights; see Departs
 
 
-class AlexNet(nn.Module):
+class AlexNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes), made for 224 x 224.
 
     Args:
@@ -131,7 +132,7 @@ class AlexNet(nn.Module):
         self.fc6 = nn.Linear(channels * SIDE**2, HIDDEN)
         self.fc7 = nn.Linear(HIDDEN, HIDDEN)
         self.act = nn.ReLU(inplace=True)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
         self.classifier = classifier_layer(HIDDEN, num_classes)
         if not spec.as_torchvision:
             self.reset_parameters()
@@ -143,10 +144,6 @@ class AlexNet(nn.Module):
         for layer, bias in zip(layers, biases):
             nn.init.normal_(layer.weight, std=STD)
             nn.init.constant_(layer.get_parameter("bias"), bias)
-
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the maps in front of each pooling but the first; `feature_info` has them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
 
     def forward_pooled(self, x: Tensor) -> Tensor:
         """Return the features of fc7, (N, 4096)."""

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import rate
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import FeatureInfo, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo
 
 
 class Form(Enum):
@@ -74,7 +75,7 @@ def cifar_spec(base: str, form: Form) -> AllCNNSpec:
     return AllCNNSpec(stages=(*stages, TAIL), pooled=pooled)
 
 
-class AllCNN(nn.Module):
+class AllCNN(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes), the mean of one map a class.
 
     Args:
@@ -117,7 +118,7 @@ class AllCNN(nn.Module):
                 parts["pool"] = nn.MaxPool2d(3, 2, ceil_mode=True)
                 reduction *= 2
             if index in spec.dropped:
-                parts["dropout"] = nn.Dropout(dropout)
+                parts["dropout"] = nn.Dropout(rate(dropout, "dropout"))
             self.stages.append(nn.Sequential(parts))
             info.append(FeatureInfo(index, channels, reduction))
         self.feature_info = tuple(info)
@@ -135,14 +136,6 @@ class AllCNN(nn.Module):
             if isinstance(module, nn.Conv2d) and module.bias is not None:
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
-
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the map of each stage, finest first; `feature_info` describes them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
-    def forward_pooled(self, x: Tensor) -> Tensor:
-        """Return the mean of the map in front of the class maps, (N, channels)."""
-        return self.flatten(self.pool(self.forward_features(x)[-1]))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.flatten(self.pool(self.act(self.classifier(self.forward_features(x)[-1]))))

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.local_response_norm import LocalResponseNorm
 from fleetfoot.ops.same_pad import SamePad2d
 
@@ -123,7 +123,7 @@ def halving_pool() -> nn.Sequential:
     return nn.Sequential(OrderedDict(pad=SamePad2d(3, 2), max=nn.MaxPool2d(3, 2)))
 
 
-class BNInception(nn.Module):
+class BNInception(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
 
     Args:
@@ -182,17 +182,6 @@ class BNInception(nn.Module):
                 nn.init.kaiming_normal_(module.weight)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the last map of each resolution, finest first; `feature_info` describes them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
-    def forward_pooled(self, x: Tensor) -> Tensor:
-        """Return the features in front of dropout and classifier, (N, 1024)."""
-        return self.flatten(self.pool(self.forward_features(x)[-1]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.forward_pooled(x)))
 
 
 def _member(params: int, note: str, *, norm: bool, act: type[nn.Module]) -> Member:

@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import rate
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.fixed_size import FixedSize
 from fleetfoot.ops.local_response_norm import LocalResponseNorm
 from fleetfoot.ops.locally_connected import LocallyConnected2d
@@ -69,7 +70,7 @@ class CudaConvnetSpec:
     linear_std: float = 0.01
 
 
-class CudaConvnet(nn.Module):
+class CudaConvnet(Classifier):
     """Images (N, in_chans, size, size), of that size only, to logits (N, num_classes).
 
     Args:
@@ -123,7 +124,7 @@ class CudaConvnet(nn.Module):
         self.hidden: nn.Module = nn.Identity()
         if spec.hidden:
             self.hidden = nn.Sequential(nn.Linear(features, spec.hidden), ACTS[act]())
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
         self.classifier = classifier_layer(spec.hidden or features, num_classes)
         self.reset_parameters()
 
@@ -136,16 +137,9 @@ class CudaConvnet(nn.Module):
                 nn.init.normal_(module.weight, std=std)
                 nn.init.zeros_(module.get_parameter("bias"))
 
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the maps of all layers but the first; `feature_info` describes them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
     def forward_pooled(self, x: Tensor) -> Tensor:
         """Return the features in front of dropout and classifier."""
         return self.hidden(self.flatten(self.forward_features(x)[-1]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.forward_pooled(x)))
 
 
 class Variant(NamedTuple):

@@ -14,8 +14,9 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from fleetfoot.blocks.dense import DenseLayer, transition
+from fleetfoot.core.arguments import rate
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.conv import conv_norm_act
 
 
@@ -32,7 +33,7 @@ class DenseNetSpec:
     pools: tuple[str, ...] = ("mean", "mean", "mean")  # after each transition: mean, max, none
 
 
-class DenseNet(nn.Module):
+class DenseNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes).
 
     Args:
@@ -76,7 +77,7 @@ class DenseNet(nn.Module):
         )
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
         self.classifier = classifier_layer(channels, num_classes)
         self.reset_parameters()
 
@@ -88,16 +89,9 @@ class DenseNet(nn.Module):
             elif isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
 
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the blocks' maps, finest first, before the norm; `feature_info` describes them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
     def forward_pooled(self, x: Tensor) -> Tensor:
         """Return the features in front of dropout and classifier."""
         return self.flatten(self.pool(self.head(self.forward_features(x)[-1])))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.forward_pooled(x)))
 
 
 def _relu() -> nn.Module:

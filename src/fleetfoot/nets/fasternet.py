@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import rate
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.partial_conv import PartialConv2d
 from fleetfoot.ops.stochastic_depth import StochasticDepth, linear_rates
 
@@ -76,7 +77,7 @@ class PatchConv(nn.Module):
         return self.norm(self.conv(x))
 
 
-class FasterNet(nn.Module):
+class FasterNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 8 * patch smaller.
 
     Args:
@@ -123,7 +124,7 @@ class FasterNet(nn.Module):
         self.head = nn.Conv2d(widths[-1], spec.head_channels, 1, bias=False)
         self.act = spec.act()
         self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
         self.classifier = classifier_layer(spec.head_channels, num_classes)
         self.reset_parameters()
 
@@ -135,16 +136,9 @@ class FasterNet(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
 
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the maps of the four stages, finest first; `feature_info` describes them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
     def forward_pooled(self, x: Tensor) -> Tensor:
         """Return the features in front of dropout and classifier, (N, head_channels)."""
         return self.flatten(self.act(self.head(self.pool(self.forward_features(x)[-1]))))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.forward_pooled(x)))
 
 
 # Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import rate
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 
 TILE = 32
 POOLED_SCALE = 0.125  # keeps the first logits, and with them the first gradients, small
@@ -52,7 +53,7 @@ class ConvNorm(nn.Module):
         return self.act(self.norm(self.pool(x)) if self.training else self.pool(self.norm(x)))
 
 
-class FleetNet(nn.Module):
+class FleetNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); each stage halves the map.
 
     Args:
@@ -91,7 +92,7 @@ class FleetNet(nn.Module):
             channels = out_channels
         self.feature_info = tuple(info)
         self.min_size = 1
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
         self.classifier = classifier_layer(channels, num_classes)
         if isinstance(self.classifier, nn.Linear):
             nn.init.zeros_(self.classifier.bias)
@@ -116,16 +117,9 @@ class FleetNet(nn.Module):
         weight[:half] = filters
         weight[len(weight) // 2 :][:half] = -filters
 
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the maps of the stages, finest first; `feature_info` describes them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
     def forward_pooled(self, x: Tensor) -> Tensor:
         """Return the features in front of dropout and classifier: each channel's scaled maximum."""
         return self.forward_features(x)[-1].amax(dim=(2, 3)) * POOLED_SCALE
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.forward_pooled(x)))
 
 
 def scaled_channels(channels: int, width: float) -> int:

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import rate
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.fixed_size import FixedSize
 
 STD = 0.1
@@ -28,7 +29,7 @@ class MNISTSigmoidSpec:
     channels: tuple[int, ...] = (100, 100, 100)
 
 
-class MNISTSigmoid(nn.Module):
+class MNISTSigmoid(Classifier):
     """Images (N, in_chans, size, size) to logits (N, num_classes).
 
     Args:
@@ -65,7 +66,7 @@ class MNISTSigmoid(nn.Module):
         self.feature_info = tuple(FeatureInfo(i, c, size) for i, c in enumerate(spec.channels))
         self.min_size = self.only_size = size
         self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
         self.classifier = classifier_layer(channels, num_classes)
         self.reset_parameters()
 
@@ -77,16 +78,9 @@ class MNISTSigmoid(nn.Module):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the answers of the three layers, (N, 100, 1, 1) each."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
     def forward_pooled(self, x: Tensor) -> Tensor:
         """Return the features in front of dropout and classifier, (N, 100)."""
         return self.flatten(self.forward_features(x)[-1])
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.forward_pooled(x)))
 
 
 # Counts are for 10 classes and one channel of 28 x 28; a contract test recomputes each of them.

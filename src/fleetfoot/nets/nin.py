@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from fleetfoot.blocks.mlpconv import MLPConv
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import FeatureInfo, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo
 
 
 class Row(NamedTuple):
@@ -49,7 +49,7 @@ IMAGENET = (
 )
 
 
-class NIN(nn.Module):
+class NIN(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes), the mean of one map a class.
 
     Args:
@@ -109,14 +109,6 @@ class NIN(nn.Module):
             nn.init.normal_(conv.weight, std=std)
             if conv.bias is not None:
                 nn.init.zeros_(conv.bias)
-
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the map of each mlpconv, finest first; `feature_info` describes them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
-    def forward_pooled(self, x: Tensor) -> Tensor:
-        """Return the mean of the map in front of the class maps, (N, channels)."""
-        return self.flatten(self.pool(self.forward_features(x)[-1]))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.flatten(self.pool(self.act(self.classifier(self.forward_features(x)[-1]))))

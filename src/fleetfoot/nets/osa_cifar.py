@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from fleetfoot.blocks.dense import transition
 from fleetfoot.blocks.osa import OSA
+from fleetfoot.core.arguments import rate
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 
 STEM_CHANNELS = 16
 MERGED_CHANNELS = (160, 304, 448)  # after DenseNet-40's blocks
@@ -33,7 +34,7 @@ class OSACifarSpec:
     width: int
 
 
-class OSACifar(nn.Module):
+class OSACifar(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 4 times smaller.
 
     Args:
@@ -77,7 +78,7 @@ class OSACifar(nn.Module):
         )
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
         self.classifier = classifier_layer(channels, num_classes)
         self.reset_parameters()
 
@@ -89,16 +90,9 @@ class OSACifar(nn.Module):
             elif isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
 
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the maps of the three blocks, finest first; `feature_info` describes them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
     def forward_pooled(self, x: Tensor) -> Tensor:
         """Return the features in front of dropout and classifier."""
         return self.flatten(self.pool(self.head(self.forward_features(x)[-1])))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.forward_pooled(x)))
 
 
 NAIVE = "naive:tests/nets/test_osa_cifar.py::check_against_naive"

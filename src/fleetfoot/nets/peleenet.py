@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.conv import conv_norm_act
 
 
@@ -79,7 +79,7 @@ class TwoWayLayer(nn.Module):
         return torch.cat((x, self.near(x), self.far(x)), dim=1)
 
 
-class PeleeNet(nn.Module):
+class PeleeNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
 
     Args:
@@ -126,17 +126,6 @@ class PeleeNet(nn.Module):
             elif isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.01)
                 nn.init.zeros_(module.bias)
-
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the maps of the four stages, finest first; `feature_info` describes them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
-    def forward_pooled(self, x: Tensor) -> Tensor:
-        """Return the features in front of dropout and classifier, (N, 704)."""
-        return self.flatten(self.pool(self.forward_features(x)[-1]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.forward_pooled(x)))
 
 
 # Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.

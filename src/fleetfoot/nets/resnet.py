@@ -11,13 +11,14 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
 from fleetfoot.blocks.residual import EXPANSION, ResidualBlock, reset_residual_net
+from fleetfoot.core.arguments import rate
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.core.rounding import round_channels
-from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.conv import conv_norm_act
 from fleetfoot.ops.stochastic_depth import linear_rates
 
@@ -51,7 +52,7 @@ class ResNetSpec:
         )
 
 
-class ResNet(nn.Module):
+class ResNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
 
     Args:
@@ -104,20 +105,9 @@ class ResNet(nn.Module):
         self.min_size = 1
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
         self.classifier = classifier_layer(channels, num_classes)
         reset_residual_net(self, zero_init_last=zero_init_last)
-
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the maps of the stages, finest first; `feature_info` describes them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
-    def forward_pooled(self, x: Tensor) -> Tensor:
-        """Return the features in front of dropout and classifier: the mean of the last map."""
-        return self.flatten(self.pool(self.forward_features(x)[-1]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.forward_pooled(x)))
 
 
 class Variant(NamedTuple):

@@ -8,11 +8,12 @@ Letters  N batch, H height, W width
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
 from fleetfoot.blocks.residual import ResidualBlock, reset_residual_net
+from fleetfoot.core.arguments import rate
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.conv import conv_norm_act
 from fleetfoot.ops.stochastic_depth import linear_rates
 from fleetfoot.ops.zero_shortcut import ZeroShortcut
@@ -26,7 +27,7 @@ class ResNetCifarSpec:
     channels: tuple[int, ...] = (16, 32, 64)
 
 
-class ResNetCifar(nn.Module):
+class ResNetCifar(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 4 times smaller.
 
     Args:
@@ -74,20 +75,9 @@ class ResNetCifar(nn.Module):
         self.min_size = 1
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
         self.classifier = classifier_layer(channels, num_classes)
         reset_residual_net(self, zero_init_last=zero_init_last)
-
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the maps of the three stages, finest first; `feature_info` describes them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
-    def forward_pooled(self, x: Tensor) -> Tensor:
-        """Return the features in front of dropout and classifier: the mean of the last map."""
-        return self.flatten(self.pool(self.forward_features(x)[-1]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.forward_pooled(x)))
 
 
 class Variant(NamedTuple):

@@ -14,9 +14,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import rate
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.conv import conv_norm_act
 
 
@@ -58,7 +59,7 @@ class RepBlock(nn.Module):
         return self.act(torch.cat((x[:, : self.kept], y), dim=1) if self.kept else y)
 
 
-class RMRep(nn.Module):
+class RMRep(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
 
     Args:
@@ -106,7 +107,7 @@ class RMRep(nn.Module):
         self.min_size = 1
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
         self.classifier = classifier_layer(channels, num_classes)
         self.reset_parameters()
 
@@ -115,17 +116,6 @@ class RMRep(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the maps of the four stages, finest first; `feature_info` describes them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
-    def forward_pooled(self, x: Tensor) -> Tensor:
-        """Return the features in front of dropout and classifier: the mean of the last map."""
-        return self.flatten(self.pool(self.forward_features(x)[-1]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.forward_pooled(x)))
 
 
 class Variant(NamedTuple):

@@ -13,12 +13,13 @@ from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import nn
 
 from fleetfoot.blocks.osa import OSA, relu, separable
+from fleetfoot.core.arguments import rate
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.conv import conv_norm_act
 from fleetfoot.ops.stochastic_depth import linear_rates
 
@@ -41,7 +42,7 @@ class VoVNetSpec:
     depthwise: bool = False
 
 
-class VoVNet(nn.Module):
+class VoVNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
 
     Args:
@@ -105,7 +106,7 @@ class VoVNet(nn.Module):
         self.min_size = 32
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
         self.classifier = classifier_layer(in_channels, num_classes)
         self.reset_parameters()
 
@@ -116,17 +117,6 @@ class VoVNet(nn.Module):
                 nn.init.kaiming_normal_(module.weight)
             elif isinstance(module, nn.Linear):
                 nn.init.zeros_(module.bias)
-
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the maps of the four stages, finest first; `feature_info` describes them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
-    def forward_pooled(self, x: Tensor) -> Tensor:
-        """Return the features in front of dropout and classifier."""
-        return self.flatten(self.pool(self.forward_features(x)[-1]))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.forward_pooled(x)))
 
 
 def _stem(spec: VoVNetSpec, in_chans: int) -> nn.Sequential:
