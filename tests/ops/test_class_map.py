@@ -1,6 +1,10 @@
+"""The class map against NumPy: probabilities, gradients, extremes, and its refusals."""
+
 import numpy as np
+import pytest
 import torch
 
+from fleetfoot.core.errors import ShapeError
 from fleetfoot.ops.class_map import ClassMap, class_map
 
 
@@ -46,3 +50,9 @@ def test_shares_that_underflow_stay_finite() -> None:
 
 def test_far_logits_stay_finite() -> None:
     assert torch.isfinite(class_map(torch.tensor([[1e4, -1e4]]), torch.zeros(2, 3))).all()
+
+
+@pytest.mark.parametrize("sizes", [(0, 6, 3), (4, 0, 3), (4, 6, 0), (4, -6, 3)])
+def test_refuses_nonsense_when_built(sizes: tuple[int, int, int]) -> None:
+    with pytest.raises(ShapeError, match=f"at least 1 feature.* got {', '.join(map(str, sizes))}"):
+        ClassMap(*sizes)

@@ -1,5 +1,7 @@
 """Convolution, norm and activation: names, padding, and that the tracer sees through."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -35,6 +37,26 @@ def test_the_tracer_sees_the_convolution_and_the_norm() -> None:
     graph = trace(nn.Sequential(conv_norm_act(3, 4, stride=2, padding="same"))).graph
     targets = [node.target for node in graph.nodes if node.op == "call_module"]
     assert targets == ["0.pad", "0.conv", "0.norm", "0.act"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"in_channels": 0}, "got 0 to 4 channels"),
+        ({"out_channels": -4}, "got 4 to -4 channels"),
+        ({"stride": 0}, "stride 0"),
+        ({"kernel_size": 2}, "odd kernel, got 2"),
+        ({"kernel_size": -3}, "odd kernel, got -3"),
+        ({"groups": 0}, "0 groups do not divide 4 and 4 channels"),
+        ({"groups": 3}, "3 groups do not divide 4 and 4 channels: give a divisor of both"),
+        ({"out_channels": 6, "groups": 4}, "4 groups do not divide 4 and 6 channels"),
+        ({"eps": 0.0}, r"eps=0\.0 is not above 0"),
+    ],
+)
+def test_refuses_nonsense(words: dict[str, Any], message: str) -> None:
+    sizes = {"in_channels": 4, "out_channels": 4} | words
+    with pytest.raises(UsageError, match=message):
+        conv_norm_act(**sizes)
 
 
 def test_refuses_another_padding() -> None:

@@ -19,6 +19,12 @@ def test_refuses_another_size(size: tuple[int, int]) -> None:
         FixedSize(6)(torch.zeros(1, 3, *size))
 
 
+@pytest.mark.parametrize("size", [0, -6])
+def test_refuses_nonsense_when_built(size: int) -> None:
+    with pytest.raises(ShapeError, match=f"at least 1 x 1, got size={size}"):
+        FixedSize(size)
+
+
 def test_costs_nothing_and_says_what_it_is() -> None:
     module = FixedSize(24)
     formula = formula_for(module)

@@ -1,5 +1,7 @@
 """LRN against loops, its gradient by finite differences and by the formula, both conventions."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -102,3 +104,21 @@ def test_refuses() -> None:
         LocalResponseNorm(groups=2)(torch.zeros(1, 5, 1, 1))
     with pytest.raises(UsageError, match="'caffe' is not known: take 'paper' or 'released'"):
         LocalResponseNorm(convention="caffe")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"size": 0}, "odd size, got 0"),
+        ({"size": -3}, "odd size, got -3"),
+        ({"groups": 0}, "at least 1 group of channels, got 0"),
+        ({"groups": -2}, "at least 1 group of channels, got -2"),
+        ({"alpha": -0.1}, r"alpha >= 0, beta > 0 and k > 0, got alpha=-0\.1, beta=0\.75, k=2\.0"),
+        ({"beta": 0.0}, r"beta=0\.0"),
+        ({"k": 0.0}, r"k=0\.0"),
+        ({"k": float("nan")}, "k=nan"),
+    ],
+)
+def test_refuses_nonsense_when_built(words: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        LocalResponseNorm(**words)

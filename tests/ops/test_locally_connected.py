@@ -74,3 +74,20 @@ def test_refuses() -> None:
         module(torch.zeros(1, 4, 5, 4))
     with pytest.raises(ShapeError, match="odd kernel size, got 2"):
         LocallyConnected2d(3, 2, (5, 4), kernel_size=2)
+
+
+@pytest.mark.parametrize(
+    ("channels_in", "channels_out", "size", "kernel", "message"),
+    [
+        (0, 2, (5, 4), 3, "got 0 to 2 channels, size 5 x 4"),
+        (3, -2, (5, 4), 3, "got 3 to -2 channels"),
+        (3, 2, (0, 4), 3, "size 0 x 4"),
+        (3, 2, (5, 4), 0, "odd kernel size, got 0"),
+        (3, 2, (5, 4), -1, "odd kernel size, got -1"),
+    ],
+)
+def test_refuses_nonsense_when_built(
+    channels_in: int, channels_out: int, size: tuple[int, int], kernel: int, message: str
+) -> None:
+    with pytest.raises(ShapeError, match=message):
+        LocallyConnected2d(channels_in, channels_out, size, kernel_size=kernel)

@@ -72,7 +72,14 @@ def test_cost_is_that_of_table_1() -> None:
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [({"channels": 3}, "at least 4"), ({"channels": 8, "kernel_size": 2}, "odd")],
+    [
+        ({"channels": 3}, "at least 4"),
+        ({"channels": -8}, "1/4 of -8 channels"),
+        ({"channels": 8, "divisor": 0}, "1/0 of 8 channels"),
+        ({"channels": 8, "kernel_size": 2}, "odd kernel size, got 2"),
+        ({"channels": 8, "kernel_size": 0}, "odd kernel size, got 0"),
+        ({"channels": 8, "kernel_size": -3}, "odd kernel size, got -3"),
+    ],
 )
 def test_refuses(words: dict[str, int], message: str) -> None:
     with pytest.raises(ShapeError, match=message):
@@ -84,6 +91,10 @@ def test_refuses_filters_that_do_not_fit() -> None:
         partial_conv(torch.zeros(1, 4, 3, 3), torch.zeros(5, 5, 3, 3))
     with pytest.raises(ShapeError, match=r"\(2, 1, 3, 3\)"):
         partial_conv(torch.zeros(1, 4, 3, 3), torch.zeros(2, 1, 3, 3))
+    with pytest.raises(ShapeError, match=r"odd K, got \(2, 2, 2, 2\)"):
+        partial_conv(torch.zeros(1, 4, 3, 3), torch.zeros(2, 2, 2, 2))
+    with pytest.raises(ShapeError, match=r"got \(2, 2, 1, 3\)"):
+        partial_conv(torch.zeros(1, 4, 3, 3), torch.zeros(2, 2, 1, 3))
 
 
 def test_says_what_it_is() -> None:

@@ -5,7 +5,12 @@ import torch
 
 from fleetfoot.core.costs import Cost, formula_for
 from fleetfoot.core.errors import UsageError
-from fleetfoot.ops.stochastic_depth import StochasticDepth, linear_rates, stochastic_depth
+from fleetfoot.ops.stochastic_depth import (
+    StochasticDepth,
+    linear_rates,
+    linear_rates_below,
+    stochastic_depth,
+)
 
 
 def test_whole_samples_are_dropped_or_scaled() -> None:
@@ -58,6 +63,14 @@ def test_the_highest_rate_is_checked_even_if_no_block_has_it(blocks: int) -> Non
 def test_one_block_has_rate_0() -> None:
     assert linear_rates(0.3, 1) == [0.0]
     assert linear_rates(0.3, 0) == []
+
+
+def test_the_rule_by_the_number_of_blocks_stays_below_the_rate() -> None:
+    assert linear_rates_below(0.4, 4) == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    assert linear_rates_below(0.3, 1) == [0.0]
+    assert linear_rates_below(0.3, 0) == []
+    with pytest.raises(UsageError, match=r"drop_path=-0\.1 is not in \[0, 1\)"):
+        linear_rates_below(-0.1, 4)
 
 
 def test_costs_nothing_and_says_its_rate() -> None:

@@ -31,6 +31,12 @@ def test_costs_no_arithmetic_and_says_what_it_is() -> None:
     assert "channels=8, stride=2" in repr(module)
 
 
+@pytest.mark.parametrize(("channels", "stride"), [(0, 2), (-4, 1), (8, 0), (8, -2)])
+def test_refuses_nonsense_when_built(channels: int, stride: int) -> None:
+    with pytest.raises(ShapeError, match=f"at least 1, got {channels}, {stride}"):
+        ZeroShortcut(channels, stride)
+
+
 def test_refuses_to_lose_channels() -> None:
     with pytest.raises(ShapeError, match="from 4 to 3 channels"):
         zero_shortcut(torch.zeros(1, 4, 2, 2), channels=3, stride=1)

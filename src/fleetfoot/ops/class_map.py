@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.core.costs import Cost, Shape, cost_formula
+from fleetfoot.core.errors import ShapeError
 
 FLOOR = 1e-30  # of a probability before its logarithm: shares can underflow
 
@@ -39,10 +40,19 @@ def class_map(known: Tensor, log_shares: Tensor) -> Tensor:
 
 
 class ClassMap(nn.Module):
-    """Features (N, F) to logits (N, C) by way of the pretrained classifier `known`."""
+    """Features (N, F) to logits (N, C) by way of the pretrained classifier `known`.
+
+    Raises:
+        ShapeError: no features, or no classes on either side.
+    """
 
     def __init__(self, features: int, known_classes: int, classes: int) -> None:
         super().__init__()
+        if min(features, known_classes, classes) < 1:
+            raise ShapeError(
+                "ClassMap needs at least 1 feature, known class and class, "
+                f"got {features}, {known_classes}, {classes}"
+            )
         self.known = nn.Linear(features, known_classes)
         self.log_shares = nn.Parameter(torch.zeros(known_classes, classes))
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from torch import nn
 
-from fleetfoot.core.arguments import one_of
-from fleetfoot.core.errors import ShapeError, UsageError
+from fleetfoot.core.arguments import above_zero, one_of
+from fleetfoot.core.errors import ShapeError
 from fleetfoot.ops.same_pad import SamePad2d
 
 
@@ -60,8 +60,7 @@ def conv_norm_act(
             f"{groups} groups do not divide {in_channels} and {out_channels} channels: "
             "give a divisor of both"
         )
-    if not eps > 0:
-        raise UsageError(f"a batch norm needs eps above 0, got {eps}")
+    above_zero(eps, "eps")
     one_of(padding, ("symmetric", "same"), "padding")
     layers: OrderedDict[str, nn.Module] = OrderedDict()
     needs_pad = padding == "same" and stride > 1

@@ -15,11 +15,13 @@ class FixedSize(nn.Module):
     """The identity on images (N, C, size, size).
 
     Raises:
-        ShapeError: from ``forward``, for images of another size.
+        ShapeError: a size below 1; from ``forward``, images of another size.
     """
 
     def __init__(self, size: int) -> None:
         super().__init__()
+        if size < 1:
+            raise ShapeError(f"FixedSize needs images of at least 1 x 1, got size={size}")
         self.size = size
 
     def forward(self, x: Tensor) -> Tensor:

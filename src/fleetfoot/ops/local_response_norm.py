@@ -40,10 +40,10 @@ def local_response_norm(
         convention: "paper" is the formula, "released" divides alpha by ``size``.
 
     Raises:
-        ShapeError: an even window, or channels that do not divide into the groups.
+        ShapeError: an even window, no groups, or channels that do not divide into them.
         UsageError: another word for the convention.
     """
-    _check(size, convention)
+    _check(size, groups, convention)
     if x.shape[1] % groups:
         raise ShapeError(f"LRN in {groups} groups needs channels that divide, got {x.shape[1]}")
     weight = alpha if convention == "paper" else alpha / size
@@ -56,19 +56,33 @@ def local_response_norm(
     return x * (total.flatten(1, 2) * weight + k).pow(-beta)
 
 
-def _check(size: int, convention: str) -> None:
+def _check(size: int, groups: int, convention: str) -> None:
     if size < 1 or size % 2 == 0:
         raise ShapeError(f"LRN needs a window of odd size, got {size}")
+    if groups < 1:
+        raise ShapeError(f"LRN needs at least 1 group of channels, got {groups}")
     if convention not in CONVENTIONS:
         raise UsageError(f"LRN convention {convention!r} is not known: take 'paper' or 'released'")
+
+
+def check_constants(norm: str, *, alpha: float, beta: float, k: float) -> None:
+    """Refuse constants with which a response norm is no norm or divides by 0.
+
+    Raises:
+        UsageError: alpha is negative, or beta or k is not positive.
+    """
+    if not (alpha >= 0 and beta > 0 and k > 0):
+        raise UsageError(
+            f"{norm} needs alpha >= 0, beta > 0 and k > 0, got alpha={alpha}, beta={beta}, k={k}"
+        )
 
 
 class LocalResponseNorm(nn.Module):
     """`local_response_norm` with fixed constants; the defaults are the paper's.
 
     Raises:
-        ShapeError: an even window.
-        UsageError: another word for the convention.
+        ShapeError: an even window, or no groups.
+        UsageError: another word for the convention, or a power or constant that is not positive.
     """
 
     def __init__(
@@ -82,7 +96,8 @@ class LocalResponseNorm(nn.Module):
         convention: str = "paper",
     ) -> None:
         super().__init__()
-        _check(size, convention)
+        _check(size, groups, convention)
+        check_constants("LRN", alpha=alpha, beta=beta, k=k)
         self.size = size
         self.alpha = alpha
         self.beta = beta

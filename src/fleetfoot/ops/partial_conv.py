@@ -26,16 +26,17 @@ def partial_conv(x: Tensor, weight: Tensor) -> Tensor:
         otherwise.
 
     Raises:
-        ShapeError: the filters are not square, or cover more channels than there are.
+        ShapeError: the filters are not square or of even size, or cover more channels than there
+            are.
     """
-    mixed = weight.shape[0]
-    if weight.shape[1] != mixed or mixed > x.shape[1]:
+    mixed, kernel = weight.shape[0], weight.shape[-1]
+    if weight.shape[1:3] != (mixed, kernel) or mixed > x.shape[1] or kernel % 2 == 0:
         raise ShapeError(
-            f"partial_conv needs (P, P, K, K) filters with P <= {x.shape[1]} channels, "
+            f"partial_conv needs (P, P, K, K) filters with P <= {x.shape[1]} channels and odd K, "
             f"got {tuple(weight.shape)}"
         )
     head, rest = x.split([mixed, x.shape[1] - mixed], dim=1)
-    return torch.cat((F.conv2d(head, weight, padding=weight.shape[-1] // 2), rest), dim=1)
+    return torch.cat((F.conv2d(head, weight, padding=kernel // 2), rest), dim=1)
 
 
 class PartialConv2d(nn.Module):
@@ -52,7 +53,7 @@ class PartialConv2d(nn.Module):
                 f"PartialConv2d over 1/{divisor} of {channels} channels convolves none: "
                 f"give at least {divisor} channels"
             )
-        if kernel_size % 2 == 0:
+        if kernel_size < 1 or kernel_size % 2 == 0:
             raise ShapeError(f"PartialConv2d needs an odd kernel size, got {kernel_size}")
         mixed = channels // divisor
         self.channels = channels

@@ -53,7 +53,11 @@ def linear_rates_below(rate: float, blocks: int) -> list[float]:
 
     >>> linear_rates_below(0.2, 4)
     [0.0, 0.05, 0.1, 0.15000000000000002]
+
+    Raises:
+        UsageError: ``rate``, the ``drop_path`` of a network, is outside [0, 1).
     """
+    arguments.rate(rate, "drop_path")
     return [rate * index / blocks for index in range(blocks)]
 
 

@@ -21,10 +21,18 @@ def zero_shortcut(x: Tensor, *, channels: int, stride: int) -> Tensor:
 
 
 class ZeroShortcut(nn.Module):
-    """`zero_shortcut` to a fixed number of channels."""
+    """`zero_shortcut` to a fixed number of channels.
+
+    Raises:
+        ShapeError: no channels or no stride; from ``forward``, channels that would be lost.
+    """
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
+        if min(channels, stride) < 1:
+            raise ShapeError(
+                f"ZeroShortcut needs channels and stride of at least 1, got {channels}, {stride}"
+            )
         self.channels = channels
         self.stride = stride
 
