@@ -10,9 +10,9 @@ from fleetfoot.blocks.inverted_residual import (
     Gate,
     InvertedResidual,
     Row,
-    relu,
     reset_mobile_net,
 )
+from fleetfoot.ops.conv import relu
 from fleetfoot.ops.squeeze_excite import SqueezeExcite
 from tests.contracts.subjects import randomise
 

@@ -55,5 +55,5 @@ def test_separable_strides_in_its_depthwise_part() -> None:
 def test_refuses_a_shortcut_between_different_widths() -> None:
     with pytest.raises(ShapeError, match="got 4 to 8"):
         OSA(4, 6, 8, layers=2, shortcut=True)
-    with pytest.raises(UsageError, match="drop rate"):
+    with pytest.raises(UsageError, match=r"drop_path=1\.0"):
         OSA(4, 6, 4, layers=2, shortcut=True, drop_path=1.0)

@@ -3,6 +3,7 @@
 Paper    Sandler et al., "MobileNetV2", CVPR 2018, arXiv:1801.04381, section 3; with the gate of
          Tan et al., "MnasNet", 2019, arXiv:1807.11626, which EfficientNet and MobileNetV3 keep
 Departs  without widening it is the depthwise separable layer of MobileNetV1 (arXiv:1704.04861)
+Cost     of the parts, and one operation an element where the input is added
 Letters  N batch, C channels, H height, W width
 """
 
@@ -14,17 +15,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from fleetfoot.blocks.composite_cost import cost_of_parts
+from fleetfoot.core.arguments import above_zero
+from fleetfoot.core.costs import cost_formula
 from fleetfoot.core.rounding import round_channels
 from fleetfoot.ops.conv import conv_norm_act
 from fleetfoot.ops.squeeze_excite import Pointwise, SqueezeExcite
 from fleetfoot.ops.stochastic_depth import StochasticDepth
 
 Activation = Callable[[], nn.Module]
-
-
-def relu() -> nn.Module:
-    """Return a rectifier that works in place."""
-    return nn.ReLU(inplace=True)
+Map = Callable[[Tensor], Tensor]
 
 
 def relu6() -> nn.Module:
@@ -89,21 +89,45 @@ class Form:
         return replace(self, padding="same", eps=1e-3)
 
 
+def inverted_residual(
+    x: Tensor, *, expand: Map, depthwise: Map, squeeze: Map, project: Map, drop: Map | None
+) -> Tensor:
+    """Return project(squeeze(depthwise(expand(x)))), the MBConv branch, alone or added to ``x``.
+
+    Args:
+        x: feature map, (N, C, H, W).
+        expand: 1x1 to more channels.
+        depthwise: filters each channel.
+        squeeze: gates them.
+        project: 1x1 to the channels of the output.
+        drop: of the branch, such as `StochasticDepth`, in front of the sum; None adds nothing.
+    """
+    branch = project(squeeze(depthwise(expand(x))))
+    return branch if drop is None else x + drop(branch)
+
+
 class InvertedResidual(nn.Module):
-    """Map (N, in_channels, H, W) to (N, row.channels, H / stride, W / stride).
+    """`inverted_residual` of convolutions with norms.
+
+    Maps (N, in_channels, H, W) to (N, row.channels, H / stride, W / stride).
 
     Args:
         in_channels: C of the input.
         row: what the layer is like.
         form: what it shares with the others.
         stride: of the depthwise convolution.
-        drop_path: rate at which a sample loses the branch in training.
+        drop_path: rate at which a sample loses the branch in training, where the input is added.
+
+    Raises:
+        ShapeError: no channels or stride, or an even kernel.
+        UsageError: a factor of widening that is not positive, or a rate outside [0, 1).
     """
 
     def __init__(
         self, in_channels: int, row: Row, form: Form, *, stride: int, drop_path: float = 0.0
     ) -> None:
         super().__init__()
+        above_zero(row.expand, "expand")
         hidden = in_channels if row.expand == 1 else round_channels(in_channels * row.expand)
         act, eps, out_channels = row.act or form.act, form.eps, row.channels
         self.expand = (
@@ -126,11 +150,20 @@ class InvertedResidual(nn.Module):
         last_act = None if form.linear else act
         self.project = conv_norm_act(hidden, out_channels, kernel_size=1, act=last_act, eps=eps)
         self.adds_input = form.linear and stride == 1 and in_channels == out_channels
-        self.drop_path = StochasticDepth(drop_path)
+        self.drop_path = StochasticDepth(drop_path) if self.adds_input else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        branch = self.project(self.squeeze(self.depthwise(self.expand(x))))
-        return x + self.drop_path(branch) if self.adds_input else branch
+        return inverted_residual(
+            x,
+            expand=self.expand,
+            depthwise=self.depthwise,
+            squeeze=self.squeeze,
+            project=self.project,
+            drop=self.drop_path if self.adds_input else None,
+        )
+
+
+cost_formula(InvertedResidual)(cost_of_parts)
 
 
 def reset_mobile_net(net: nn.Module) -> None:

@@ -4,23 +4,41 @@ Paper    Lee et al., "An Energy and GPU-Computation Efficient Backbone Network f
          Object Detection", CVPRW 2019, arXiv:1904.09730, section 3; eSE, shortcut and depthwise
          form are those of VoVNetV2, arXiv:1911.06667
 Departs  nowhere
+Cost     of the parts; the concatenation is a copy, a shortcut one operation an element
 Letters  N batch, H height, W width
 """
 
 from collections import OrderedDict
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
+from fleetfoot.blocks.composite_cost import cost_of_parts
+from fleetfoot.core.arguments import at_least
+from fleetfoot.core.costs import cost_formula
 from fleetfoot.core.errors import ShapeError
-from fleetfoot.ops.conv import conv_norm_act
+from fleetfoot.ops.conv import conv_norm_act, relu
 from fleetfoot.ops.effective_squeeze_excite import EffectiveSqueezeExcite
 from fleetfoot.ops.stochastic_depth import StochasticDepth
 
+Map = Callable[[Tensor], Tensor]
 
-def relu() -> nn.Module:
-    """Return the activation of these networks."""
-    return nn.ReLU(inplace=True)
+
+def osa(x: Tensor, layers: Iterable[Map], *, reduce: Map, merge: Map) -> Tensor:
+    """Return merge(concat(x, f1, f2, ..., fL)), f1 the first layer of reduce(x), f2 that of f1.
+
+    Args:
+        x: feature map, (N, C, H, W).
+        layers: the chain; each keeps H and W.
+        reduce: in front of the chain; ``x`` itself is joined.
+        merge: of the joined channels.
+    """
+    maps, last = [x], reduce(x)
+    for layer in layers:
+        last = layer(last)
+        maps.append(last)
+    return merge(torch.cat(maps, dim=1))
 
 
 def separable(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Sequential:
@@ -36,7 +54,7 @@ def separable(in_channels: int, out_channels: int, *, stride: int = 1) -> nn.Seq
 
 
 class OSA(nn.Module):
-    """y = merge(concat(x, f1, f2, ..., fL)), f1 = conv(x), f2 = conv(f1), and so on.
+    """`osa` of convolutions, with the gate and the shortcut of VoVNetV2.
 
     Maps (N, in_channels, H, W) to (N, out_channels, H, W).
 
@@ -53,6 +71,7 @@ class OSA(nn.Module):
 
     Raises:
         ShapeError: a shortcut from ``in_channels`` to another number.
+        UsageError: no channels or layers, or a rate outside [0, 1).
     """
 
     def __init__(
@@ -68,6 +87,9 @@ class OSA(nn.Module):
         drop_path: float = 0.0,
     ) -> None:
         super().__init__()
+        at_least(1, in_channels, "in_channels")
+        at_least(1, width, "width")
+        at_least(1, layers, "layers")
         joined = in_channels + layers * width
         channels = joined if out_channels is None else out_channels
         if shortcut and in_channels != channels:
@@ -93,13 +115,12 @@ class OSA(nn.Module):
         self.shortcut = shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        maps = [x]
-        last = self.reduce(x)
-        for layer in self.layers:
-            last = layer(last)
-            maps.append(last)
-        y = self.drop_path(self.attention(self.merge(torch.cat(maps, dim=1))))
+        y = osa(x, self.layers, reduce=self.reduce, merge=self.merge)
+        y = self.drop_path(self.attention(y))
         return x + y if self.shortcut else y
+
+
+cost_formula(OSA)(cost_of_parts)
 
 
 def _plain(in_channels: int, out_channels: int) -> nn.Sequential:

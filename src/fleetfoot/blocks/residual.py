@@ -3,6 +3,7 @@
 Paper    He et al., "Deep Residual Learning", CVPR 2016, arXiv:1512.03385, figures 2 and 5
 Departs  a bottleneck strides in its 3x3 convolution, as timm and torchvision do; the paper strides
          in the first 1x1, which throws three positions of four away
+Cost     of the parts, and one operation an output element for the sum
 Letters  N batch, C channels, H height, W width
 """
 
@@ -10,14 +11,12 @@ from collections import OrderedDict
 
 from torch import Tensor, nn
 
-from fleetfoot.ops.conv import conv_norm_act
+from fleetfoot.blocks.composite_cost import cost_of_parts
+from fleetfoot.core.costs import cost_formula
+from fleetfoot.ops.conv import conv_norm_act, relu
 from fleetfoot.ops.stochastic_depth import StochasticDepth
 
 EXPANSION = 4  # of a bottleneck: its output has four times the channels of its 3x3 convolution
-
-
-def _relu() -> nn.Module:
-    return nn.ReLU(inplace=True)
 
 
 class ResidualBlock(nn.Module):
@@ -48,13 +47,13 @@ class ResidualBlock(nn.Module):
         layers: OrderedDict[str, nn.Module]
         if bottleneck:
             layers = OrderedDict(
-                conv1=conv_norm_act(in_channels, channels, kernel_size=1, act=_relu),
-                conv2=conv_norm_act(channels, channels, stride=stride, act=_relu),
+                conv1=conv_norm_act(in_channels, channels, kernel_size=1, act=relu),
+                conv2=conv_norm_act(channels, channels, stride=stride, act=relu),
                 conv3=conv_norm_act(channels, out_channels, kernel_size=1, act=None),
             )
         else:
             layers = OrderedDict(
-                conv1=conv_norm_act(in_channels, channels, stride=stride, act=_relu),
+                conv1=conv_norm_act(in_channels, channels, stride=stride, act=relu),
                 conv2=conv_norm_act(channels, channels, act=None),
             )
         self.branch = nn.Sequential(layers)
@@ -67,10 +66,13 @@ class ResidualBlock(nn.Module):
                 in_channels, out_channels, kernel_size=1, stride=stride, act=None
             )
         self.drop_path = StochasticDepth(drop_path)
-        self.act = _relu()
+        self.act = relu()
 
     def forward(self, x: Tensor) -> Tensor:
         return self.act(self.drop_path(self.branch(x)) + self.shortcut(x))
+
+
+cost_formula(ResidualBlock)(cost_of_parts)
 
 
 def reset_residual_net(net: nn.Module, *, zero_init_last: bool) -> None:

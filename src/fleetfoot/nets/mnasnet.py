@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import torch.nn.functional as F
 
-from fleetfoot.blocks.inverted_residual import Form, Gate, Row, relu
+from fleetfoot.blocks.inverted_residual import Form, Gate, Row
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.mobilenet import MobileNet, MobileNetSpec
+from fleetfoot.ops.conv import relu
 
 A1 = (
     Row(1, 16, 1, 1, 3),

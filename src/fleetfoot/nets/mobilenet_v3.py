@@ -13,9 +13,10 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import nn
 
-from fleetfoot.blocks.inverted_residual import Form, Gate, Row, relu
+from fleetfoot.blocks.inverted_residual import Form, Gate, Row
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.mobilenet import MobileNet, MobileNetSpec
+from fleetfoot.ops.conv import relu
 
 
 def _hard_swish() -> nn.Module:
