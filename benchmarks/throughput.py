@@ -23,6 +23,7 @@ from fleetfoot.data.loader import Batch, Loader
 from fleetfoot.data.open_data import open_for_evaluation
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.nets.create import create
+from fleetfoot.train.allocator import keep_freed_memory
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps import Context, supervised_step, take_step
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     data = parser.parse_args().data
     torch.set_num_threads(2)
+    keep_freed_memory()  # as every run of `fit` does; it helps both jobs
     names = tuple(sorted({p.name.split("_")[1] for p in (data / "imagenet_sample").glob("*.jpg")}))
     split = open_for_evaluation(str(data / "imagenet_sample" / "manifest.csv"), names)
     jobs = {

@@ -97,11 +97,12 @@ def _refuses_other_sizes(net: nn.Module, channels: int) -> None:
         net(images(2, channels, size + 1, size))
 
 
-def test_protocol(net_name: str) -> None:
+@pytest.mark.parametrize("channels", [1, 4])
+def test_protocol(net_name: str, channels: int) -> None:
     known = entry(net_name)
-    net = on_meta(net_name, in_chans=1, num_classes=0).eval()
+    net = on_meta(net_name, in_chans=channels, num_classes=0).eval()
     size = pixels_for(net, 64)
-    x = images(2, 1, size, size)
+    x = images(2, channels, size, size)
     pooled = net(x)
     assert pooled.shape == net.forward_pooled(x).shape
     assert isinstance(net.classifier, nn.Identity)
@@ -109,7 +110,7 @@ def test_protocol(net_name: str) -> None:
     assert isinstance(classifier, (nn.Linear, nn.Conv2d))  # a convolution classifies each position
     features, classes = classifier.weight.shape[1], classifier.weight.shape[0]
     assert (features, classes) == (pooled.shape[1], known.classes)
-    pyramid = on_meta(net_name, in_chans=1, features_only=True).eval()
+    pyramid = on_meta(net_name, in_chans=channels, features_only=True).eval()
     assert [tuple(m.shape) for m in pyramid(x)] == [tuple(m.shape) for m in net.forward_features(x)]
     assert pyramid.feature_info == net.feature_info
 
