@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
 from fleetfoot.nets.densenet import ROWS, DenseNet, DenseNetSpec
@@ -200,6 +201,24 @@ def test_timm_and_the_old_files_have_these_names() -> None:
     key = "stages.3.layers.15.grow.conv.weight"
     assert new[key] == "features.denseblock4.denselayer16.conv2.weight"
     assert old[key] == "features.denseblock4.denselayer16.conv.2.weight"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"stem": "flat"}, "stem='flat' is not offered: take 'large', 'deep' or 'small'"),
+        ({"pools": ("mean", "sum", "max")}, "pool='sum' is not offered"),
+        ({"pools": ("mean",)}, "transitions has 3, pools has 1"),
+    ],
+)
+def test_a_spec_refuses_what_does_not_match(words: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        DenseNetSpec(growth=4, layers=(2, 2, 2, 2), **words)
+
+
+def test_densenet67_is_of_another_paper() -> None:
+    assert entry("densenet67").paper == "arXiv:1708.01241"
+    assert entry("densenet40").paper == "arXiv:1608.06993"
 
 
 def test_the_register_is_the_table() -> None:

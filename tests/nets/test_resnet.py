@@ -111,10 +111,16 @@ def test_scaled() -> None:
 @pytest.mark.parametrize(("width", "depth"), [(0.0, 1.0), (1.0, -2.0)])
 def test_refuses_to_scale_to_nothing(width: float, depth: float) -> None:
     spec = ResNetSpec(blocks=(2, 2, 2, 2), bottleneck=False)
-    with pytest.raises(UsageError, match=f"width={width}, depth={depth}"):
+    with pytest.raises(UsageError, match=r"^(width=0\.0|depth=-2\.0) is not above 0$"):
         spec.scaled(width=width, depth=depth)
 
 
-def test_refuses_a_drop_rate_of_1() -> None:
-    with pytest.raises(UsageError, match=r"1\.0 is not in"), torch.device("meta"):
-        create("resnet18", drop_path=1.0)
+@pytest.mark.parametrize("word", ["drop_path", "dropout"])
+def test_refuses_a_rate_of_1(word: str) -> None:
+    with pytest.raises(UsageError, match=rf"^{word}=1\.0 is not in"), torch.device("meta"):
+        create("resnet18", **{word: 1.0})
+
+
+def test_refuses_stages_without_channels() -> None:
+    with pytest.raises(UsageError, match="blocks has 5, channels has 4"):
+        ResNetSpec(blocks=(2, 2, 2, 2, 2), bottleneck=False)

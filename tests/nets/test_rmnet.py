@@ -162,5 +162,5 @@ def test_first_weights() -> None:
 
 
 def test_refuses_to_keep_everything() -> None:
-    with pytest.raises(UsageError, match=r"ratio of 1\.0 is not in"):
+    with pytest.raises(UsageError, match=r"^ratio=1\.0 is not in"):
         RMRep(RMRepSpec(pairs=1, ratio=1.0), 10)

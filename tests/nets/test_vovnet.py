@@ -235,11 +235,30 @@ def test_names_of_the_official_files() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"stem": "patch"}, "stem='patch' is not offered: take 'pool', 'stride'"),
-        ({"ese": "first"}, "ese='first' is not offered: take 'none', 'last', 'every'"),
-        ({"drop_path": 1.5}, "not in"),
+        ({"stem": "patch"}, "stem='patch' is not offered: take 'pool' or 'stride'"),
+        ({"ese": "first"}, "ese='first' is not offered: take 'none', 'last' or 'every'"),
+        ({"drop_path": 1.5}, r"drop_path=1\.5 is not in"),
+        ({"dropout": -0.1}, r"dropout=-0\.1 is not in"),
     ],
 )
 def test_refuses_other_words(options: dict[str, object], message: str) -> None:
     with torch.device("meta"), pytest.raises(UsageError, match=message):
         create("ese_vovnet39", **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"stem": "patch"}, "stem='patch' is not offered"),
+        ({"ese": "all"}, "ese='all' is not offered"),
+        ({"widths": SLIM[:3]}, "modules has 4, widths has 3, channels has 4"),
+    ],
+)
+def test_a_spec_refuses_what_does_not_match(change: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        replace(ROWS["vovnet39"].spec, **change)
+
+
+def test_the_second_version_has_its_own_paper() -> None:
+    papers = {name.startswith("ese"): entry(name).paper for name in ROWS}
+    assert papers == {True: "arXiv:1911.06667", False: "arXiv:1904.09730"}

@@ -14,101 +14,24 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from fleetfoot.blocks.dense import DenseLayer, transition
-from fleetfoot.core.arguments import rate
+from fleetfoot.blocks.kaiming import reset_kaiming
+from fleetfoot.core.arguments import one_of, rate, same_length
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
-from fleetfoot.ops.conv import conv_norm_act
-
-
-@dataclass(frozen=True, kw_only=True)
-class DenseNetSpec:
-    """Everything that decides the shape of one member of the family."""
-
-    growth: int  # k
-    layers: tuple[int, ...]  # of each block
-    stem: str = "large"  # one 7x7 convolution and pooling; "deep": three 3x3; "small": one 3x3
-    stem_channels: int = 64
-    bottleneck: int = 0  # width of the 1x1 convolutions; 0: none
-    keep: float = 0.5  # theta, the share of channels that a transition keeps
-    pools: tuple[str, ...] = ("mean", "mean", "mean")  # after each transition: mean, max, none
-
-
-class DenseNet(Classifier):
-    """Images (N, in_chans, H, W) to logits (N, num_classes).
-
-    Args:
-        spec: the member of the family.
-        num_classes: 0 gives pooled features.
-        in_chans: channels of the images.
-        dropout: rate before the classifier.
-    """
-
-    def __init__(
-        self,
-        spec: DenseNetSpec,
-        num_classes: int,
-        *,
-        in_chans: int = 3,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        self.stem = STEMS[spec.stem](in_chans, spec.stem_channels)
-        channels, reduction = spec.stem_channels, 1 if spec.stem == "small" else 4
-        self.stages = nn.Sequential()
-        info: dict[int, FeatureInfo] = {}  # the last stage of each resolution
-        for stage, count in enumerate(spec.layers):
-            parts: OrderedDict[str, nn.Module] = OrderedDict()
-            if stage:
-                pool, kept = spec.pools[stage - 1], int(channels * spec.keep)
-                parts["transition"] = transition(channels, kept, POOLS[pool]())
-                channels, reduction = kept, reduction * (1 if pool == "none" else 2)
-            parts["layers"] = nn.Sequential()
-            for _ in range(count):
-                parts["layers"].append(
-                    DenseLayer(channels, growth=spec.growth, bottleneck=spec.bottleneck)
-                )
-                channels += spec.growth
-            self.stages.append(nn.Sequential(parts))
-            info[reduction] = FeatureInfo(stage, channels, reduction)
-        self.feature_info = tuple(info.values())
-        self.min_size = reduction
-        self.head = nn.Sequential(
-            OrderedDict(norm=nn.BatchNorm2d(channels), act=nn.ReLU(inplace=True))
-        )
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(rate(dropout, "dropout"))
-        self.classifier = classifier_layer(channels, num_classes)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw convolutions from Kaiming's normal distribution; the classifier's bias is 0."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight)
-            elif isinstance(module, nn.Linear):
-                nn.init.zeros_(module.bias)
-
-    def forward_pooled(self, x: Tensor) -> Tensor:
-        """Return the features in front of dropout and classifier."""
-        return self.flatten(self.pool(self.head(self.forward_features(x)[-1])))
-
-
-def _relu() -> nn.Module:
-    return nn.ReLU(inplace=True)
+from fleetfoot.ops.conv import conv_norm_act, relu
 
 
 def _large_stem(in_chans: int, channels: int) -> nn.Sequential:
-    stem = conv_norm_act(in_chans, channels, kernel_size=7, stride=2, act=_relu)
+    stem = conv_norm_act(in_chans, channels, kernel_size=7, stride=2, act=relu)
     stem.add_module("pool", nn.MaxPool2d(3, stride=2, padding=1))
     return stem
 
 
 def _deep_stem(in_chans: int, channels: int) -> nn.Sequential:
     return nn.Sequential(
-        conv_norm_act(in_chans, channels // 2, stride=2, act=_relu),
-        conv_norm_act(channels // 2, channels // 2, act=_relu),
-        conv_norm_act(channels // 2, channels, act=_relu),
+        conv_norm_act(in_chans, channels // 2, stride=2, act=relu),
+        conv_norm_act(channels // 2, channels // 2, act=relu),
+        conv_norm_act(channels // 2, channels, act=relu),
         POOLS["max"](),
     )
 
@@ -124,6 +47,25 @@ POOLS = {
     "max": lambda: nn.MaxPool2d(2, ceil_mode=True),
     "none": nn.Identity,
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseNetSpec:
+    """Everything that decides the shape of one member of the family."""
+
+    growth: int  # k
+    layers: tuple[int, ...]  # of each block
+    stem: str = "large"  # one 7x7 convolution and pooling; "deep": three 3x3; "small": one 3x3
+    stem_channels: int = 64
+    bottleneck: int = 0  # width of the 1x1 convolutions; 0: none
+    keep: float = 0.5  # theta, the share of channels that a transition keeps
+    pools: tuple[str, ...] = ("mean", "mean", "mean")  # after each transition: mean, max, none
+
+    def __post_init__(self) -> None:
+        one_of(self.stem, STEMS, "stem")
+        for pool in self.pools:
+            one_of(pool, POOLS, "pool")
+        same_length(transitions=self.layers[1:], pools=self.pools)
 
 
 class Row(NamedTuple):
@@ -167,6 +109,59 @@ ROWS = {
     "densenet67": Row(DSOD_BODY, 2_122_760, 2_378_749_696, note="k = 16, body of a small DSOD"),
     "densenet40": Row(CIFAR, 1_019_722, 264_812_928, note="k = 12, for CIFAR", pixels=32),
 }
+
+
+class DenseNet(Classifier):
+    """Images (N, in_chans, H, W) to logits (N, num_classes).
+
+    Args:
+        spec: the member of the family.
+        num_classes: 0 gives pooled features.
+        in_chans: channels of the images.
+        dropout: rate before the classifier.
+    """
+
+    def __init__(
+        self,
+        spec: DenseNetSpec,
+        num_classes: int,
+        *,
+        in_chans: int = 3,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.stem = STEMS[spec.stem](in_chans, spec.stem_channels)
+        channels, reduction = spec.stem_channels, 1 if spec.stem == "small" else 4
+        self.stages = nn.Sequential()
+        info: dict[int, FeatureInfo] = {}  # the last stage of each resolution
+        for stage, count in enumerate(spec.layers):
+            parts: OrderedDict[str, nn.Module] = OrderedDict()
+            if stage:
+                pool, kept = spec.pools[stage - 1], int(channels * spec.keep)
+                parts["transition"] = transition(channels, kept, POOLS[pool]())
+                channels, reduction = kept, reduction * (1 if pool == "none" else 2)
+            parts["layers"] = nn.Sequential()
+            for _ in range(count):
+                parts["layers"].append(
+                    DenseLayer(channels, growth=spec.growth, bottleneck=spec.bottleneck)
+                )
+                channels += spec.growth
+            self.stages.append(nn.Sequential(parts))
+            info[reduction] = FeatureInfo(stage, channels, reduction)
+        self.feature_info = tuple(info.values())
+        self.min_size = reduction
+        self.head = nn.Sequential(OrderedDict(norm=nn.BatchNorm2d(channels), act=relu()))
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
+        self.classifier = classifier_layer(channels, num_classes)
+        reset_kaiming(self)
+
+    def forward_pooled(self, x: Tensor) -> Tensor:
+        """Return the features in front of dropout and classifier."""
+        return self.flatten(self.pool(self.head(self.forward_features(x)[-1])))
+
+
 NAIVE = "naive:tests/nets/test_densenet.py::check_against_naive"
 
 # A contract test recomputes each of the counts.
@@ -180,6 +175,7 @@ register_family(
             macs=row.macs,
             checked_against=f"torchvision:{name}" if row.spec.stem == "large" else NAIVE,
             note=row.note,
+            paper="arXiv:1708.01241" if row.spec is DSOD_BODY else None,
             input=(3, row.pixels, row.pixels),
             classes=1000 if row.pixels == 224 else 10,
         )

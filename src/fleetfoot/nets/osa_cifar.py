@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from fleetfoot.blocks.dense import transition
+from fleetfoot.blocks.kaiming import reset_kaiming
 from fleetfoot.blocks.osa import OSA
-from fleetfoot.core.arguments import rate
-from fleetfoot.core.errors import UsageError
+from fleetfoot.core.arguments import one_of, rate
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
+from fleetfoot.ops.conv import relu
 
 STEM_CHANNELS = 16
 MERGED_CHANNELS = (160, 304, 448)  # after DenseNet-40's blocks
@@ -58,8 +59,7 @@ class OSACifar(Classifier):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if wiring not in WIRINGS:
-            raise UsageError(f"wiring={wiring!r} is not offered: take 'merged' or 'full'")
+        one_of(wiring, WIRINGS, "wiring")
         conv = nn.Conv2d(in_chans, STEM_CHANNELS, 3, padding=1, bias=False)
         self.stem = nn.Sequential(OrderedDict(conv=conv))
         self.stages = nn.Sequential()
@@ -73,22 +73,12 @@ class OSACifar(Classifier):
             info.append(FeatureInfo(stage, channels, 2**stage))
         self.feature_info = tuple(info)
         self.min_size = info[-1].reduction
-        self.head = nn.Sequential(
-            OrderedDict(norm=nn.BatchNorm2d(channels), act=nn.ReLU(inplace=True))
-        )
+        self.head = nn.Sequential(OrderedDict(norm=nn.BatchNorm2d(channels), act=relu()))
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.dropout = nn.Dropout(rate(dropout, "dropout"))
         self.classifier = classifier_layer(channels, num_classes)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw convolutions from Kaiming's normal distribution; the classifier's bias is 0."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight)
-            elif isinstance(module, nn.Linear):
-                nn.init.zeros_(module.bias)
+        reset_kaiming(self)
 
     def forward_pooled(self, x: Tensor) -> Tensor:
         """Return the features in front of dropout and classifier."""

@@ -14,13 +14,30 @@ from typing import NamedTuple
 from torch import nn
 
 from fleetfoot.blocks.residual import EXPANSION, ResidualBlock, reset_residual_net
-from fleetfoot.core.arguments import rate
-from fleetfoot.core.errors import UsageError
+from fleetfoot.core.arguments import above_zero, rate, same_length
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.core.rounding import round_channels
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.conv import conv_norm_act
 from fleetfoot.ops.stochastic_depth import linear_rates
+
+
+class Variant(NamedTuple):
+    """One column of the table, with its counts for 1000 classes at 224 x 224."""
+
+    blocks: tuple[int, ...]
+    bottleneck: bool
+    params: int
+    macs: int
+
+
+VARIANTS = {
+    "resnet18": Variant((2, 2, 2, 2), False, 11_689_512, 1_814_073_344),
+    "resnet34": Variant((3, 4, 6, 3), False, 21_797_672, 3_663_761_408),
+    "resnet50": Variant((3, 4, 6, 3), True, 25_557_032, 4_089_184_256),
+    "resnet101": Variant((3, 4, 23, 3), True, 44_549_160, 7_801_405_440),
+    "resnet152": Variant((3, 8, 36, 3), True, 60_192_808, 11_513_626_624),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +49,9 @@ class ResNetSpec:
     stem_channels: int = 64
     channels: tuple[int, ...] = (64, 128, 256, 512)  # of the 3x3 convolutions of each stage
 
+    def __post_init__(self) -> None:
+        same_length(blocks=self.blocks, channels=self.channels)
+
     def scaled(self, *, width: float, depth: float) -> "ResNetSpec":
         """Return a wider and deeper spec: channels in multiples of 8, blocks rounded up.
 
@@ -42,8 +62,8 @@ class ResNetSpec:
         Raises:
             UsageError: a factor is not positive.
         """
-        if width <= 0 or depth <= 0:
-            raise UsageError(f"width={width}, depth={depth}: give two factors above 0")
+        above_zero(width, "width")
+        above_zero(depth, "depth")
         return replace(
             self,
             blocks=tuple(math.ceil(count * depth) for count in self.blocks),
@@ -109,23 +129,6 @@ class ResNet(Classifier):
         self.classifier = classifier_layer(channels, num_classes)
         reset_residual_net(self, zero_init_last=zero_init_last)
 
-
-class Variant(NamedTuple):
-    """One column of the table, with its counts for 1000 classes at 224 x 224."""
-
-    blocks: tuple[int, ...]
-    bottleneck: bool
-    params: int
-    macs: int
-
-
-VARIANTS = {
-    "resnet18": Variant((2, 2, 2, 2), False, 11_689_512, 1_814_073_344),
-    "resnet34": Variant((3, 4, 6, 3), False, 21_797_672, 3_663_761_408),
-    "resnet50": Variant((3, 4, 6, 3), True, 25_557_032, 4_089_184_256),
-    "resnet101": Variant((3, 4, 23, 3), True, 44_549_160, 7_801_405_440),
-    "resnet152": Variant((3, 8, 36, 3), True, 60_192_808, 11_513_626_624),
-}
 
 register_family(
     ResNet,

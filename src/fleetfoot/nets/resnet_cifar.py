@@ -19,6 +19,21 @@ from fleetfoot.ops.stochastic_depth import linear_rates
 from fleetfoot.ops.zero_shortcut import ZeroShortcut
 
 
+class Variant(NamedTuple):
+    """One row of Table 6, with its counts for 10 classes at 32 x 32."""
+
+    blocks: int  # n
+    params: int
+    macs: int
+
+
+VARIANTS = {
+    "resnet20_cifar": Variant(3, 269_722, 40_551_040),
+    "resnet56_cifar": Variant(9, 853_018, 125_485_696),
+    "resnet110_cifar": Variant(18, 1_727_962, 252_887_680),
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ResNetCifarSpec:
     """Everything that decides the shape of one member of the family."""
@@ -79,20 +94,6 @@ class ResNetCifar(Classifier):
         self.classifier = classifier_layer(channels, num_classes)
         reset_residual_net(self, zero_init_last=zero_init_last)
 
-
-class Variant(NamedTuple):
-    """One row of Table 6, with its counts for 10 classes at 32 x 32."""
-
-    blocks: int  # n
-    params: int
-    macs: int
-
-
-VARIANTS = {
-    "resnet20_cifar": Variant(3, 269_722, 40_551_040),
-    "resnet56_cifar": Variant(9, 853_018, 125_485_696),
-    "resnet110_cifar": Variant(18, 1_727_962, 252_887_680),
-}
 
 register_family(
     ResNetCifar,

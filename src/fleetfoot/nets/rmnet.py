@@ -2,9 +2,10 @@
 
 Paper    Meng et al., "RMNet", 2021, arXiv:2111.00687, the RepVGG experiment; depths and ratios are
          those of the README of the authors' repository
-Departs  nowhere; these are the networks as trained. Merged, which is exact and a pass of its own,
-         each block is one 3x3 convolution. `repvgg_*` are the same networks with ratio 0 (their
-         depths are not those of the RepVGG paper)
+Departs  filters start as He's normal (fan-out), where the authors leave torch's default. These are
+         the networks as trained; merging each block into one 3x3 convolution, which is exact, will
+         be a later pass. `repvgg_*` are the same networks with ratio 0 (their depths are not those
+         of the RepVGG paper). RMNeXt, the paper's networks of bottlenecks, is left out
 Letters  N batch, H height, W width
 """
 
@@ -14,11 +15,32 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.core.arguments import rate
-from fleetfoot.core.errors import UsageError
+from fleetfoot.blocks.residual import reset_residual_net
+from fleetfoot.core.arguments import at_least, rate
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.conv import conv_norm_act
+
+
+class Variant(NamedTuple):
+    """One row of the README, with its counts as trained for 1000 classes at 224 x 224."""
+
+    pairs: int
+    ratio: float
+    params: int
+    macs: int
+
+
+VARIANTS = {
+    "repvgg_21": Variant(2, 0.0, 16_229_736, 2_400_931_840),
+    "repvgg_37": Variant(4, 0.0, 30_179_176, 4_456_140_800),
+    "repvgg_69": Variant(8, 0.0, 58_078_056, 8_566_558_720),
+    "repvgg_133": Variant(16, 0.0, 113_875_816, 16_787_394_560),
+    "rmrep_21": Variant(2, 0.25, 14_486_056, 2_144_030_720),
+    "rmrep_37": Variant(4, 0.25, 26_691_816, 3_942_338_560),
+    "rmrep_69": Variant(8, 0.5, 44_128_616, 6_511_349_760),
+    "rmrep_133": Variant(16, 0.75, 72_027_496, 10_621_767_680),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +50,10 @@ class RMRepSpec:
     pairs: int  # of blocks, in each stage
     ratio: float  # rho, the share of channels that the first block of a pair hands on
     channels: tuple[int, ...] = (64, 128, 256, 512)
+
+    def __post_init__(self) -> None:
+        rate(self.ratio, "ratio")
+        at_least(0, self.pairs, "pairs")
 
 
 class RepBlock(nn.Module):
@@ -69,9 +95,6 @@ class RMRep(Classifier):
         small_images: one block of stride 1 as the stem in place of two of stride 2, as the authors
             do for CIFAR; all maps are four times larger.
         dropout: rate before the classifier.
-
-    Raises:
-        UsageError: a ratio outside [0, 1).
     """
 
     def __init__(
@@ -84,8 +107,6 @@ class RMRep(Classifier):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if not 0.0 <= spec.ratio < 1.0:
-            raise UsageError(f"a ratio of {spec.ratio} is not in [0, 1)")
         channels, reduction = spec.channels[0], 1 if small_images else 4
         self.stem = nn.Sequential(RepBlock(in_chans, channels, stride=1 if small_images else 2))
         if not small_images:
@@ -109,34 +130,8 @@ class RMRep(Classifier):
         self.flatten = nn.Flatten()
         self.dropout = nn.Dropout(rate(dropout, "dropout"))
         self.classifier = classifier_layer(channels, num_classes)
-        self.reset_parameters()
+        reset_residual_net(self, zero_init_last=False)
 
-    def reset_parameters(self) -> None:
-        """Draw the filters from He's normal (fan-out)."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-
-class Variant(NamedTuple):
-    """One row of the README, with its counts as trained for 1000 classes at 224 x 224."""
-
-    pairs: int
-    ratio: float
-    params: int
-    macs: int
-
-
-VARIANTS = {
-    "repvgg_21": Variant(2, 0.0, 16_229_736, 2_400_931_840),
-    "repvgg_37": Variant(4, 0.0, 30_179_176, 4_456_140_800),
-    "repvgg_69": Variant(8, 0.0, 58_078_056, 8_566_558_720),
-    "repvgg_133": Variant(16, 0.0, 113_875_816, 16_787_394_560),
-    "rmrep_21": Variant(2, 0.25, 14_486_056, 2_144_030_720),
-    "rmrep_37": Variant(4, 0.25, 26_691_816, 3_942_338_560),
-    "rmrep_69": Variant(8, 0.5, 44_128_616, 6_511_349_760),
-    "rmrep_133": Variant(16, 0.75, 72_027_496, 10_621_767_680),
-}
 
 register_family(
     RMRep,

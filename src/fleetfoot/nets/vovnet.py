@@ -5,7 +5,7 @@ Paper    Lee et al., 2019, arXiv:1904.09730, Table 1 (`vovnet*`); V2 is Lee, Par
 Departs  `vovnet39` and so on are the paper's: the third stem convolution has stride 1 and a
          pooling follows. `vovnet39a`, as timm and the authors' PyTorch code, strides there instead.
          `ese_vovnet39b`, as timm, has eSE in the last module of a stage; `ese_vovnet39`, as the
-         authors' code, in every one
+         authors' code, in every one. The layer of an eSE starts as torch's convolutions do
 Letters  N batch, H height, W width
 """
 
@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from torch import nn
 
-from fleetfoot.blocks.osa import OSA, relu, separable
-from fleetfoot.core.arguments import rate
-from fleetfoot.core.errors import UsageError
+from fleetfoot.blocks.kaiming import reset_kaiming
+from fleetfoot.blocks.osa import OSA, separable
+from fleetfoot.core.arguments import one_of, rate, same_length
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
-from fleetfoot.ops.conv import conv_norm_act
+from fleetfoot.ops.conv import conv_norm_act, relu
 from fleetfoot.ops.stochastic_depth import linear_rates
 
 STEMS = ("pool", "stride")
@@ -41,103 +41,10 @@ class VoVNetSpec:
     ese: str = "none"
     depthwise: bool = False
 
-
-class VoVNet(Classifier):
-    """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
-
-    Args:
-        spec: the member of the family.
-        num_classes: 0 gives pooled features.
-        in_chans: channels of the images.
-        stem: "pool" or "stride", what halves the map before the first stage; None is the member's.
-        shortcut: add the input of each module but the first of a stage to its output; None is the
-            member's.
-        ese: "none", "last" or "every" module of a stage scales its channels; None is the member's.
-        drop_path: highest rate of stochastic depth; only modules with a shortcut can drop.
-        dropout: rate before the classifier.
-
-    Raises:
-        UsageError: another word for ``stem`` or ``ese``.
-    """
-
-    def __init__(
-        self,
-        spec: VoVNetSpec,
-        num_classes: int,
-        *,
-        in_chans: int = 3,
-        stem: str | None = None,
-        shortcut: bool | None = None,
-        ese: str | None = None,
-        drop_path: float = 0.0,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        spec = replace(
-            spec,
-            stem=spec.stem if stem is None else _one_of(STEMS, stem=stem),
-            shortcut=spec.shortcut if shortcut is None else shortcut,
-            ese=spec.ese if ese is None else _one_of(PLACEMENTS, ese=ese),
-        )
-        self.stem = _stem(spec, in_chans)
-        self.stages = nn.Sequential()
-        rates = iter(linear_rates(drop_path, sum(spec.modules)))
-        in_channels = spec.stem_channels[-1]
-        for stage, channels in enumerate(spec.channels):
-            pools = stage > 0 or spec.stem == "pool"
-            pool = nn.MaxPool2d(3, stride=2, ceil_mode=True) if pools else nn.Identity()
-            blocks = nn.Sequential()
-            for index in range(spec.modules[stage]):
-                is_last = index == spec.modules[stage] - 1
-                block = OSA(
-                    in_channels,
-                    spec.widths[stage],
-                    channels,
-                    layers=spec.layers,
-                    depthwise=spec.depthwise,
-                    ese=spec.ese == "every" or (spec.ese == "last" and is_last),
-                    shortcut=spec.shortcut and index > 0,
-                    drop_path=next(rates),
-                )
-                blocks.append(block)
-                in_channels = channels
-            self.stages.append(nn.Sequential(OrderedDict(pool=pool, blocks=blocks)))
-        self.feature_info = tuple(FeatureInfo(i, c, 4 * 2**i) for i, c in enumerate(spec.channels))
-        self.min_size = 32
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(rate(dropout, "dropout"))
-        self.classifier = classifier_layer(in_channels, num_classes)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw convolutions from Kaiming's normal distribution, as the authors' code does."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight)
-            elif isinstance(module, nn.Linear):
-                nn.init.zeros_(module.bias)
-
-
-def _stem(spec: VoVNetSpec, in_chans: int) -> nn.Sequential:
-    first, second, third = spec.stem_channels
-    stride = 1 if spec.stem == "pool" else 2
-    layers = [conv_norm_act(in_chans, first, stride=2, act=relu)]
-    if spec.depthwise:
-        layers += [separable(first, second), separable(second, third, stride=stride)]
-    else:
-        layers += [
-            conv_norm_act(first, second, act=relu),
-            conv_norm_act(second, third, stride=stride, act=relu),
-        ]
-    return nn.Sequential(*layers)
-
-
-def _one_of(known: tuple[str, ...], **word: str) -> str:
-    ((name, value),) = word.items()
-    if value not in known:
-        raise UsageError(f"{name}={value!r} is not offered: take {', '.join(map(repr, known))}")
-    return value
+    def __post_init__(self) -> None:
+        one_of(self.stem, STEMS, "stem")
+        one_of(self.ese, PLACEMENTS, "ese")
+        same_length(modules=self.modules, widths=self.widths, channels=self.channels)
 
 
 class Row(NamedTuple):
@@ -187,6 +94,91 @@ ROWS = {
     "ese_vovnet57b": Row(_second(V57, "last"), 38_608_936, 8_932_110_336, LAST, True),
     "ese_vovnet99b": Row(_second(V99, "last"), 63_199_272, 16_488_214_528, LAST, True),
 }
+
+
+class VoVNet(Classifier):
+    """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
+
+    Args:
+        spec: the member of the family.
+        num_classes: 0 gives pooled features.
+        in_chans: channels of the images.
+        stem: "pool" or "stride", what halves the map before the first stage; None is the member's.
+        shortcut: add the input of each module but the first of a stage to its output; None is the
+            member's.
+        ese: "none", "last" or "every" module of a stage scales its channels; None is the member's.
+        drop_path: highest rate of stochastic depth; only modules with a shortcut can drop.
+        dropout: rate before the classifier.
+
+    Raises:
+        UsageError: another word for ``stem`` or ``ese``.
+    """
+
+    def __init__(
+        self,
+        spec: VoVNetSpec,
+        num_classes: int,
+        *,
+        in_chans: int = 3,
+        stem: str | None = None,
+        shortcut: bool | None = None,
+        ese: str | None = None,
+        drop_path: float = 0.0,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        spec = replace(
+            spec,
+            stem=spec.stem if stem is None else stem,
+            shortcut=spec.shortcut if shortcut is None else shortcut,
+            ese=spec.ese if ese is None else ese,
+        )
+        self.stem = _stem(spec, in_chans)
+        self.stages = nn.Sequential()
+        rates = iter(linear_rates(drop_path, sum(spec.modules)))
+        in_channels = spec.stem_channels[-1]
+        for stage, channels in enumerate(spec.channels):
+            pools = stage > 0 or spec.stem == "pool"
+            pool = nn.MaxPool2d(3, stride=2, ceil_mode=True) if pools else nn.Identity()
+            blocks = nn.Sequential()
+            for index in range(spec.modules[stage]):
+                is_last = index == spec.modules[stage] - 1
+                block = OSA(
+                    in_channels,
+                    spec.widths[stage],
+                    channels,
+                    layers=spec.layers,
+                    depthwise=spec.depthwise,
+                    ese=spec.ese == "every" or (spec.ese == "last" and is_last),
+                    shortcut=spec.shortcut and index > 0,
+                    drop_path=next(rates),
+                )
+                blocks.append(block)
+                in_channels = channels
+            self.stages.append(nn.Sequential(OrderedDict(pool=pool, blocks=blocks)))
+        self.feature_info = tuple(FeatureInfo(i, c, 4 * 2**i) for i, c in enumerate(spec.channels))
+        self.min_size = 32
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
+        self.classifier = classifier_layer(in_channels, num_classes)
+        reset_kaiming(self)
+
+
+def _stem(spec: VoVNetSpec, in_chans: int) -> nn.Sequential:
+    first, second, third = spec.stem_channels
+    stride = 1 if spec.stem == "pool" else 2
+    layers = [conv_norm_act(in_chans, first, stride=2, act=relu)]
+    if spec.depthwise:
+        layers += [separable(first, second), separable(second, third, stride=stride)]
+    else:
+        layers += [
+            conv_norm_act(first, second, act=relu),
+            conv_norm_act(second, third, stride=stride, act=relu),
+        ]
+    return nn.Sequential(*layers)
+
+
 NAIVE = "naive:tests/nets/test_vovnet.py::check_against_naive"
 
 # A contract test recomputes each of the counts.
@@ -200,6 +192,7 @@ register_family(
             macs=row.macs,
             checked_against=f"timm:{name}" if row.in_timm else NAIVE,
             note=row.note,
+            paper="arXiv:1911.06667" if name.startswith("ese") else None,
         )
         for name, row in ROWS.items()
     },
