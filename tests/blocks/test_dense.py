@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fleetfoot.blocks.dense import DenseLayer, transition
+from fleetfoot.core.errors import UsageError
 
 
 def norm_relu(x: Tensor, norm: nn.BatchNorm2d) -> Tensor:
@@ -35,3 +36,17 @@ def test_transition_is_a_convolution_before_its_pool() -> None:
     layers = transition(6, 3, nn.AvgPool2d(2))
     assert [name for name, _ in layers.named_children()] == ["norm", "act", "conv", "pool"]
     assert layers(torch.randn(2, 6, 9, 8)).shape == (2, 3, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ((0, 3, 8), "in_channels=0 is too small"),
+        ((6, -1, 8), "growth=-1 is too small"),
+        ((6, 3, -8), "bottleneck=-8 is too small: give at least 0"),
+    ],
+)
+def test_refuses_nonsense(sizes: tuple[int, int, int], message: str) -> None:
+    in_channels, growth, bottleneck = sizes
+    with pytest.raises(UsageError, match=message):
+        DenseLayer(in_channels, growth=growth, bottleneck=bottleneck)

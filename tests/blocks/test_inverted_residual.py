@@ -12,6 +12,7 @@ from fleetfoot.blocks.inverted_residual import (
     Row,
     reset_mobile_net,
 )
+from fleetfoot.core.errors import UsageError
 from fleetfoot.ops.conv import relu
 from fleetfoot.ops.squeeze_excite import SqueezeExcite
 from tests.contracts.subjects import randomise
@@ -78,6 +79,27 @@ def test_a_row_has_its_own_activation_and_a_gate_its_own_width() -> None:
     assert isinstance(
         InvertedResidual(24, Row(6, 24, 1, 1, gated=True), Form(), stride=1).squeeze, nn.Identity
     )
+
+
+@pytest.mark.parametrize(
+    ("row", "stride", "rate", "message"),
+    [
+        (Row(0, 8, 1, 1), 1, 0.0, "expand=0 is not above 0"),
+        (Row(-6, 8, 1, 1), 1, 0.0, "expand=-6 is not above 0"),
+        (Row(6, 0, 1, 1), 1, 0.0, "48 to 0 channels"),
+        (Row(6, 8, 1, 1, 4), 1, 0.0, "odd kernel, got 4"),
+        (Row(6, 8, 1, 1), 0, 0.0, "stride 0"),
+        (Row(6, 8, 1, 1), 1, 1.0, r"drop_path=1.0 is not in \[0, 1\)"),
+    ],
+)
+def test_refusals(row: Row, stride: int, rate: float, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        InvertedResidual(8, row, Form(), stride=stride, drop_path=rate)
+
+
+def test_nothing_to_drop_where_nothing_is_added() -> None:
+    block = InvertedResidual(8, Row(6, 8, 1, 2), Form(), stride=2, drop_path=0.5)
+    assert isinstance(block.drop_path, nn.Identity)
 
 
 def test_first_weights() -> None:

@@ -65,3 +65,20 @@ def test_refusals() -> None:
         MLPConv(3, (), kernel_size=3)
     with pytest.raises(ShapeError, match="kernel_size=4 needs padding"):
         MLPConv(3, (4,), kernel_size=4)
+
+
+@pytest.mark.parametrize(
+    ("in_channels", "channels", "words", "message"),
+    [
+        (0, (4,), {"kernel_size": 3}, "got 0 to 4, kernel_size=3"),
+        (3, (4, -2), {"kernel_size": 3}, "got 3 to 4, -2"),
+        (3, (4,), {"kernel_size": -3}, "kernel_size=-3"),
+        (3, (4,), {"kernel_size": 3, "stride": 0}, "stride=0"),
+        (3, (4,), {"kernel_size": 3, "padding": -1}, "padding=-1"),
+    ],
+)
+def test_refuses_nonsense(
+    in_channels: int, channels: tuple[int, ...], words: dict[str, int], message: str
+) -> None:
+    with pytest.raises(ShapeError, match=message):
+        MLPConv(in_channels, channels, **words)

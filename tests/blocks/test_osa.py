@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fleetfoot.blocks.osa import OSA, separable
+from fleetfoot.blocks.osa import OSA, osa, separable
 from fleetfoot.core.errors import ShapeError, UsageError
 
 
@@ -57,3 +57,26 @@ def test_refuses_a_shortcut_between_different_widths() -> None:
         OSA(4, 6, 8, layers=2, shortcut=True)
     with pytest.raises(UsageError, match=r"drop_path=1\.0"):
         OSA(4, 6, 4, layers=2, shortcut=True, drop_path=1.0)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ((0, 6, 2), "in_channels=0 is too small: give at least 1"),
+        ((4, -6, 2), "width=-6 is too small"),
+        ((4, 6, 0), "layers=0 is too small"),
+    ],
+)
+def test_refuses_nonsense(sizes: tuple[int, int, int], message: str) -> None:
+    in_channels, width, layers = sizes
+    with pytest.raises(UsageError, match=message):
+        OSA(in_channels, width, 8, layers=layers)
+    with pytest.raises(UsageError, match="to 0 channels"):
+        OSA(4, 6, 0, layers=2)
+
+
+def test_the_function_joins_all_maps() -> None:
+    x = torch.randn(1, 2, 3, 3)
+    got = osa(x, [torch.sin, torch.cos], reduce=torch.exp, merge=torch.neg)
+    first = x.exp().sin()
+    torch.testing.assert_close(got, -torch.cat((x, first, first.cos()), dim=1))

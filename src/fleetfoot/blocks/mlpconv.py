@@ -46,7 +46,7 @@ class MLPConv(nn.Sequential):
         padding: zeros on each side; None keeps the size of the map at stride 1.
 
     Raises:
-        ShapeError: no layers, or an even kernel whose padding is not given.
+        ShapeError: no layers or channels, or an even kernel whose padding is not given.
     """
 
     def __init__(
@@ -63,6 +63,12 @@ class MLPConv(nn.Sequential):
             raise ShapeError("MLPConv needs the channels of at least one layer, got none")
         if padding is None and kernel_size % 2 == 0:
             raise ShapeError(f"MLPConv with kernel_size={kernel_size} needs padding=...")
+        if min(in_channels, *channels, kernel_size, stride) < 1 or (padding or 0) < 0:
+            raise ShapeError(
+                "MLPConv needs channels, kernel and stride of at least 1 and no negative padding, "
+                f"got {in_channels} to {', '.join(map(str, channels))}, "
+                f"kernel_size={kernel_size}, stride={stride}, padding={padding}"
+            )
         pad = kernel_size // 2 if padding is None else padding
         self.conv = nn.Conv2d(in_channels, channels[0], kernel_size, stride=stride, padding=pad)
         self.act = nn.ReLU()

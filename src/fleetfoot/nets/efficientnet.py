@@ -7,7 +7,6 @@ Departs  `efficientnet_b*` pads symmetrically and has eps 1e-5 (timm's and torch
 """
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import nn
@@ -38,58 +37,46 @@ B0 = MobileNetSpec(
 )
 
 
-class Scale(NamedTuple):
-    """How far a member is from B0, and what it then costs."""
+Figures = tuple[float, float, int, float, int, int]
+"""Width and depth as multiples of the baseline, size, dropout; parameters and MACs."""
 
-    width: float
-    depth: float
-    size: int
-    dropout: float
-    params: int
-    macs: int
 
-    def of(self, base: MobileNetSpec) -> MobileNetSpec:
-        """Return the member's spec."""
-        return replace(base.scaled(width=self.width, depth=self.depth), dropout=self.dropout)
+def scaled_member(base: MobileNetSpec, name: str, figures: Figures) -> Member:
+    """Return a network by how far it is from ``base``; ``tf_`` names pad as TensorFlow does."""
+    width, depth, size, dropout, params, macs = figures
+    original = name.startswith("tf_")
+    label = name.rpartition("_")[2].title()
+    spec = replace(base.scaled(width=width, depth=depth), dropout=dropout)
+    return Member(
+        spec=spec.of_tensorflow() if original else spec,
+        params=params,
+        macs=macs,
+        input=(3, size, size),
+        checked_against=f"timm:{name}",
+        note=f"{label}: {width} times the width, {depth} times the depth; "
+        f"{'SAME' if original else 'symmetric'} padding",
+    )
 
 
 # Counts are for 1000 classes at the native size; a contract test recomputes each of them.
 MEMBERS = {
-    "b0": Scale(1.0, 1.0, 224, 0.2, 5_288_548, 385_814_752),
-    "b1": Scale(1.0, 1.1, 240, 0.2, 7_794_184, 686_802_832),
-    "b2": Scale(1.1, 1.2, 260, 0.3, 9_109_994, 993_561_872),
-    "b3": Scale(1.2, 1.4, 300, 0.3, 12_233_232, 1_827_141_392),
-    "b4": Scale(1.4, 1.8, 380, 0.4, 19_341_616, 4_393_771_024),
-    "b5": Scale(1.6, 2.2, 456, 0.4, 30_389_784, 10_266_384_752),
-    "b6": Scale(1.8, 2.6, 528, 0.5, 43_040_704, 19_067_593_536),
-    "b7": Scale(2.0, 3.1, 600, 0.5, 66_347_960, 37_745_884_192),
+    "b0": (1.0, 1.0, 224, 0.2, 5_288_548, 385_814_752),
+    "b1": (1.0, 1.1, 240, 0.2, 7_794_184, 686_802_832),
+    "b2": (1.1, 1.2, 260, 0.3, 9_109_994, 993_561_872),
+    "b3": (1.2, 1.4, 300, 0.3, 12_233_232, 1_827_141_392),
+    "b4": (1.4, 1.8, 380, 0.4, 19_341_616, 4_393_771_024),
+    "b5": (1.6, 2.2, 456, 0.4, 30_389_784, 10_266_384_752),
+    "b6": (1.8, 2.6, 528, 0.5, 43_040_704, 19_067_593_536),
+    "b7": (2.0, 3.1, 600, 0.5, 66_347_960, 37_745_884_192),
 }
 
-
-class EfficientNet(MobileNet):
-    """`MobileNet` with the tables of this file."""
-
-
-def _member(key: str, prefix: str) -> Member:
-    scale = MEMBERS[key]
-    spec = scale.of(B0)
-    return Member(
-        spec=spec.of_tensorflow() if prefix else spec,
-        params=scale.params,
-        macs=scale.macs,
-        input=(3, scale.size, scale.size),
-        checked_against=f"timm:{prefix}efficientnet_{key}",
-        note=f"{key.upper()}: {scale.width} times the width, {scale.depth} times the depth; "
-        + ("SAME padding" if prefix else "symmetric padding"),
-    )
-
-
 register_family(
-    EfficientNet,
+    MobileNet,
+    family="efficientnet",
     paper="arXiv:1905.11946",
     members={
-        f"{prefix}efficientnet_{key}": _member(key, prefix)
-        for prefix in ("", "tf_")
-        for key in MEMBERS
+        name: scaled_member(B0, name, figures)
+        for key, figures in MEMBERS.items()
+        for name in (f"efficientnet_{key}", f"tf_efficientnet_{key}")
     },
 )

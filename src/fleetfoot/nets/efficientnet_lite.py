@@ -7,9 +7,11 @@ Departs  `efficientnet_lite*` pads symmetrically and has eps 1e-5 (timm's form);
          300; timm says 300 and 380
 """
 
+from dataclasses import replace
+
 from fleetfoot.blocks.inverted_residual import Form
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.efficientnet import TABLE, Scale
+from fleetfoot.nets.efficientnet import TABLE, scaled_member
 from fleetfoot.nets.mobilenet import MobileNet, MobileNetSpec
 
 BASE = MobileNetSpec(
@@ -21,37 +23,24 @@ BASE = MobileNetSpec(
 
 # Counts are for 1000 classes at the native size; a contract test recomputes each of them.
 MEMBERS = {
-    "lite0": Scale(1.0, 1.0, 224, 0.2, 4_652_008, 385_187_552),
-    "lite1": Scale(1.0, 1.1, 240, 0.2, 5_416_680, 600_185_232),
-    "lite2": Scale(1.1, 1.2, 260, 0.3, 6_092_072, 859_736_272),
-    "lite3": Scale(1.2, 1.4, 280, 0.3, 8_197_096, 1_383_321_872),
-    "lite4": Scale(1.4, 1.8, 300, 0.3, 13_006_568, 2_553_034_336),
+    "lite0": (1.0, 1.0, 224, 0.2, 4_652_008, 385_187_552),
+    "lite1": (1.0, 1.1, 240, 0.2, 5_416_680, 600_185_232),
+    "lite2": (1.1, 1.2, 260, 0.3, 6_092_072, 859_736_272),
+    "lite3": (1.2, 1.4, 280, 0.3, 8_197_096, 1_383_321_872),
+    "lite4": (1.4, 1.8, 300, 0.3, 13_006_568, 2_553_034_336),
 }
 TRAINED = ("lite0", "lite1", "lite2")  # weights are in packages of the `weights` extra
 
 
-class EfficientNetLite(MobileNet):
-    """`MobileNet` with the tables of this file."""
-
-
 def _member(key: str, prefix: str) -> Member:
-    scale = MEMBERS[key]
-    spec = scale.of(BASE)
-    return Member(
-        spec=spec.of_tensorflow() if prefix else spec,
-        params=scale.params,
-        macs=scale.macs,
-        input=(3, scale.size, scale.size),
-        checked_against=f"timm:{prefix}efficientnet_{key}",
-        weights=f"efficientnet_{key}" if prefix and key in TRAINED else None,
-        note=f"{key.title()}: {scale.width} times the width, {scale.depth} times the depth; "
-        + ("SAME padding, as its trained weights need" if prefix else "symmetric padding"),
-    )
+    member = scaled_member(BASE, f"{prefix}efficientnet_{key}", MEMBERS[key])
+    return replace(member, weights=f"efficientnet_{key}") if prefix and key in TRAINED else member
 
 
 register_family(
-    EfficientNetLite,
-    paper="arXiv:1905.11946",
+    MobileNet,
+    family="efficientnet_lite",
+    paper="none (tensorflow/tpu, models/official/efficientnet/lite)",
     members={
         f"{prefix}efficientnet_{key}": _member(key, prefix)
         for prefix in ("", "tf_")

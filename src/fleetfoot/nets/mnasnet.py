@@ -2,11 +2,11 @@
 
 Paper    Tan et al., "MnasNet", CVPR 2019, arXiv:1807.11626; `A1` is its Figure 7, `B1` the best
          network without gates, whose table is that of tensorflow/tpu, models/official/mnasnet
-Departs  nowhere at width 1; the head keeps its 1280 channels at other widths. Names are timm's:
-         `semnasnet` (squeeze-and-excitation) is A1, `mnasnet` is B1
+Departs  the head keeps its 1280 channels at other widths. Symmetric padding and eps 1e-5, as timm
+         and torchvision; the repository has SAME padding and eps 1e-3 (``padding="same",
+         norm_eps=1e-3``). First weights are the repository's, which EfficientNet's are too. Names
+         are timm's: `semnasnet` (squeeze-and-excitation) is A1, `mnasnet` is B1
 """
-
-from typing import NamedTuple
 
 import torch.nn.functional as F
 
@@ -35,53 +35,40 @@ B1 = (
 )
 
 
-class Scale(NamedTuple):
-    """A table, its width multiplier, and what the network then costs."""
-
-    table: tuple[Row, ...]
-    width: float
-    params: int
-    macs: int
-
-    @property
-    def spec(self) -> MobileNetSpec:
-        """The member's spec."""
-        base = MobileNetSpec(
-            stages=tuple((row,) for row in self.table),
-            form=Form(act=relu, gate=Gate(act=F.relu)),
-            fixed=("head",),
-        )
-        return base.scaled(width=self.width, depth=1.0)
+def _member(name: str, *, table: tuple[Row, ...], width: float, params: int, macs: int) -> Member:
+    """Return a network by its table and width multiplier."""
+    base = MobileNetSpec(
+        stages=tuple((row,) for row in table),
+        form=Form(act=relu, gate=Gate(act=F.relu)),
+        fixed=("head",),
+    )
+    return Member(
+        spec=base.scaled(width=width, depth=1.0),
+        params=params,
+        macs=macs,
+        checked_against=f"timm:{name}",
+        note=f"{'B1' if table is B1 else 'A1'}, {width} times the width",
+    )
 
 
 # Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
 MEMBERS = {
-    "mnasnet_050": Scale(B1, 0.5, 2_218_512, 104_455_968),
-    "mnasnet_075": Scale(B1, 0.75, 3_170_208, 215_493_104),
-    "mnasnet_100": Scale(B1, 1.0, 4_383_312, 314_415_872),
-    "mnasnet_140": Scale(B1, 1.4, 7_115_728, 588_799_408),
-    "semnasnet_050": Scale(A1, 0.5, 2_082_006, 103_162_992),
-    "semnasnet_075": Scale(A1, 0.75, 2_912_278, 223_448_480),
-    "semnasnet_100": Scale(A1, 1.0, 3_887_038, 311_579_072),
-    "semnasnet_140": Scale(A1, 1.4, 6_105_992, 586_317_952),
+    "mnasnet_050": (B1, 0.5, 2_218_512, 104_455_968),
+    "mnasnet_075": (B1, 0.75, 3_170_208, 215_493_104),
+    "mnasnet_100": (B1, 1.0, 4_383_312, 314_415_872),
+    "mnasnet_140": (B1, 1.4, 7_115_728, 588_799_408),
+    "semnasnet_050": (A1, 0.5, 2_082_006, 103_162_992),
+    "semnasnet_075": (A1, 0.75, 2_912_278, 223_448_480),
+    "semnasnet_100": (A1, 1.0, 3_887_038, 311_579_072),
+    "semnasnet_140": (A1, 1.4, 6_105_992, 586_317_952),
 }
 
-
-class MnasNet(MobileNet):
-    """`MobileNet` with the tables of this file."""
-
-
 register_family(
-    MnasNet,
+    MobileNet,
+    family="mnasnet",
     paper="arXiv:1807.11626",
     members={
-        name: Member(
-            spec=scale.spec,
-            params=scale.params,
-            macs=scale.macs,
-            checked_against=f"timm:{name}",
-            note=f"{'B1' if scale.table is B1 else 'A1'}, {scale.width} times the width",
-        )
-        for name, scale in MEMBERS.items()
+        name: _member(name, table=table, width=width, params=params, macs=macs)
+        for name, (table, width, params, macs) in MEMBERS.items()
     },
 )

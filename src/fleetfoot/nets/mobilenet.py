@@ -4,7 +4,8 @@ stem 3x3, stride 2 -> stages of inverted residuals -> 1x1 head -> mean -> (1x1) 
 
 Paper    Tan, Le, "EfficientNet", ICML 2019, arXiv:1905.11946, section 3.3, for the scaling;
          `mobilenet_v1`, `mobilenet_v2`, `mobilenet_v3`, `mnasnet`, `efficientnet` hold the tables
-Departs  batch norm momentum is torch's 0.1 throughout (TensorFlow's 0.99 would be 0.01)
+Departs  batch norm momentum is torch's 0.1 throughout (TensorFlow's 0.99 would be 0.01); first
+         weights of all families are EfficientNet's, as in timm (`reset_mobile_net`)
 Letters  N batch, H height, W width
 """
 
@@ -15,12 +16,14 @@ from dataclasses import dataclass, replace
 from torch import Tensor, nn
 
 from fleetfoot.blocks.inverted_residual import Form, InvertedResidual, Row, reset_mobile_net
-from fleetfoot.core.errors import UsageError
+from fleetfoot.core.arguments import above_zero, one_of, rate
 from fleetfoot.core.rounding import round_channels
-from fleetfoot.nets.protocol import FeatureInfo, classifier_layer, stage_maps
+from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.conv import conv_norm_act
+from fleetfoot.ops.stochastic_depth import linear_rates_below
 
 Stage = tuple[Row, ...]
+FIXABLE = ("stem", "head", "ends")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +40,9 @@ class MobileNetSpec:
         drop_path: published rate of stochastic depth.
         fixed: what `scaled` leaves alone: "stem", "head", "ends" (layers of the outer stages).
         least_head: the head is never scaled below this.
+
+    Raises:
+        UsageError: another word in ``fixed``.
     """
 
     stages: tuple[Stage, ...]
@@ -49,14 +55,18 @@ class MobileNetSpec:
     fixed: tuple[str, ...] = ()
     least_head: int = 0
 
+    def __post_init__(self) -> None:
+        for word in self.fixed:
+            one_of(word, FIXABLE, "fixed")
+
     def scaled(self, *, width: float, depth: float) -> "MobileNetSpec":
         """Return a wider and deeper spec: channels in multiples of 8, layers rounded up.
 
         Raises:
             UsageError: a factor is not positive.
         """
-        if width <= 0 or depth <= 0:
-            raise UsageError(f"width={width}, depth={depth}: give two factors above 0")
+        above_zero(width, "width")
+        above_zero(depth, "depth")
         last = len(self.stages) - 1
         stages = tuple(
             _scaled_stage(stage, width, 1.0 if "ends" in self.fixed and i in (0, last) else depth)
@@ -86,10 +96,10 @@ def _scaled_stage(stage: Stage, width: float, depth: float) -> Stage:
     return tuple(row for row in rows if row.layers)
 
 
-class MobileNet(nn.Module):
+class MobileNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
 
-    A family is this class under its own name.
+    A family is a table of specs for this class.
 
     Args:
         spec: the member of the family.
@@ -100,6 +110,12 @@ class MobileNet(nn.Module):
         dropout: rate before the classifier; None is the published one.
         norm_eps: of the batch norms; None is the form's. Weights of torchvision need 1e-3 where
             it builds with that: MobileNetV3 and EfficientNet B5 to B7.
+        padding: "symmetric", or "same" for TensorFlow's, which weights trained there need
+            together with ``norm_eps=1e-3``; None is the form's: "same" where the name begins
+            with ``tf_``, else "symmetric".
+
+    Raises:
+        UsageError: a rate outside [0, 1), an eps that is not positive, another word for padding.
     """
 
     def __init__(
@@ -111,15 +127,17 @@ class MobileNet(nn.Module):
         drop_path: float | None = None,
         dropout: float | None = None,
         norm_eps: float | None = None,
+        padding: str | None = None,
     ) -> None:
         super().__init__()
-        form = spec.form if norm_eps is None else replace(spec.form, eps=norm_eps)
+        form = _form(spec.form, norm_eps, padding)
         act, eps = form.act, form.eps
         self.stem = conv_norm_act(
             in_chans, spec.stem, stride=2, act=act, padding=form.padding, eps=eps
         )
-        rate = spec.drop_path if drop_path is None else drop_path
-        self.stages, channels = _stages(spec, form, rate)
+        self.stages, channels = _stages(
+            spec, form, spec.drop_path if drop_path is None else drop_path
+        )
         self.feature_info = _feature_info(spec)
         self.min_size = 1
         self.head = (
@@ -135,7 +153,7 @@ class MobileNet(nn.Module):
             else nn.Identity()
         )
         self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(spec.dropout if dropout is None else dropout)
+        self.dropout = nn.Dropout(rate(spec.dropout if dropout is None else dropout, "dropout"))
         self.classifier = classifier_layer(spec.hidden or channels, num_classes)
         self.reset_parameters()
 
@@ -143,32 +161,31 @@ class MobileNet(nn.Module):
         """Draw weights as `reset_mobile_net` says."""
         reset_mobile_net(self)
 
-    def forward_features(self, x: Tensor) -> list[Tensor]:
-        """Return the last map of each resolution, finest first; `feature_info` describes them."""
-        return stage_maps(self.stem, self.stages, self.feature_info, x)
-
     def forward_pooled(self, x: Tensor) -> Tensor:
         """Return the features in front of dropout and classifier."""
         return self.flatten(self.hidden(self.pool(self.head(self.forward_features(x)[-1]))))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.forward_pooled(x)))
+
+def _form(form: Form, norm_eps: float | None, padding: str | None) -> Form:
+    """Return the form with what the caller says otherwise."""
+    eps = form.eps if norm_eps is None else above_zero(norm_eps, "norm_eps")
+    return replace(form, eps=eps, padding=form.padding if padding is None else padding)
 
 
-def _stages(spec: MobileNetSpec, form: Form, rate: float) -> tuple[nn.Sequential, int]:
+def _stages(spec: MobileNetSpec, form: Form, drop_path: float) -> tuple[nn.Sequential, int]:
     """Return the stages and the channels of the last map."""
     blocks = sum(row.layers for stage in spec.stages for row in stage)
-    stages, channels, index = nn.Sequential(), spec.stem, 0
+    rates = iter(linear_rates_below(drop_path, blocks))
+    stages, channels = nn.Sequential(), spec.stem
     for rows in spec.stages:
         stage = nn.Sequential()
         for row in rows:
             for layer in range(row.layers):
                 stride = row.stride if layer == 0 else 1
-                drop_path = rate * index / blocks
                 stage.append(
-                    InvertedResidual(channels, row, form, stride=stride, drop_path=drop_path)
+                    InvertedResidual(channels, row, form, stride=stride, drop_path=next(rates))
                 )
-                channels, index = row.channels, index + 1
+                channels = row.channels
         stages.append(stage)
     return stages, channels
 

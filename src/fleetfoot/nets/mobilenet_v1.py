@@ -2,10 +2,10 @@
 
 Paper    Howard et al., "MobileNets", 2017, arXiv:1704.04861; `TABLE` is its Table 1
 Departs  ReLU6 for ReLU, as the released weights and timm have it; the last depthwise convolution
-         has stride 1: Table 1 says 2, but its input and output are both 7 x 7
+         has stride 1: Table 1 says 2, but its input and output are both 7 x 7. Symmetric padding
+         and eps 1e-5, as timm; the released weights are TensorFlow's, with SAME padding and eps
+         1e-3 (``padding="same", norm_eps=1e-3``). The paper states no first weights: EfficientNet's
 """
-
-from typing import NamedTuple
 
 from fleetfoot.blocks.inverted_residual import Form, Row
 from fleetfoot.core.registry import Member, register_family
@@ -23,18 +23,6 @@ V1 = MobileNetSpec(
 )
 
 
-class Scale(NamedTuple):
-    """A width multiplier (alpha in the paper), and what the network then costs."""
-
-    width: float
-    params: int
-    macs: int
-
-
-# Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
-MEMBERS = {"100": Scale(1.0, 4_231_976, 568_740_352), "125": Scale(1.25, 6_270_840, 879_516_800)}
-
-
 class MobileNetV1(MobileNet):
     """`MobileNet` with the table of this file; without residual branches, hence no ``drop_path``.
 
@@ -44,6 +32,7 @@ class MobileNetV1(MobileNet):
         in_chans: channels of the images.
         dropout: rate before the classifier.
         norm_eps: of the batch norms; None is 1e-5.
+        padding: "symmetric" or TensorFlow's "same"; None is symmetric.
     """
 
     def __init__(
@@ -54,21 +43,40 @@ class MobileNetV1(MobileNet):
         in_chans: int = 3,
         dropout: float | None = None,
         norm_eps: float | None = None,
+        padding: str | None = None,
     ) -> None:
-        super().__init__(spec, num_classes, in_chans=in_chans, dropout=dropout, norm_eps=norm_eps)
+        super().__init__(
+            spec,
+            num_classes,
+            in_chans=in_chans,
+            dropout=dropout,
+            norm_eps=norm_eps,
+            padding=padding,
+        )
 
+
+def _member(name: str, *, width: float, params: int, macs: int) -> Member:
+    """Return a network by its width multiplier, alpha in the paper."""
+    return Member(
+        spec=V1.scaled(width=width, depth=1.0),
+        params=params,
+        macs=macs,
+        checked_against=f"timm:{name}",
+        note=f"{width} times the width",
+    )
+
+
+# Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
+MEMBERS = {
+    "mobilenetv1_100": (1.0, 4_231_976, 568_740_352),
+    "mobilenetv1_125": (1.25, 6_270_840, 879_516_800),
+}
 
 register_family(
     MobileNetV1,
     paper="arXiv:1704.04861",
     members={
-        f"mobilenetv1_{key}": Member(
-            spec=V1.scaled(width=scale.width, depth=1.0),
-            params=scale.params,
-            macs=scale.macs,
-            checked_against=f"timm:mobilenetv1_{key}",
-            note=f"{scale.width} times the width",
-        )
-        for key, scale in MEMBERS.items()
+        name: _member(name, width=width, params=params, macs=macs)
+        for name, (width, params, macs) in MEMBERS.items()
     },
 )

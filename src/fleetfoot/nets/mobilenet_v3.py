@@ -8,7 +8,6 @@ Departs  rows give the widening as a factor (the tables its result); gates squee
 """
 
 from dataclasses import replace
-from typing import NamedTuple
 
 import torch.nn.functional as F
 from torch import nn
@@ -54,48 +53,32 @@ SMALL = MobileNetSpec(
 )
 
 
-class Scale(NamedTuple):
-    """A baseline, its width multiplier, and what the network then costs."""
-
-    base: MobileNetSpec
-    width: float
-    params: int
-    macs: int
-
-    @property
-    def spec(self) -> MobileNetSpec:
-        """The member's spec; the stem of the narrowest keeps its channels."""
-        base = replace(self.base, fixed=("stem",)) if self.width < 0.75 else self.base
-        return base.scaled(width=self.width, depth=1.0)
+def _member(key: str, prefix: str) -> Member:
+    """Return a network by its baseline and width; the narrowest keeps the stem's channels."""
+    base, width, params, macs = MEMBERS[key]
+    spec = (replace(base, fixed=("stem",)) if width < 0.75 else base).scaled(width=width, depth=1.0)
+    return Member(
+        spec=spec.of_tensorflow() if prefix else spec,
+        params=params,
+        macs=macs,
+        checked_against=f"timm:{prefix}mobilenetv3_{key}",
+        note=f"{width} times the width; {'SAME' if prefix else 'symmetric'} padding",
+    )
 
 
 # Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
 MEMBERS = {
-    "large_075": Scale(LARGE, 0.75, 3_993_528, 154_560_624),
-    "large_100": Scale(LARGE, 1.0, 5_483_032, 216_589_760),
-    "small_050": Scale(SMALL, 0.5, 1_593_224, 24_188_688),
-    "small_075": Scale(SMALL, 0.75, 2_041_872, 43_399_344),
-    "small_100": Scale(SMALL, 1.0, 2_542_856, 56_510_400),
+    "large_075": (LARGE, 0.75, 3_993_528, 154_560_624),
+    "large_100": (LARGE, 1.0, 5_483_032, 216_589_760),
+    "small_050": (SMALL, 0.5, 1_593_224, 24_188_688),
+    "small_075": (SMALL, 0.75, 2_041_872, 43_399_344),
+    "small_100": (SMALL, 1.0, 2_542_856, 56_510_400),
 }
 
-
-class MobileNetV3(MobileNet):
-    """`MobileNet` with the tables of this file."""
-
-
 register_family(
-    MobileNetV3,
+    MobileNet,
+    family="mobilenet_v3",
     paper="arXiv:1905.02244",
-    members={
-        f"{prefix}mobilenetv3_{key}": Member(
-            spec=scale.spec.of_tensorflow() if prefix else scale.spec,
-            params=scale.params,
-            macs=scale.macs,
-            checked_against=f"timm:{prefix}mobilenetv3_{key}",
-            note=f"{scale.width} times the width; {'SAME' if prefix else 'symmetric'} padding",
-        )
-        for prefix in ("", "tf_")
-        for key, scale in MEMBERS.items()
-        if not prefix or scale.width >= 0.75
-    },
+    members={f"mobilenetv3_{key}": _member(key, "") for key in MEMBERS}
+    | {f"tf_mobilenetv3_{key}": _member(key, "tf_") for key in MEMBERS if key != "small_050"},
 )
