@@ -50,13 +50,18 @@ class NetEntry(Member):
         name: the name users type; timm's where timm has the network.
         family: name of the file that registers it.
         paper: where it is defined.
-        builder: ``builder(num_classes, in_chans=..., **options) -> nn.Module``.
+        net: the class of the family: ``net(spec, num_classes, in_chans=..., **options)``.
     """
 
     name: str
     family: str
     paper: str = field()  # always there
-    builder: Builder
+    net: Builder
+
+    @property
+    def builder(self) -> Builder:
+        """``builder(num_classes, in_chans=..., **options) -> nn.Module``."""
+        return partial(self.net, self.spec)
 
 
 _entries: dict[str, NetEntry] = {}
@@ -80,9 +85,8 @@ def register_family(
     for name, member in members.items():
         if name in _entries:
             raise ValueError(f"network {name!r} is registered twice")
-        builder = partial(net, member.spec)
         facts: dict[str, Any] = vars(member) | {"paper": member.paper or paper}
-        _entries[name] = NetEntry(**facts, name=name, family=family, builder=builder)
+        _entries[name] = NetEntry(**facts, name=name, family=family, net=net)
 
 
 def entry(name: str) -> NetEntry:

@@ -34,6 +34,20 @@ def build(
 ) -> nn.Module:
     """Return the network ``name`` with new weights; `create` is the public form."""
     found = entry(name)
+    net, made = build_entry(found, num_classes=num_classes, in_chans=in_chans, options=options)
+    net.created_as = made  # pyright: ignore[reportArgumentType]
+    return net
+
+
+def build_entry(
+    found: NetEntry, *, num_classes: int | None, in_chans: int | None, options: dict[str, Any]
+) -> tuple[nn.Module, CreatedAs]:
+    """Return the network of an entry, registered or not, and what decided it.
+
+    Raises:
+        UsageError: a number of classes or channels, or an option, that it cannot have.
+    """
+    name = found.name
     classes = found.classes if num_classes is None else num_classes
     channels = found.input[0] if in_chans is None else in_chans
     if classes < 0 or channels < 1:
@@ -49,8 +63,14 @@ def build(
     net = found.builder(classes, in_chans=channels, **own)
     if CLASS_MAP in options:
         _speak_through(net, options[CLASS_MAP])
-    net.created_as = CreatedAs(name, classes, channels, dict(options))  # pyright: ignore[reportArgumentType]
-    return net
+    return net, CreatedAs(name, classes, channels, dict(options))
+
+
+def family_of(net: nn.Module) -> str:
+    """Return the family of a network of `create` or of `compound_scaling`, "" of any other."""
+    made = getattr(net, "created_as", None)
+    name = made.name if isinstance(made, CreatedAs) else getattr(net, "scaled_from", None)
+    return entry(name).family if name else ""
 
 
 def entries(pattern: str = "*") -> tuple[NetEntry, ...]:

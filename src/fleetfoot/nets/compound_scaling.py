@@ -5,12 +5,12 @@ Paper    Tan, Le, "EfficientNet", ICML 2019, arXiv:1905.11946, section 3.3: dept
 Departs  nowhere; the released B1 to B7 use coefficients rounded by hand, to be given as factors
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from torch import nn
 
+from fleetfoot.core.arguments import above_zero, one_of
 from fleetfoot.core.errors import UsageError
 from fleetfoot.nets import catalog
 
@@ -30,27 +30,36 @@ class ScaledNet:
     Attributes:
         spec: of the scaled network.
         input: shape of one image (C, H, W) at the scaled size.
-        classes: outputs of the published form.
-        builder: of the family.
+        base: name of the network, or of one of the family, whose class and options it has.
     """
 
     spec: Any
     input: tuple[int, ...]
-    classes: int
-    builder: Callable[..., nn.Module]
+    base: str
 
     def create(
         self, num_classes: int | None = None, *, in_chans: int | None = None, **options: Any
     ) -> nn.Module:
-        """Return the network with new weights; the arguments are those of `fleetfoot.create`."""
-        classes = self.classes if num_classes is None else num_classes
-        channels = self.input[0] if in_chans is None else in_chans
-        return self.builder(self.spec, classes, in_chans=channels, **options)
+        """Return the network with new weights; the arguments are those of `fleetfoot.create`.
+
+        `load_weights` knows the names of its parameters in other libraries. `save_portable`
+        refuses it: there is no name to write down.
+
+        Raises:
+            UsageError: an option that its family does not have, or a number that cannot be.
+        """
+        found = replace(catalog.entry(self.base), spec=self.spec, input=self.input)
+        net, _ = catalog.build_entry(
+            found, num_classes=num_classes, in_chans=in_chans, options=options
+        )
+        net.scaled_from = self.base  # pyright: ignore[reportArgumentType]
+        return net
 
 
 def scaled(
-    net: str | Scalable,
+    net: "str | ScaledNet | Scalable",
     *,
+    family: str | None = None,
     phi: float | None = None,
     depth: float = 1.0,
     width: float = 1.0,
@@ -59,16 +68,17 @@ def scaled(
     """Return a network larger (or smaller) by ``phi``, or by three factors.
 
     Args:
-        net: name of a network, or the spec of one: any that scales, such as EfficientNet,
-            MobileNet and ResNet.
+        net: name of a network that scales, such as those of EfficientNet, MobileNet and ResNet;
+            or what this function returned; or a spec, together with its ``family``.
+        family: of a spec: name of the file that registers its kind, such as "efficientnet".
         phi: the compound coefficient; the compute grows about 2^phi times.
         depth: factor on the layers of each stage; rounded up.
         width: factor on the channels; rounded to multiples of 8.
         resolution: factor on the side of the input; rounded to whole pixels.
 
     Raises:
-        UsageError: no such network, one that does not scale, ``phi`` together with factors, or a
-            factor that is not positive.
+        UsageError: no such network or family, one that does not scale, a spec without its family,
+            ``phi`` together with factors, or a factor that is not positive.
 
     >>> b1 = scaled("efficientnet_b0", depth=1.1, resolution=240 / 224)
     >>> b1.input, [sum(row.layers for row in stage) for stage in b1.spec.stages]
@@ -80,29 +90,40 @@ def scaled(
         if (depth, width, resolution) != (1.0, 1.0, 1.0):
             raise UsageError(f"phi={phi} sets depth, width and resolution: give phi or the factors")
         depth, width, resolution = ALPHA**phi, BETA**phi, GAMMA**phi
-    if min(depth, width, resolution) <= 0:
+    above_zero(depth, "depth")
+    above_zero(width, "width")
+    above_zero(resolution, "resolution")
+    start = _start(net, family)
+    if not hasattr(start.spec, "scaled"):
         raise UsageError(
-            f"depth={depth}, width={width}, resolution={resolution}: give factors above 0"
+            f"{start.base} does not scale: its {type(start.spec).__name__} has no rule for it"
         )
-    entry = catalog.entry(net) if isinstance(net, str) else _entry_of(net)
-    spec = entry.spec if isinstance(net, str) else net
-    if not hasattr(spec, "scaled"):
-        raise UsageError(
-            f"{entry.name} does not scale: its {type(spec).__name__} has no rule for it"
-        )
-    channels, *sides = entry.input
-    return ScaledNet(
-        spec=spec.scaled(width=width, depth=depth),
+    channels, *sides = start.input
+    return replace(
+        start,
+        spec=start.spec.scaled(width=width, depth=depth),
         input=(channels, *(max(1, round(side * resolution)) for side in sides)),
-        classes=entry.classes,
-        builder=entry.builder.func,  # pyright: ignore[reportFunctionMemberAccess]  a partial
     )
 
 
-def _entry_of(spec: object) -> catalog.NetEntry:
-    """Return the entry of a spec; of one that is not registered the first of its kind."""
+def _start(net: str | ScaledNet | Scalable, family: str | None) -> ScaledNet:
+    """Return what is to be scaled."""
+    if isinstance(net, (str, ScaledNet)):
+        if family is not None:
+            raise UsageError(f"family={family!r} goes with a spec: a network has its own")
+        if isinstance(net, ScaledNet):
+            return net
+        entry = catalog.entry(net)
+        return ScaledNet(entry.spec, entry.input, entry.name)
+    kind = type(net).__name__
+    if family is None:
+        raise UsageError(
+            f"a {kind} may be of several families: give its family, or the name of a network"
+        )
     known = catalog.entries()
-    of_kind = [entry for entry in known if type(entry.spec) is type(spec)]
+    one_of(family, sorted({entry.family for entry in known}), "family")
+    of_kind = [e for e in known if e.family == family and type(e.spec) is type(net)]
     if not of_kind:
-        raise UsageError(f"{type(spec).__name__} is not the spec of a network")
-    return next((entry for entry in of_kind if entry.spec == spec), of_kind[0])
+        raise UsageError(f"{kind} is not the spec of a network of the family {family!r}")
+    entry = next((entry for entry in of_kind if entry.spec == net), of_kind[0])
+    return ScaledNet(net, entry.input, entry.name)

@@ -57,10 +57,15 @@ def save_portable(
         info: further facts for config.json: source and licence of the first weights, accuracy.
 
     Raises:
-        UsageError: a network that `create` did not make.
+        UsageError: a network that `create` did not make, such as a scaled one.
         OSError: the disk is full, or similar; nothing half-written is left.
     """
     made = getattr(net, "created_as", None)
+    if hasattr(net, "scaled_from"):
+        raise UsageError(
+            f"a network scaled from {net.scaled_from} has no name that `create` could rebuild: "
+            "keep its state_dict() and the factors"
+        )
     if not isinstance(made, CreatedAs):
         raise UsageError(
             f"{type(net).__name__} has no `created_as`: only networks of fleetfoot.create are saved"

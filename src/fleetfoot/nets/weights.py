@@ -174,8 +174,7 @@ def _dialect_of(
 ) -> tuple[str, dict[str, str]]:
     """Return whose names a file has, and those names by our keys."""
     ours = net.state_dict()
-    created_as = getattr(net, "created_as", None)
-    family = catalog.entry(created_as.name).family if created_as else ""
+    family = catalog.family_of(net)
     found: list[tuple[int, int, str, dict[str, str]]] = []
     for dialect in (OURS, *rules_of(family)):
         try:
