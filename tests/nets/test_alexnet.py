@@ -184,7 +184,9 @@ def test_lrn_option() -> None:
     assert [(m.convention, m.groups, m.size) for m in norms()] == 2 * [("paper", 2, 5)]
     assert [m.convention for m in norms(lrn="released")] == 2 * ["released"]
     assert norms(lrn="none") == []
-    with pytest.raises(UsageError, match="lrn='caffe' is not known"):
+    with pytest.raises(
+        UsageError, match="lrn='caffe' is not offered: take 'paper', 'released' or 'none'"
+    ):
         norms(lrn="caffe")
 
 
@@ -215,3 +217,17 @@ def test_pooling_of_the_tower_rounds_down() -> None:
         (AlexNetSpec(convs=ONE_TOWER, as_torchvision=True), [8, 3]),
     ):
         assert [m.shape[-1] for m in on_meta(spec).forward_features(x)] == sides
+
+
+def test_smallest_image_of_the_tower() -> None:
+    net = on_meta(AlexNetSpec(convs=ONE_TOWER, as_torchvision=True))
+    assert net.min_size == 63
+    assert net(torch.empty(1, 3, 63, 63, device="meta")).shape == (1, 1000)
+    with pytest.raises(RuntimeError):
+        net(torch.empty(1, 3, 62, 62, device="meta"))
+
+
+def test_the_one_column_net_has_its_own_paper() -> None:
+    papers = {name: entry(name).paper for name in ("alexnet", "alexnet_2012")}
+    assert papers["alexnet"] == "arXiv:1404.5997"
+    assert papers["alexnet_2012"].startswith("NIPS 2012")

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from fleetfoot.core.errors import UsageError
+from fleetfoot.nets.allcnn import Form, cifar_spec
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
 from tests.nets.naive_layers import Array, conv, max_pool_3_2, relu
@@ -162,3 +164,14 @@ def test_smallest_image(name: str, least: int) -> None:
     assert net(torch.randn(1, 3, least, least)).shape == (1, 10)
     with pytest.raises(RuntimeError):
         net(torch.randn(1, 3, least - 1, least - 1))
+
+
+@pytest.mark.parametrize("word", ["dropout", "input_dropout"])
+def test_refuses_a_rate_of_1(word: str) -> None:
+    with pytest.raises(UsageError, match=rf"^{word}=1\.0 is not in \[0, 1\)$"):
+        create("allcnn_c", **{word: 1.0})
+
+
+def test_refuses_another_base() -> None:
+    with pytest.raises(UsageError, match="base='d' is not offered: take 'a', 'b' or 'c'"):
+        cifar_spec("d", Form.ALL)

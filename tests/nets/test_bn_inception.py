@@ -1,5 +1,6 @@
 """BN-Inception against plain torch functions written from the sheet's table, and its counts."""
 
+import functools
 import itertools
 
 import pytest
@@ -7,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fleetfoot.core.errors import UsageError
+from fleetfoot.nets.bn_inception import GRIDS, BNInceptionSpec, Inception
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
 from fleetfoot.nets.names import foreign_names
@@ -167,3 +170,9 @@ def test_names_of_the_public_port() -> None:
     assert names["stages.2.inception3.double1.conv.bias"] == "inception_4c_double_3x3_1.bias"
     assert names["stages.2.inception3.double1.norm.weight"] == "inception_4c_double_3x3_1_bn.weight"
     assert names["stem.conv.conv.weight"] == "conv1_7x7_s2.weight"
+
+
+def test_refuses_another_pool() -> None:
+    layer = functools.partial(BNInceptionSpec(norm=True, act=nn.ReLU).layer, bias=False)
+    with pytest.raises(UsageError, match="pool='sum' is not offered: take 'avg' or 'max'"):
+        Inception(4, GRIDS[0][0]._replace(pool="sum"), layer)

@@ -10,7 +10,7 @@ from torch import nn
 from fleetfoot.core.errors import ShapeError, UsageError
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
-from fleetfoot.nets.cuda_convnet import VARIANTS
+from fleetfoot.nets.cuda_convnet import VARIANTS, CudaConvnetSpec, Layer
 from fleetfoot.ops.local_response_norm import LocalResponseNorm
 from fleetfoot.ops.locally_connected import LocallyConnected2d
 
@@ -168,10 +168,22 @@ def test_first_weights(name: str) -> None:
         assert layer.bias.abs().max() == 0
 
 
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (Layer("dense", 8, 0.1), "kind='dense' is not offered: take 'conv' or 'local'"),
+        (Layer("conv", 8, 0.1, ("norm",)), "after='norm' is not offered: take 'max', 'avg'"),
+    ],
+)
+def test_a_spec_refuses_other_words(layer: Layer, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        CudaConvnetSpec(layers=(layer,))
+
+
 def test_refuses() -> None:
-    with pytest.raises(UsageError, match="act='gelu' is not known: take 'relu' or 'tanh'"):
+    with pytest.raises(UsageError, match="act='gelu' is not offered: take 'relu' or 'tanh'"):
         create("cuda_convnet_26", act="gelu")
-    with pytest.raises(UsageError, match=r"size=7 .* at least 8"):
+    with pytest.raises(UsageError, match=r"size=7 is too small: give at least 8"):
         create("cuda_convnet_26", size=7)
     with pytest.raises(ShapeError, match="24 x 24 images, got 32 x 32"):
         create("cuda_convnet_13")(torch.zeros(1, 3, 32, 32))

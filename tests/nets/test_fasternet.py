@@ -13,7 +13,7 @@ from fleetfoot.ops.partial_conv import PartialConv2d
 
 def test_block_is_the_formula_of_the_paper() -> None:
     torch.manual_seed(0)
-    block = FasterNetBlock(8, VARIANTS["t0"], drop_path=0.0).double().eval()
+    block = FasterNetBlock(8, VARIANTS["t0"].spec, drop_path=0.0).double().eval()
     block.norm.running_mean.normal_()
     block.norm.running_var.uniform_(0.5, 2.0)
     x = torch.randn(2, 8, 5, 6, dtype=torch.float64)
@@ -73,6 +73,14 @@ def test_stem_for_small_images(patch: int) -> None:
     assert net.forward_features(x)[0].shape == (1, 40, 32 // patch, 32 // patch)
 
 
-def test_refuses_another_patch() -> None:
-    with pytest.raises(UsageError, match="patch=3 is not offered"):
-        create("fasternet_t0", patch=3)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"patch": 3}, "patch=3 is not offered: take 4, 2 or 1"),
+        ({"drop_path": 1.0}, r"drop_path=1\.0 is not in \[0, 1\)"),
+        ({"dropout": 1.0}, r"dropout=1\.0 is not in \[0, 1\)"),
+    ],
+)
+def test_refuses_other_options(options: dict[str, float], message: str) -> None:
+    with torch.device("meta"), pytest.raises(UsageError, match=message):
+        create("fasternet_t0", **options)

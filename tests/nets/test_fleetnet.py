@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
 from fleetfoot.nets.fleetnet import ConvNorm, scaled_channels
@@ -147,3 +148,9 @@ def test_width_scales_every_layer() -> None:
     narrow, plain = (create("fleetnet", width=width) for width in (0.5, 1.0))
     sizes = [sum(p.numel() for p in net.parameters()) for net in (narrow, plain)]
     assert sizes[0] < 0.3 * sizes[1]
+
+
+@pytest.mark.parametrize("width", [0.0, -1.0, float("nan")])
+def test_refuses_a_width_of_nothing(width: float) -> None:
+    with pytest.raises(UsageError, match=f"^width={width} is not above 0$"):
+        create("fleetnet_small", width=width)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fleetfoot.core.errors import ShapeError
+from fleetfoot.core.errors import ShapeError, UsageError
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
 from tests.contracts.subjects import randomise
@@ -61,3 +61,8 @@ def test_first_weights() -> None:
     assert net.stages[0].conv.weight.std().item() == pytest.approx(0.1, rel=0.05)
     assert net.stages[0].conv.bias.abs().max() == 0
     assert create("mnist_sigmoid_bn").stages[0].conv.bias is None
+
+
+def test_refuses_no_size() -> None:
+    with pytest.raises(UsageError, match="size=0 is too small: give at least 1"):
+        create("mnist_sigmoid", size=0)

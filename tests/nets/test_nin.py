@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
+from fleetfoot.nets.nin import NINSpec, Row
 from tests.nets.naive_layers import Array, conv, max_pool_3_2, relu
 
 # Kernel and channels of every layer of a block, as the sheet has them; None is the classes.
@@ -114,3 +116,29 @@ def test_dropout_lies_behind_the_pools() -> None:
 @pytest.mark.parametrize("size", [(4, 4), (5, 9), (40, 33)])
 def test_takes_any_size_from_4(size: tuple[int, int]) -> None:
     assert create("nin_mnist", in_chans=3).eval()(torch.randn(1, 3, *size)).shape == (1, 10)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ((Row(5, (8, 8)), Row(3, (8, 8))), "channels has 2, stds has 3"),
+        ((Row(5, (8, 8, 8)), Row(3, (8, 8, 8))), "channels has 4, stds has 3"),
+    ],
+)
+def test_every_layer_has_a_spread(rows: tuple[Row, ...], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        NINSpec(rows=rows)
+
+
+def test_smallest_image_of_the_unpadded_network() -> None:
+    with torch.device("meta"):
+        net = create("nin_imagenet").eval()
+        assert net.min_size == 39
+        assert net.forward_features(torch.empty(1, 3, 39, 39))[-1].shape[2:] == (1, 1)
+        with pytest.raises(RuntimeError):
+            net(torch.empty(1, 3, 38, 38))
+
+
+def test_the_network_that_is_not_in_the_paper() -> None:
+    assert entry("nin_imagenet").paper.startswith("not in the paper")
+    assert entry("nin_cifar10").paper == "arXiv:1312.4400"

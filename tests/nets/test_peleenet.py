@@ -5,9 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
 from fleetfoot.nets.names import foreign_names
+from fleetfoot.nets.peleenet import PeleeNetSpec
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from tests.nets.naive_state import Reader, assert_equal, double, noise
 
@@ -97,3 +99,8 @@ def test_names_of_the_official_files() -> None:
     key = "stages.2.layers.7.far.1.norm.bias"
     assert names[key] == "features.denseblock3.denselayer8.branch2b.norm.bias"
     assert names["stages.3.mix.conv.weight"] == "features.transition4.conv.weight"
+
+
+def test_every_block_has_a_bottleneck() -> None:
+    with pytest.raises(UsageError, match="layers has 3, bottleneck has 4"):
+        PeleeNetSpec(layers=(1, 2, 3))

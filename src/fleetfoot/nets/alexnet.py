@@ -5,8 +5,10 @@ Paper    Krizhevsky, Sutskever, Hinton, "ImageNet Classification", NIPS 2012, se
 Departs  the columns are grouped convolutions of one device; maps of another size than 6x6 in front
          of the linear layers are averaged to it. The paper gives no sizes for the sixth convolution
          (over the last pooling layer) of its pre-training on 22k classes: `SIXTH` is our choice,
-         another 256 kernels of 3x3 in two columns, so that fc6 keeps its shape. `alexnet` has one
-         column, no LRN, torch's first weights, and its dropouts in front of fc6 and fc7
+         another 256 kernels of 3x3 in two columns, so that fc6 keeps its shape. Dropout scales in
+         training, where the paper halves the outputs at evaluation. First weights are for pixels
+         in 0-255 less their mean. `alexnet` has one column, no LRN, torch's first weights, and its
+         dropouts in front of fc6 and fc7
 Letters  N batch, H height, W width
 """
 
@@ -16,8 +18,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from fleetfoot.core.arguments import rate
-from fleetfoot.core.errors import UsageError
+from fleetfoot.core.arguments import one_of, rate
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.ceil_pad import CeilPad2d
@@ -29,6 +30,8 @@ class Conv(NamedTuple):
 
     channels: int
     kernel_size: int
+    stride: int = 1
+    padding: int | None = None  # None: zeros at the right and bottom, so that sizes round up
     groups: int = 1
     bias: float = 0.0  # at the start
     normed: bool = False  # by LRN
@@ -36,26 +39,26 @@ class Conv(NamedTuple):
 
 
 TWO_GPUS = (
-    Conv(96, 11, 1, normed=True, pooled=True),
-    Conv(256, 5, 2, bias=1.0, normed=True, pooled=True),
-    Conv(384, 3, 1),
-    Conv(384, 3, 2, bias=1.0),
-    Conv(256, 3, 2, bias=1.0, pooled=True),
+    Conv(96, 11, 4, normed=True, pooled=True),
+    Conv(256, 5, 1, 2, groups=2, bias=1.0, normed=True, pooled=True),
+    Conv(384, 3, 1, 1),
+    Conv(384, 3, 1, 1, groups=2, bias=1.0),
+    Conv(256, 3, 1, 1, groups=2, bias=1.0, pooled=True),
 )
-SIXTH = Conv(256, 3, 2, bias=1.0)
+SIXTH = Conv(256, 3, 1, 1, groups=2, bias=1.0)
 ONE_GPU = (  # half the kernels in all layers but the last convolution
-    Conv(48, 11, normed=True, pooled=True),
-    Conv(128, 5, bias=1.0, normed=True, pooled=True),
-    Conv(192, 3),
-    Conv(192, 3, bias=1.0),
-    Conv(256, 3, bias=1.0, pooled=True),
+    Conv(48, 11, 4, normed=True, pooled=True),
+    Conv(128, 5, 1, 2, bias=1.0, normed=True, pooled=True),
+    Conv(192, 3, 1, 1),
+    Conv(192, 3, 1, 1, bias=1.0),
+    Conv(256, 3, 1, 1, bias=1.0, pooled=True),
 )
 ONE_TOWER = (  # of 2014
-    Conv(64, 11, pooled=True),
-    Conv(192, 5, pooled=True),
-    Conv(384, 3),
-    Conv(256, 3),
-    Conv(256, 3, pooled=True),
+    Conv(64, 11, 4, 2, pooled=True),
+    Conv(192, 5, 1, 2, pooled=True),
+    Conv(384, 3, 1, 1),
+    Conv(256, 3, 1, 1),
+    Conv(256, 3, 1, 1, pooled=True),
 )
 STD, HIDDEN_BIAS = 0.01, 1.0
 HIDDEN, SIDE = 4096, 6
@@ -67,21 +70,49 @@ class AlexNetSpec:
 
     convs: tuple[Conv, ...]
     columns: int = 1  # LRN stays inside one
-    as_torchvision: bool = False  # padding, rounding, dropout and first weights; see Departs
+    as_torchvision: bool = False  # pools round down; dropout and first weights, see Departs
+
+
+class Variant(NamedTuple):
+    """What makes a `Member`."""
+
+    spec: AlexNetSpec
+    params: int
+    macs: int
+    note: str
+    classes: int = 1000
+
+
+TWO = AlexNetSpec(convs=TWO_GPUS, columns=2)
+SIX = AlexNetSpec(convs=(*TWO_GPUS, SIXTH), columns=2)
+TOWER = AlexNetSpec(convs=ONE_TOWER, as_torchvision=True)
+VARIANTS = {
+    "alexnet_2012": Variant(TWO, 60_965_224, 724_406_816, "as published: two columns, LRN"),
+    "alexnet_2012_one_gpu": Variant(
+        AlexNetSpec(convs=ONE_GPU), 59_798_312, 391_514_384, "one column of half the kernels, LRN"
+    ),
+    "alexnet_2012_22k": Variant(
+        SIX,
+        146_645_969,
+        820_388_384,
+        "a sixth convolution, for pre-training; its size is ours",
+        21_841,
+    ),
+    "alexnet": Variant(TOWER, 61_100_840, 714_188_480, "one column, no LRN, as in torchvision"),
+}
 
 
 class AlexNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes), made for 224 x 224.
+
+    Features are the maps in front of each pooling but the first.
 
     Args:
         spec: the member of the family.
         num_classes: 0 gives the features of fc7, (N, 4096).
         in_chans: channels of the images.
         lrn: "paper", "released" (alpha divided by the window, as cuda-convnet does) or "none".
-        dropout: rate after fc6 and fc7.
-
-    Raises:
-        UsageError: another word for ``lrn``.
+        dropout: rate behind fc6 and fc7; of `alexnet` in front of them.
     """
 
     exact_reduction = False  # windows without padding: maps are smaller than size / reduction
@@ -96,26 +127,19 @@ class AlexNet(Classifier):
         dropout: float = 0.5,
     ) -> None:
         super().__init__()
-        if lrn not in (*CONVENTIONS, "none"):
-            raise UsageError(f"lrn={lrn!r} is not known: take 'paper', 'released' or 'none'")
+        one_of(lrn, (*CONVENTIONS, "none"), "lrn")
         self.spec = spec
         groups: list[OrderedDict[str, nn.Module]] = [OrderedDict()]  # the stem, then the stages
         channels = in_chans
         for number, row in enumerate(spec.convs, start=1):
-            if number == 1 and not spec.as_torchvision:
-                groups[-1]["pad"] = CeilPad2d(row.kernel_size, 4)
-            groups[-1][f"conv{number}"] = nn.Conv2d(
-                channels,
-                row.channels,
-                row.kernel_size,
-                stride=4 if number == 1 else 1,
-                padding=(2 * spec.as_torchvision) if number == 1 else row.kernel_size // 2,
-                groups=row.groups,
-            )
+            if row.padding is None:
+                groups[-1]["pad"] = CeilPad2d(row.kernel_size, row.stride)
+            window = (row.kernel_size, row.stride, row.padding or 0)
+            conv = nn.Conv2d(channels, row.channels, *window, groups=row.groups)
+            groups[-1][f"conv{number}"] = conv
             groups[-1][f"act{number}"] = nn.ReLU(inplace=True)
             if row.normed and lrn != "none":
-                norm = LocalResponseNorm(groups=spec.columns, convention=lrn)
-                groups[-1][f"norm{number}"] = norm
+                groups[-1][f"norm{number}"] = LocalResponseNorm(groups=spec.columns, convention=lrn)
             channels = row.channels
             if row.pooled:
                 pool = nn.MaxPool2d(3, stride=2, ceil_mode=not spec.as_torchvision)
@@ -125,7 +149,7 @@ class AlexNet(Classifier):
         self.stages = nn.Sequential(*stages)
         widths = [[m.out_channels for m in s if isinstance(m, nn.Conv2d)][-1] for s in stages]
         self.feature_info = tuple(FeatureInfo(i, w, 8 * 2**i) for i, w in enumerate(widths))
-        self.min_size = 63
+        self.min_size = 63  # 15, 7 and 3 positions in front of pools that round down
         head["mean"] = nn.AdaptiveAvgPool2d(SIDE)  # the identity at 224 x 224
         self.pool = nn.Sequential(head)
         self.flatten = nn.Flatten()
@@ -165,34 +189,11 @@ register_family(
     AlexNet,
     paper="NIPS 2012 (Krizhevsky, Sutskever, Hinton)",
     members={
-        "alexnet_2012": Member(
-            spec=AlexNetSpec(convs=TWO_GPUS, columns=2),
-            params=60_965_224,
-            macs=724_406_816,
-            checked_against=NAIVE,
-            note="as published: two columns, LRN",
-        ),
-        "alexnet_2012_one_gpu": Member(
-            spec=AlexNetSpec(convs=ONE_GPU),
-            params=59_798_312,
-            macs=391_514_384,
-            checked_against=NAIVE,
-            note="half the kernels in the first four convolutions, one column",
-        ),
-        "alexnet_2012_22k": Member(
-            spec=AlexNetSpec(convs=(*TWO_GPUS, SIXTH), columns=2),
-            params=146_645_969,
-            macs=820_388_384,
-            classes=21_841,
-            checked_against=NAIVE,
-            note="a sixth convolution, for pre-training on all of ImageNet; its size is ours",
-        ),
-        "alexnet": Member(
-            spec=AlexNetSpec(convs=ONE_TOWER, as_torchvision=True),
-            params=61_100_840,
-            macs=714_188_480,
-            checked_against="torchvision:alexnet",
-            note="one column, no LRN: the form whose trained weights are in use",
-        ),
+        name: Member(
+            **row._asdict(),
+            checked_against="torchvision:alexnet" if row.spec.as_torchvision else NAIVE,
+            paper="arXiv:1404.5997" if row.spec.as_torchvision else None,
+        )
+        for name, row in VARIANTS.items()
     },
 )

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import one_of, rate
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.local_response_norm import LocalResponseNorm
@@ -27,11 +28,11 @@ from fleetfoot.ops.same_pad import SamePad2d
 class Grid(NamedTuple):
     """One row of the table: channels of the layers of the four branches."""
 
-    single: int  # 1x1; 0 where the module halves the map
-    reduce: int  # 1x1 in front of the 3x3
-    triple: int  # 3x3
-    double_reduce: int  # 1x1 in front of the two 3x3
-    double: int  # both 3x3
+    conv1x1: int  # 0 where the module halves the map
+    reduce3x3: int  # 1x1 in front of the 3x3
+    conv3x3: int
+    reduce_double: int  # 1x1 in front of the two 3x3
+    double3x3: int  # both
     pool: str  # "avg" or "max"
     project: int  # 1x1 behind the pool; 0 passes it through, and the module halves the map
 
@@ -51,38 +52,36 @@ GRIDS = (
         Grid(352, 192, 320, 192, 224, "max", 128),
     ),
 )
+POOLS = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}
 
 
 @dataclass(frozen=True, kw_only=True)
 class BNInceptionSpec:
     """Everything that decides the shape of one member of the family."""
 
-    norm: bool
+    norm: bool  # with batch norms; without them, response norms and dropout
     act: type[nn.Module]
-    dropout: float = 0.0
-    lrn: bool = False
+
+    def layer(
+        self, in_channels: int, channels: int, kernel_size: int = 1, *, stride: int = 1, bias: bool
+    ) -> nn.Sequential:
+        """Return ``conv``, ``norm`` if the network has them, and ``act``."""
+        pad = kernel_size // 2
+        conv = nn.Conv2d(in_channels, channels, kernel_size, stride, pad, bias=bias)
+        parts: OrderedDict[str, nn.Module] = OrderedDict(conv=conv)
+        if self.norm:
+            parts["norm"] = nn.BatchNorm2d(channels)
+        parts["act"] = self.act()
+        return nn.Sequential(parts)
 
 
+VARIANTS = {
+    "bn_inception": (BNInceptionSpec(norm=True, act=nn.ReLU), "BN-x5 and BN-x30"),
+    "bn_inception_sigmoid": (BNInceptionSpec(norm=True, act=nn.Sigmoid), "BN-x5-Sigmoid"),
+    "inception": (BNInceptionSpec(norm=False, act=nn.ReLU), "response norm, dropout"),
+    "inception_sigmoid": (BNInceptionSpec(norm=False, act=nn.Sigmoid), "does not train"),
+}
 LayerMaker = Callable[..., nn.Sequential]  # (in_channels, channels, kernel_size=1, stride=1)
-
-
-def conv_layer(
-    in_channels: int,
-    channels: int,
-    kernel_size: int = 1,
-    *,
-    stride: int = 1,
-    spec: BNInceptionSpec,
-    bias: bool,
-) -> nn.Sequential:
-    """Return ``conv``, ``norm`` if the network has them, and ``act``."""
-    pad = kernel_size // 2
-    conv = nn.Conv2d(in_channels, channels, kernel_size, stride, pad, bias=bias)
-    parts: OrderedDict[str, nn.Module] = OrderedDict(conv=conv)
-    if spec.norm:
-        parts["norm"] = nn.BatchNorm2d(channels)
-    parts["act"] = spec.act()
-    return nn.Sequential(parts)
 
 
 class Inception(nn.Module):
@@ -93,21 +92,20 @@ class Inception(nn.Module):
         halves = grid.project == 0
         stride = 2 if halves else 1
         if not halves:
-            self.single = layer(in_channels, grid.single)
-        self.reduce = layer(in_channels, grid.reduce)
-        self.triple = layer(grid.reduce, grid.triple, 3, stride=stride)
-        self.double_reduce = layer(in_channels, grid.double_reduce)
-        self.double1 = layer(grid.double_reduce, grid.double, 3)
-        self.double2 = layer(grid.double, grid.double, 3, stride=stride)
+            self.single = layer(in_channels, grid.conv1x1)
+        self.reduce = layer(in_channels, grid.reduce3x3)
+        self.triple = layer(grid.reduce3x3, grid.conv3x3, 3, stride=stride)
+        self.double_reduce = layer(in_channels, grid.reduce_double)
+        self.double1 = layer(grid.reduce_double, grid.double3x3, 3)
+        self.double2 = layer(grid.double3x3, grid.double3x3, 3, stride=stride)
         if halves:
             self.pool = halving_pool()
         else:
-            pools = {"avg": nn.AvgPool2d, "max": nn.MaxPool2d}
-            self.pool = pools[grid.pool](3, 1, 1)
+            self.pool = POOLS[one_of(grid.pool, POOLS, "pool")](3, 1, 1)
             self.project = layer(in_channels, grid.project)
         self.halves = halves
         last = in_channels if halves else grid.project
-        self.out_channels = grid.single + grid.triple + grid.double + last
+        self.out_channels = grid.conv1x1 + grid.conv3x3 + grid.double3x3 + last
 
     def forward(self, x: Tensor) -> Tensor:
         triple = self.triple(self.reduce(x))
@@ -130,7 +128,7 @@ class BNInception(Classifier):
         spec: the member of the family.
         num_classes: 0 gives pooled features, (N, 1024).
         in_chans: channels of the images.
-        dropout: rate before the classifier; None is the published one.
+        dropout: rate before the classifier; None is the published one, 0 with batch norm, else 0.4.
         conv_bias: biases in front of batch norms, as the port of the Caffe weights keeps them.
         lrn: local response norms of the stem; None is the published choice. The paper's
             "BN-Baseline" is `bn_inception` with them and dropout 0.4.
@@ -147,12 +145,12 @@ class BNInception(Classifier):
         lrn: bool | None = None,
     ) -> None:
         super().__init__()
-        layer = partial(conv_layer, spec=spec, bias=conv_bias or not spec.norm)
+        layer = partial(spec.layer, bias=conv_bias or not spec.norm)
         self.stem = nn.Sequential(
             OrderedDict(conv=layer(in_chans, 64, 7, stride=2), pool=halving_pool())
         )
         first = nn.Sequential(OrderedDict(reduce=layer(64, 64), conv=layer(64, 192, 3)))
-        if spec.lrn if lrn is None else lrn:
+        if not spec.norm if lrn is None else lrn:
             for part in (self.stem, first):
                 part.add_module("lrn", LocalResponseNorm(k=1.0, convention="released"))
         self.stages = nn.Sequential(first)
@@ -171,7 +169,8 @@ class BNInception(Classifier):
         self.min_size = 1
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(spec.dropout if dropout is None else dropout)
+        published = 0.0 if spec.norm else 0.4
+        self.dropout = nn.Dropout(rate(published if dropout is None else dropout, "dropout"))
         self.classifier = classifier_layer(channels, num_classes)
         self.reset_parameters()
 
@@ -184,29 +183,18 @@ class BNInception(Classifier):
                     nn.init.zeros_(module.bias)
 
 
-def _member(params: int, note: str, *, norm: bool, act: type[nn.Module]) -> Member:
-    plain = BNInceptionSpec(norm=False, act=act, dropout=0.4, lrn=True)
-    return Member(
-        spec=BNInceptionSpec(norm=True, act=act) if norm else plain,
-        params=params,
-        macs=2_032_600_064,
-        checked_against="naive:tests/nets/test_bn_inception.py::check_against_naive",
-        note=note,
-    )
-
-
 # Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
 register_family(
     BNInception,
     paper="arXiv:1502.03167",
     members={
-        "bn_inception": _member(11_285_224, "BN-x5 and BN-x30", norm=True, act=nn.ReLU),
-        "bn_inception_sigmoid": _member(11_285_224, "BN-x5-Sigmoid", norm=True, act=nn.Sigmoid),
-        "inception": _member(
-            11_275_208, "without batch norm: response norm, dropout", norm=False, act=nn.ReLU
-        ),
-        "inception_sigmoid": _member(
-            11_275_208, "sigmoids without batch norm: does not train", norm=False, act=nn.Sigmoid
-        ),
+        name: Member(
+            spec=spec,
+            params=11_285_224 if spec.norm else 11_275_208,
+            macs=2_032_600_064,
+            checked_against="naive:tests/nets/test_bn_inception.py::check_against_naive",
+            note=note,
+        )
+        for name, (spec, note) in VARIANTS.items()
     },
 )

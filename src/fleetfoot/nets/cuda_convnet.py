@@ -17,8 +17,7 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from fleetfoot.core.arguments import rate
-from fleetfoot.core.errors import UsageError
+from fleetfoot.core.arguments import at_least, one_of, rate
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.fixed_size import FixedSize
@@ -69,77 +68,11 @@ class CudaConvnetSpec:
     hidden: int = 0  # outputs of a linear layer in front of the last one; 0 leaves it out
     linear_std: float = 0.01
 
-
-class CudaConvnet(Classifier):
-    """Images (N, in_chans, size, size), of that size only, to logits (N, num_classes).
-
-    Args:
-        spec: the member of the family.
-        num_classes: 0 gives the features in front of the classifier.
-        in_chans: channels of the images.
-        size: side of the images; None is the published 24 (13 % and 11 %) or 32.
-        act: "relu" or "tanh".
-        dropout: rate before the classifier; there was none.
-
-    Raises:
-        UsageError: another activation, or a size below 8.
-    """
-
-    def __init__(
-        self,
-        spec: CudaConvnetSpec,
-        num_classes: int,
-        *,
-        in_chans: int = 3,
-        size: int | None = None,
-        act: str = "relu",
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__()
-        if act not in ACTS:
-            raise UsageError(f"act={act!r} is not known: take {' or '.join(map(repr, ACTS))}")
-        self.only_size = self.min_size = side = spec.size if size is None else size
-        if side < 8:
-            raise UsageError(f"size={side} leaves no map after the poolings: give at least 8")
-        self.spec = spec
-        blocks: list[nn.Module] = []
-        channels, info = in_chans, list[FeatureInfo]()
-        for row in spec.layers:
-            layers: OrderedDict[str, nn.Module] = OrderedDict()
-            if row.kind == "conv":
-                layers["conv"] = nn.Conv2d(channels, row.channels, 5, padding=2)
-            else:
-                layers["local"] = LocallyConnected2d(channels, row.channels, (side, side))
-            layers["act"] = ACTS[act]()
-            layers.update((word, AFTER[word]()) for word in row.after)
-            channels, side = row.channels, side // 2 if {"max", "avg"} & {*row.after} else side
-            blocks.append(nn.Sequential(layers))
-            info.append(FeatureInfo(len(info) - 1, channels, self.only_size // side))
-        check = FixedSize(self.only_size)
-        self.stem = nn.Sequential(OrderedDict(check=check, first=blocks[0]))
-        self.stages = nn.Sequential(*blocks[1:])
-        self.feature_info = tuple(info[1:])
-        self.flatten = nn.Flatten()
-        features = channels * side**2
-        self.hidden: nn.Module = nn.Identity()
-        if spec.hidden:
-            self.hidden = nn.Sequential(nn.Linear(features, spec.hidden), ACTS[act]())
-        self.dropout = nn.Dropout(rate(dropout, "dropout"))
-        self.classifier = classifier_layer(spec.hidden or features, num_classes)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw the weights from the files' normals; biases are 0."""
-        stds = iter([row.std for row in self.spec.layers])
-        for module in self.modules():
-            if isinstance(module, (nn.Conv2d, LocallyConnected2d, nn.Linear)):
-                std = self.spec.linear_std if isinstance(module, nn.Linear) else next(stds)
-                nn.init.normal_(module.weight, std=std)
-                nn.init.zeros_(module.get_parameter("bias"))
-
-    def forward_pooled(self, x: Tensor) -> Tensor:
-        """Return the features in front of dropout and classifier."""
-        return self.hidden(self.flatten(self.forward_features(x)[-1]))
+    def __post_init__(self) -> None:
+        for layer in self.layers:
+            one_of(layer.kind, ("conv", "local"), "kind")
+            for word in layer.after:
+                one_of(word, AFTER, "after")
 
 
 class Variant(NamedTuple):
@@ -181,16 +114,81 @@ VARIANTS = {
     ),
 }
 
+
+class CudaConvnet(Classifier):
+    """Images (N, in_chans, size, size), of that size only, to logits (N, num_classes).
+
+    Args:
+        spec: the member of the family.
+        num_classes: 0 gives the features in front of the classifier.
+        in_chans: channels of the images.
+        size: side of the images; None is the published 24 (13 % and 11 %) or 32.
+        act: "relu" or "tanh".
+        dropout: rate before the classifier; there was none.
+    """
+
+    def __init__(
+        self,
+        spec: CudaConvnetSpec,
+        num_classes: int,
+        *,
+        in_chans: int = 3,
+        size: int | None = None,
+        act: str = "relu",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        one_of(act, ACTS, "act")
+        self.only_size = self.min_size = side = spec.size if size is None else size
+        at_least(8, side, "size")  # less leaves no map behind three poolings
+        self.spec = spec
+        blocks: list[nn.Module] = []
+        channels, info = in_chans, list[FeatureInfo]()
+        for row in spec.layers:
+            layers: OrderedDict[str, nn.Module] = OrderedDict()
+            if row.kind == "conv":
+                layers["conv"] = nn.Conv2d(channels, row.channels, 5, padding=2)
+            else:
+                layers["local"] = LocallyConnected2d(channels, row.channels, (side, side))
+            layers["act"] = ACTS[act]()
+            layers.update((word, AFTER[word]()) for word in row.after)
+            channels, side = row.channels, side // 2 if {"max", "avg"} & {*row.after} else side
+            blocks.append(nn.Sequential(layers))
+            info.append(FeatureInfo(len(info) - 1, channels, self.only_size // side))
+        check = FixedSize(self.only_size)
+        self.stem = nn.Sequential(OrderedDict(check=check, first=blocks[0]))
+        self.stages = nn.Sequential(*blocks[1:])
+        self.feature_info = tuple(info[1:])
+        self.flatten = nn.Flatten()
+        features = channels * side**2
+        self.hidden: nn.Module = nn.Identity()
+        if spec.hidden:
+            self.hidden = nn.Sequential(nn.Linear(features, spec.hidden), ACTS[act]())
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
+        self.classifier = classifier_layer(spec.hidden or features, num_classes)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw the weights from the files' normals; biases are 0."""
+        stds = iter([row.std for row in self.spec.layers])
+        for module in self.modules():
+            if isinstance(module, (nn.Conv2d, LocallyConnected2d, nn.Linear)):
+                std = self.spec.linear_std if isinstance(module, nn.Linear) else next(stds)
+                nn.init.normal_(module.weight, std=std)
+                nn.init.zeros_(module.get_parameter("bias"))
+
+    def forward_pooled(self, x: Tensor) -> Tensor:
+        """Return the features in front of dropout and classifier."""
+        return self.hidden(self.flatten(self.forward_features(x)[-1]))
+
+
 register_family(
     CudaConvnet,
     paper="NIPS 2012 (Krizhevsky, Sutskever, Hinton)",
     members={
         f"cuda_convnet_{name}": Member(
-            spec=row.spec,
-            params=row.params,
-            macs=row.macs,
+            **row._asdict(),
             checked_against="naive:tests/nets/test_cuda_convnet.py::check_against_naive",
-            note=row.note,
             input=(3, row.spec.size, row.spec.size),
             classes=10,
         )

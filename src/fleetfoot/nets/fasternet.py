@@ -9,15 +9,18 @@ Letters  N batch, H height, W width
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from fleetfoot.core.arguments import rate
-from fleetfoot.core.errors import UsageError
+from fleetfoot.core.arguments import one_of, rate
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
+from fleetfoot.ops.conv import relu
 from fleetfoot.ops.partial_conv import PartialConv2d
 from fleetfoot.ops.stochastic_depth import StochasticDepth, linear_rates
+
+Activation = Callable[[], nn.Module]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,25 +28,39 @@ class FasterNetSpec:
     """Everything that decides the shape of one member of the family."""
 
     channels: int  # c, of the first stage; each stage doubles them
-    blocks: tuple[int, ...] = (1, 2, 8, 2)
-    act: Callable[[], nn.Module]
+    blocks: tuple[int, ...]  # of each stage
+    act: Activation
     drop_path: float
     divisor: int = 4  # 1 / r: the partial convolution takes one channel in four
     expand: int = 2
     head_channels: int = 1280
 
 
-def _relu() -> nn.Module:
-    return nn.ReLU(inplace=True)
+class Variant(NamedTuple):
+    """One column of the table, with its counts for 1000 classes at 224 x 224."""
+
+    spec: FasterNetSpec
+    params: int
+    macs: int
+    note: str
 
 
+def _spec(
+    channels: int, blocks: tuple[int, ...], act: Activation, drop_path: float
+) -> FasterNetSpec:
+    return FasterNetSpec(channels=channels, blocks=blocks, act=act, drop_path=drop_path)
+
+
+T, M = (1, 2, 8, 2), (3, 4, 18, 3)
 VARIANTS = {
-    "t0": FasterNetSpec(channels=40, act=nn.GELU, drop_path=0.0),
-    "t1": FasterNetSpec(channels=64, act=nn.GELU, drop_path=0.02),
-    "t2": FasterNetSpec(channels=96, act=_relu, drop_path=0.05),
-    "s": FasterNetSpec(channels=128, blocks=(1, 2, 13, 2), act=_relu, drop_path=0.1),
-    "m": FasterNetSpec(channels=144, blocks=(3, 4, 18, 3), act=_relu, drop_path=0.2),
-    "l": FasterNetSpec(channels=192, blocks=(3, 4, 18, 3), act=_relu, drop_path=0.3),
+    "t0": Variant(_spec(40, T, nn.GELU, 0.0), 3_905_500, 335_422_720, "GELU"),
+    "t1": Variant(_spec(64, T, nn.GELU, 0.02), 7_595_368, 850_511_872, "GELU"),
+    "t2": Variant(_spec(96, T, relu, 0.05), 14_982_888, 1_904_334_848, "ReLU"),
+    "s": Variant(
+        _spec(128, (1, 2, 13, 2), relu, 0.1), 31_181_032, 4_549_740_544, "18 blocks, ReLU"
+    ),
+    "m": Variant(_spec(144, M, relu, 0.2), 53_521_464, 8_721_938_432, "28 blocks, ReLU"),
+    "l": Variant(_spec(192, M, relu, 0.3), 93_465_192, 15_494_383_616, "28 blocks, ReLU"),
 }
 
 
@@ -87,9 +104,6 @@ class FasterNet(Classifier):
         patch: side of the stem's patches: 4 as published, 2 or 1 for small images.
         drop_path: highest rate of stochastic depth, at the last block; None is the paper's.
         dropout: rate before the classifier.
-
-    Raises:
-        UsageError: ``patch`` is not 1, 2 or 4.
     """
 
     def __init__(
@@ -103,8 +117,7 @@ class FasterNet(Classifier):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        if patch not in (1, 2, 4):
-            raise UsageError(f"patch={patch} is not offered: take 4 (published), 2 or 1")
+        one_of(patch, (4, 2, 1), "patch")
         widths = [spec.channels * 2**stage for stage in range(len(spec.blocks))]
         self.stem = PatchConv(in_chans, widths[0], patch=patch)
         self.stages = nn.Sequential()
@@ -141,52 +154,18 @@ class FasterNet(Classifier):
         return self.flatten(self.act(self.head(self.pool(self.forward_features(x)[-1]))))
 
 
-# Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
+# A contract test recomputes the counts.
 register_family(
     FasterNet,
     paper="arXiv:2303.03667",
     members={
-        "fasternet_t0": Member(
-            spec=VARIANTS["t0"],
-            params=3_905_500,
-            macs=335_422_720,
-            checked_against="timm:fasternet_t0",
-            note="40 channels, GELU",
-        ),
-        "fasternet_t1": Member(
-            spec=VARIANTS["t1"],
-            params=7_595_368,
-            macs=850_511_872,
-            checked_against="timm:fasternet_t1",
-            note="64 channels, GELU",
-        ),
-        "fasternet_t2": Member(
-            spec=VARIANTS["t2"],
-            params=14_982_888,
-            macs=1_904_334_848,
-            checked_against="timm:fasternet_t2",
-            note="96 channels, ReLU",
-        ),
-        "fasternet_s": Member(
-            spec=VARIANTS["s"],
-            params=31_181_032,
-            macs=4_549_740_544,
-            checked_against="timm:fasternet_s",
-            note="128 channels, 13 blocks in the third stage, ReLU",
-        ),
-        "fasternet_m": Member(
-            spec=VARIANTS["m"],
-            params=53_521_464,
-            macs=8_721_938_432,
-            checked_against="timm:fasternet_m",
-            note="144 channels, 28 blocks, ReLU",
-        ),
-        "fasternet_l": Member(
-            spec=VARIANTS["l"],
-            params=93_465_192,
-            macs=15_494_383_616,
-            checked_against="timm:fasternet_l",
-            note="192 channels, 28 blocks, ReLU",
-        ),
+        f"fasternet_{name}": Member(
+            spec=row.spec,
+            params=row.params,
+            macs=row.macs,
+            checked_against=f"timm:fasternet_{name}",
+            note=f"{row.spec.channels} channels, {row.note}",
+        )
+        for name, row in VARIANTS.items()
     },
 )

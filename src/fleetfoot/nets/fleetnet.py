@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.core.arguments import rate
+from fleetfoot.core.arguments import above_zero, rate
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 
@@ -127,7 +127,11 @@ def scaled_channels(channels: int, width: float) -> int:
 
     >>> scaled_channels(64, 1.0), scaled_channels(64, 0.3)
     (64, 32)
+
+    Raises:
+        UsageError: ``width`` is not above 0.
     """
+    above_zero(width, "width")
     return max(1, math.ceil(channels * width / TILE)) * TILE
 
 

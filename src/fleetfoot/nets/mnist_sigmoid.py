@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.core.arguments import rate
+from fleetfoot.core.arguments import at_least, rate
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.fixed_size import FixedSize
@@ -50,7 +50,7 @@ class MNISTSigmoid(Classifier):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        channels = in_chans * size**2
+        channels = in_chans * at_least(1, size, "size") ** 2
         self.stem = nn.Sequential(
             FixedSize(size), nn.Flatten(), nn.Unflatten(1, torch.Size((channels, 1, 1)))
         )

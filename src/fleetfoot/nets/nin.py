@@ -15,6 +15,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from fleetfoot.blocks.mlpconv import MLPConv
+from fleetfoot.core.arguments import rate, same_length
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo
 
@@ -36,6 +37,11 @@ class NINSpec:
     rows: tuple[Row, ...]
     dropout_from: int = 1  # dropout after the pools in front of this row and of those after it
 
+    def __post_init__(self) -> None:
+        *rows, last = self.rows
+        for row in (*rows, last._replace(channels=(*last.channels, 0))):  # 0 stands for the classes
+            same_length(channels=row.channels, stds=row.stds)
+
 
 CIFAR10 = (Row(5, (192, 160, 96)), Row(5, (192, 192, 192)), Row(3, (192, 192)))
 CIFAR100 = (Row(5, (192, 160, 96), stds=(0.001, 0.01, 0.01)), *CIFAR10[1:])
@@ -47,6 +53,39 @@ IMAGENET = (
     Row(3, (384, 384, 384)),
     Row(3, (1024, 1024)),
 )
+
+
+class Published(NamedTuple):
+    """A released table, where it was used, and its counts there."""
+
+    rows: tuple[Row, ...]
+    params: int
+    macs: int
+    note: str
+    classes: int = 10
+    input: tuple[int, ...] = (3, 32, 32)
+    dropout_from: int = 1
+    paper: str | None = None
+
+
+TABLES = {
+    "nin_cifar10": Published(CIFAR10, 966_986, 222_486_528, "for CIFAR-10"),
+    "nin_cifar100": Published(
+        CIFAR100, 984_356, 223_592_448, "for CIFAR-100: smaller first weights", classes=100
+    ),
+    "nin_imagenet": Published(
+        IMAGENET,
+        7_595_176,
+        1_100_188_800,
+        "the public Caffe model for ImageNet",
+        classes=1000,
+        input=(3, 224, 224),
+        dropout_from=3,
+        paper="not in the paper: public Caffe model",
+    ),
+    "nin_mnist": Published(MNIST, 349_674, 50_699_712, "for MNIST, narrow", input=(1, 28, 28)),
+    "nin_svhn": Published(SVHN, 1_986_026, 274_235_392, "for SVHN: 5x5 in the third block"),
+}
 
 
 class NIN(Classifier):
@@ -72,6 +111,7 @@ class NIN(Classifier):
     ) -> None:
         super().__init__()
         self.stds = tuple(std for row in spec.rows for std in row.stds)
+        drop = rate(dropout, "dropout")
         self.stem = nn.Identity()
         self.stages = nn.Sequential()
         info: list[FeatureInfo] = []
@@ -80,7 +120,7 @@ class NIN(Classifier):
             parts: OrderedDict[str, nn.Module] = OrderedDict()
             if index:
                 parts["pool"] = nn.MaxPool2d(3, 2, ceil_mode=True)
-                parts["dropout"] = nn.Dropout(dropout if index >= spec.dropout_from else 0.0)
+                parts["dropout"] = nn.Dropout(drop if index >= spec.dropout_from else 0.0)
                 reduction *= 2
             parts["mlpconv"] = MLPConv(
                 channels,
@@ -93,9 +133,9 @@ class NIN(Classifier):
             self.stages.append(nn.Sequential(parts))
             info.append(FeatureInfo(index, channels, reduction))
         self.feature_info = tuple(info)
-        unpadded = any(row.padding == 0 for row in spec.rows)
-        self.exact_reduction = not unpadded
-        self.min_size = 39 if unpadded else 4
+        self.exact_reduction = all(row.padding != 0 for row in spec.rows)
+        # A pool needs 2 positions: 4 and 2; 8, 4 and 2 behind an unpadded 11x11 by steps of 4.
+        self.min_size = 4 if self.exact_reduction else 39
         self.classifier = nn.Conv2d(channels, num_classes, 1) if num_classes else nn.Identity()
         self.act = nn.ReLU() if logit_relu and num_classes else nn.Identity()
         self.pool = nn.AdaptiveAvgPool2d(1)
@@ -114,35 +154,6 @@ class NIN(Classifier):
         return self.flatten(self.pool(self.act(self.classifier(self.forward_features(x)[-1]))))
 
 
-class Published(NamedTuple):
-    """A released table, where it was used, and its counts there."""
-
-    rows: tuple[Row, ...]
-    params: int
-    macs: int
-    note: str
-    classes: int = 10
-    input: tuple[int, ...] = (3, 32, 32)
-    dropout_from: int = 1
-
-
-TABLES = {
-    "nin_cifar10": Published(CIFAR10, 966_986, 222_486_528, "for CIFAR-10"),
-    "nin_cifar100": Published(
-        CIFAR100, 984_356, 223_592_448, "for CIFAR-100: smaller first weights", classes=100
-    ),
-    "nin_imagenet": Published(
-        IMAGENET,
-        7_595_176,
-        1_100_188_800,
-        "the public Caffe model for ImageNet, not in the paper",
-        classes=1000,
-        input=(3, 224, 224),
-        dropout_from=3,
-    ),
-    "nin_mnist": Published(MNIST, 349_674, 50_699_712, "for MNIST, narrow", input=(1, 28, 28)),
-    "nin_svhn": Published(SVHN, 1_986_026, 274_235_392, "for SVHN: 5x5 in the third block"),
-}
 # A contract test recomputes the counts.
 register_family(
     NIN,
@@ -156,6 +167,7 @@ register_family(
             classes=table.classes,
             checked_against="naive:tests/nets/test_nin.py::check_against_naive",
             note=table.note,
+            paper=table.paper,
         )
         for name, table in TABLES.items()
     },

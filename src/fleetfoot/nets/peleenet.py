@@ -2,7 +2,8 @@
 
 Paper    Wang, Li, Ling, "Pelee: A Real-Time Object Detection System on Mobile Devices", NeurIPS
          2018, arXiv:1804.06882, section 2 and Table 1
-Departs  the stem's pooling rounds up, so that odd image sizes fit; even ones are not touched by it
+Departs  the stem's pooling rounds up, so that all image sizes fit; multiples of 4
+         are not touched by it
 Letters  N batch, H height, W width
 """
 
@@ -12,9 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import rate, same_length
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
-from fleetfoot.ops.conv import conv_norm_act
+from fleetfoot.ops.conv import conv_norm_act, relu
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,15 +29,12 @@ class PeleeNetSpec:
     stem_channels: int = 32
     dropout: float = 0.05
 
+    def __post_init__(self) -> None:
+        same_length(layers=self.layers, bottleneck=self.bottleneck)
+
 
 def _unit(in_channels: int, channels: int, kernel_size: int, *, stride: int = 1) -> nn.Sequential:
-    return conv_norm_act(
-        in_channels,
-        channels,
-        kernel_size=kernel_size,
-        stride=stride,
-        act=lambda: nn.ReLU(inplace=True),
-    )
+    return conv_norm_act(in_channels, channels, kernel_size=kernel_size, stride=stride, act=relu)
 
 
 def bottleneck_channels(in_channels: int, wanted: int) -> int:
@@ -114,7 +113,7 @@ class PeleeNet(Classifier):
         self.min_size = info[-1].reduction
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(spec.dropout if dropout is None else dropout)
+        self.dropout = nn.Dropout(rate(spec.dropout if dropout is None else dropout, "dropout"))
         self.classifier = classifier_layer(channels, num_classes)
         self.reset_parameters()
 
