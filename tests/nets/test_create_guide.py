@@ -22,6 +22,11 @@ def test_creating(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'resnet18'" in capsys.readouterr().out
 
 
+def test_scaling(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(BLOCKS[1], {})
+    assert capsys.readouterr().out == "(3, 160, 160)\n(3, 258, 258)\n"
+
+
 def test_loading(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -30,7 +35,7 @@ def test_loading(
     state = {names[key]: value for key, value in net.state_dict().items()}
     save_file(state, tmp_path / "resnet18.safetensors", metadata={"license": "mit"})
     monkeypatch.chdir(tmp_path)
-    exec(BLOCKS[1], {})
+    exec(BLOCKS[2], {})
     origin, tensors, notes = capsys.readouterr().out.splitlines()
     assert origin == "timm mit"
     assert tensors == "('classifier.weight', 'classifier.bias') ('fc.bias', 'fc.weight')"
@@ -40,13 +45,13 @@ def test_loading(
 def test_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)  # no request leaves this machine
     with pytest.raises(MissingError, match="huggingface_hub"):
-        exec(BLOCKS[2], {})
+        exec(BLOCKS[3], {})
 
 
 def test_counting(capsys: pytest.CaptureFixture[str]) -> None:
-    exec(BLOCKS[3], {})
+    exec(BLOCKS[4], {})
     assert capsys.readouterr().out == "99710 99400\n"
-    assert len(BLOCKS) == 4
+    assert len(BLOCKS) == 5
 
 
 def test_files_that_the_guide_names() -> None:
