@@ -100,8 +100,8 @@ class FeatureNet(nn.Module):
         self.stages = net.stages
         self.feature_info = net.feature_info
         self.min_size = net.min_size
-        self.only_size = getattr(net, "only_size", None)
-        self.exact_reduction = getattr(net, "exact_reduction", True)
+        self.only_size = net.only_size
+        self.exact_reduction = net.exact_reduction
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return stage_maps(self.stem, self.stages, self.feature_info, x)
