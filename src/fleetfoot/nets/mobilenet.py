@@ -23,7 +23,6 @@ from fleetfoot.ops.conv import conv_norm_act
 from fleetfoot.ops.stochastic_depth import linear_rates_below
 
 Stage = tuple[Row, ...]
-FIXABLE = ("stem", "head", "ends")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,7 @@ class MobileNetSpec:
 
     def __post_init__(self) -> None:
         for word in self.fixed:
-            one_of(word, FIXABLE, "fixed")
+            one_of(word, ("stem", "head", "ends"), "fixed")
 
     def scaled(self, *, width: float, depth: float) -> "MobileNetSpec":
         """Return a wider and deeper spec: channels in multiples of 8, layers rounded up.
@@ -135,9 +134,8 @@ class MobileNet(Classifier):
         self.stem = conv_norm_act(
             in_chans, spec.stem, stride=2, act=act, padding=form.padding, eps=eps
         )
-        self.stages, channels = _stages(
-            spec, form, spec.drop_path if drop_path is None else drop_path
-        )
+        drop_rate = spec.drop_path if drop_path is None else drop_path
+        self.stages, channels = _stages(spec, form, drop_rate)
         self.feature_info = _feature_info(spec)
         self.min_size = 1
         self.head = (
