@@ -22,6 +22,7 @@ from fleetfoot.core.arguments import one_of, rate
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.ceil_pad import CeilPad2d
+from fleetfoot.ops.conv import relu
 from fleetfoot.ops.local_response_norm import CONVENTIONS, LocalResponseNorm
 
 
@@ -89,7 +90,7 @@ TOWER = AlexNetSpec(convs=ONE_TOWER, as_torchvision=True)
 VARIANTS = {
     "alexnet_2012": Variant(TWO, 60_965_224, 724_406_816, "as published: two columns, LRN"),
     "alexnet_2012_one_gpu": Variant(
-        AlexNetSpec(convs=ONE_GPU), 59_798_312, 391_514_384, "one column of half the kernels, LRN"
+        AlexNetSpec(convs=ONE_GPU), 59_798_312, 391_514_384, "one column, conv1-4 of half the width"
     ),
     "alexnet_2012_22k": Variant(
         SIX,
@@ -137,7 +138,7 @@ class AlexNet(Classifier):
             window = (row.kernel_size, row.stride, row.padding or 0)
             conv = nn.Conv2d(channels, row.channels, *window, groups=row.groups)
             groups[-1][f"conv{number}"] = conv
-            groups[-1][f"act{number}"] = nn.ReLU(inplace=True)
+            groups[-1][f"act{number}"] = relu()
             if row.normed and lrn != "none":
                 groups[-1][f"norm{number}"] = LocalResponseNorm(groups=spec.columns, convention=lrn)
             channels = row.channels
@@ -155,7 +156,7 @@ class AlexNet(Classifier):
         self.flatten = nn.Flatten()
         self.fc6 = nn.Linear(channels * SIDE**2, HIDDEN)
         self.fc7 = nn.Linear(HIDDEN, HIDDEN)
-        self.act = nn.ReLU(inplace=True)
+        self.act = relu()
         self.dropout = nn.Dropout(rate(dropout, "dropout"))
         self.classifier = classifier_layer(HIDDEN, num_classes)
         if not spec.as_torchvision:

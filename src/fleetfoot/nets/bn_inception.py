@@ -78,8 +78,8 @@ class BNInceptionSpec:
 VARIANTS = {
     "bn_inception": (BNInceptionSpec(norm=True, act=nn.ReLU), "BN-x5 and BN-x30"),
     "bn_inception_sigmoid": (BNInceptionSpec(norm=True, act=nn.Sigmoid), "BN-x5-Sigmoid"),
-    "inception": (BNInceptionSpec(norm=False, act=nn.ReLU), "response norm, dropout"),
-    "inception_sigmoid": (BNInceptionSpec(norm=False, act=nn.Sigmoid), "does not train"),
+    "inception": (BNInceptionSpec(norm=False, act=nn.ReLU), "no batch norm: LRN, dropout"),
+    "inception_sigmoid": (BNInceptionSpec(norm=False, act=nn.Sigmoid), "no norm: does not train"),
 }
 LayerMaker = Callable[..., nn.Sequential]  # (in_channels, channels, kernel_size=1, stride=1)
 

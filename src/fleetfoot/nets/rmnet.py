@@ -19,7 +19,7 @@ from fleetfoot.blocks.residual import reset_residual_net
 from fleetfoot.core.arguments import at_least, rate
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
-from fleetfoot.ops.conv import conv_norm_act
+from fleetfoot.ops.conv import conv_norm_act, relu
 
 
 class Variant(NamedTuple):
@@ -76,7 +76,7 @@ class RepBlock(nn.Module):
         self.point = conv_norm_act(in_channels, computed, kernel_size=1, stride=stride, act=None)
         adds_input = stride == 1 and in_channels == channels
         self.skip = nn.BatchNorm2d(computed) if adds_input else None
-        self.act = nn.ReLU(inplace=True)
+        self.act = relu()
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.wide(x) + self.point(x)
