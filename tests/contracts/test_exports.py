@@ -14,7 +14,10 @@ from tests.contracts.subjects import on_meta, pixels_for, randomise
 
 
 def test_engines_agree_with_the_network(exported_net: str, tmp_path: Path) -> None:
-    """ONNX Runtime and OpenVINO, float32, at a small size, on several images."""
+    """ONNX Runtime and OpenVINO, float32, at a small size, on several images.
+
+    OpenVINO's error function is an approximation: a chain of GELUs differs by some 1e-4.
+    """
     torch.manual_seed(0)
     net = randomise(create(exported_net))
     shape = (entry(exported_net).input[0], *2 * (pixels_for(net, 65),))
@@ -25,7 +28,8 @@ def test_engines_agree_with_the_network(exported_net: str, tmp_path: Path) -> No
     for name in ("onnxruntime", "openvino"):
         engine = open_engine(file, engine=name)
         got = np.concatenate([engine.run(image[None]) for image in x])
-        assert np.abs(got - expected).max() <= 1e-4 * np.abs(expected).max(), name
+        bound = 1e-4 if name == "onnxruntime" else 1e-3
+        assert np.abs(got - expected).max() <= bound * np.abs(expected).max(), name
 
 
 def test_can_be_traced(net_name: str) -> None:
