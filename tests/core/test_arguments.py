@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fleetfoot.core.arguments import above_zero, at_least, one_of, rate, same_length
+from fleetfoot.core.arguments import above_zero, at_least, of_kind, one_of, rate, same_length
 from fleetfoot.core.errors import UsageError
 
 
@@ -38,3 +38,24 @@ def test_what_does_not_is_refused_in_one_line(check: Callable[[], object], messa
     with pytest.raises(UsageError, match=message) as caught:
         check()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "fits"),
+    [
+        (1, float, True),
+        (True, float, False),
+        (True, int, False),
+        (True, bool, True),
+        (1, bool, False),
+        (None, float | None, True),
+        ("x", float | None, False),
+        (["anything"], tuple[int, ...], True),
+    ],
+)
+def test_a_value_is_of_the_annotated_kind(value: object, kind: object, fits: bool) -> None:
+    if fits:
+        assert of_kind(value, kind, "width") is value
+    else:
+        with pytest.raises(UsageError, match="width="):
+            of_kind(value, kind, "width")

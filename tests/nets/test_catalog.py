@@ -7,6 +7,7 @@ from torch import nn
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.catalog import CreatedAs, build, entry, option_names
+from fleetfoot.nets.create import create
 
 
 def test_options_are_those_of_the_family() -> None:
@@ -32,3 +33,23 @@ def test_refuses_unknown_words_in_one_line() -> None:
         build("fleetnet", num_classes=-1, in_chans=3, options={})
     with pytest.raises(UsageError, match="nearest: fleetnet"):
         build("fleetnett", num_classes=None, in_chans=3, options={})
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"num_classes": "10"}, "num_classes='10' is not a whole number"),
+        ({"num_classes": True}, "num_classes=True is not a whole number"),
+        ({"in_chans": 1.5}, "in_chans=1.5 is not a whole number"),
+        ({"width": "1"}, "width='1' is not a number"),
+        ({"frozen_stem": "no"}, "frozen_stem='no' is not true or false"),
+        ({"class_map": 0}, "class_map=0 is too small: give at least 1"),
+    ],
+)
+def test_arguments_of_another_kind_are_refused_in_one_line(
+    words: dict[str, object], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        create("fleetnet", **words)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="network=3 is not a text"):
+        create(3)  # type: ignore[arg-type]

@@ -55,7 +55,7 @@ def test_a_class_map_is_an_option_of_every_network(tmp_path: Path) -> None:
     assert again.created_as == net.created_as
     pooled = create("fleetnet_small", num_classes=0, class_map=5).eval()
     assert torch.equal(pooled(x), pooled.forward_pooled(x))
-    with pytest.raises(UsageError, match="class_map = -1: is not a number of classes"):
+    with pytest.raises(UsageError, match="class_map=-1 is too small"):
         create("fleetnet_small", class_map=-1)
 
 

@@ -4,7 +4,8 @@ A check returns the value, so that it can stand where the value is used.
 """
 
 from collections.abc import Iterable, Sized
-from typing import TypeVar
+from types import NoneType
+from typing import Any, TypeVar, get_args
 
 from fleetfoot.core.errors import UsageError
 
@@ -26,6 +27,36 @@ def one_of(value: T, words: Iterable[T], name: str) -> T:
         choice = f"{', '.join(most)} or {last}" if most else last
         raise UsageError(f"{name}={value!r} is not offered: take {choice}")
     return value
+
+
+_KINDS: dict[Any, tuple[type | tuple[type, ...], str]] = {
+    bool: (bool, "true or false"),
+    int: (int, "a whole number"),
+    float: ((int, float), "a number"),
+    str: (str, "a text"),
+    NoneType: (NoneType, "None"),
+}
+
+
+def of_kind(value: Any, annotation: Any, name: str) -> Any:
+    """Return ``value``, which has to be what a plain annotation such as ``float | None`` says.
+
+    Annotations of anything but bool, int, float, str and None are not judged.
+
+    >>> of_kind(2, float | None, "width")
+    2
+
+    Raises:
+        UsageError: it is something else; True is no number.
+    """
+    kinds = get_args(annotation) or (annotation,)
+    if not all(kind in _KINDS for kind in kinds):
+        return value
+    for kind in kinds:
+        if isinstance(value, _KINDS[kind][0]) and isinstance(value, bool) <= (kind is bool):
+            return value
+    words = " or ".join(_KINDS[kind][1] for kind in kinds)
+    raise UsageError(f"{name}={value!r} is not {words}")
 
 
 def rate(value: float, name: str) -> float:

@@ -11,6 +11,7 @@ from torch import nn
 
 from fleetfoot import nets
 from fleetfoot.core import registry
+from fleetfoot.core.arguments import at_least, of_kind
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.registry import Builder, NetEntry
 from fleetfoot.ops.class_map import ClassMap
@@ -48,8 +49,8 @@ def build_entry(
         UsageError: a number of classes or channels, or an option, that it cannot have.
     """
     name = found.name
-    classes = found.classes if num_classes is None else num_classes
-    channels = found.input[0] if in_chans is None else in_chans
+    classes = found.classes if num_classes is None else of_kind(num_classes, int, "num_classes")
+    channels = found.input[0] if in_chans is None else of_kind(in_chans, int, "in_chans")
     if classes < 0 or channels < 1:
         raise UsageError(
             f"{name} cannot have {classes} classes and {channels} image channels: "
@@ -60,6 +61,9 @@ def build_entry(
         if word not in known:
             raise UsageError(f"{name} has no option {word!r}; it has {', '.join(known)}")
     own = {word: value for word, value in options.items() if word != CLASS_MAP}
+    parameters = inspect.signature(found.builder).parameters
+    for word, value in own.items():
+        of_kind(value, parameters[word].annotation, word)
     net = found.builder(classes, in_chans=channels, **own)
     if CLASS_MAP in options:
         _speak_through(net, options[CLASS_MAP])
@@ -81,6 +85,7 @@ def entries(pattern: str = "*") -> tuple[NetEntry, ...]:
 
 def entry(name: str) -> NetEntry:
     """`core.registry.entry` after every network file has been read."""
+    of_kind(name, str, "network")
     _discover()
     return registry.entry(name)
 
@@ -94,8 +99,7 @@ def option_names(builder: Builder) -> tuple[str, ...]:
 
 def _speak_through(net: nn.Module, known_classes: int) -> None:
     """Put a `ClassMap` in the place of the linear classifier; pooled features have none."""
-    if known_classes < 1:
-        raise UsageError(f"class_map = {known_classes}: is not a number of classes")
+    at_least(1, of_kind(known_classes, int, CLASS_MAP), CLASS_MAP)
     classifier = net.get_submodule("classifier")
     if isinstance(classifier, nn.Linear):
         net.classifier = ClassMap(classifier.in_features, known_classes, classifier.out_features)

@@ -42,7 +42,7 @@ def create(
         MissingError: the package that brings the weights is not installed.
         DataError: weights that cannot be read.
     """
-    if name.startswith(LOCAL):
+    if isinstance(name, str) and name.startswith(LOCAL):  # anything else is refused by the catalog
         folder = Path(name.removeprefix(LOCAL))
         net = create_from_folder(folder, num_classes=num_classes, in_chans=in_chans, **options)
     else:
