@@ -17,6 +17,7 @@ def test_networks_come_sorted_with_their_facts():
     assert names == sorted(names)
     facts = {row.name: row for row in rows}
     assert facts["fasternet_t0"].params == catalog.entry("fasternet_t0").params
+    assert facts["fasternet_t0"].classes == 1000
     assert facts["fasternet_t0"].weights is None
     assert facts["fasternet_t0"].license is None
     assert facts["tf_efficientnet_lite0"].weights
@@ -38,7 +39,7 @@ def test_both_forms_of_the_answer(capsys: pytest.CaptureFixture[str]):
     assert cli.run(["nets", "fasternet*", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert answer["schema"] == "fleetfoot.nets/1"
-    keys = {"name", "family", "note", "params", "macs", "input", "paper"}
+    keys = {"name", "family", "note", "params", "macs", "input", "classes", "paper"}
     keys |= {"checked_against", "weights", "license"}
     assert all(row.keys() == keys for row in answer["nets"])
     assert cli.run(["nets", "fasternet*"]) == 0

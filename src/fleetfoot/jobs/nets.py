@@ -13,6 +13,7 @@ class NetRow:
         family: name of the file that defines it.
         note: what sets it apart.
         macs: multiply-accumulates of one image.
+        classes: the published number of classes.
         checked_against: what a test compares the definition with.
         weights: where published weights come from, None where there are none.
         license: licence of those weights, "unknown" where nobody says; None without weights.
@@ -24,6 +25,7 @@ class NetRow:
     params: int
     macs: int
     input: tuple[int, ...]
+    classes: int
     paper: str
     checked_against: str
     weights: str | None
@@ -64,6 +66,7 @@ def nets(pattern: str = "*") -> NetsRecord:
                 params=item.params,
                 macs=item.macs,
                 input=item.input,
+                classes=item.classes,
                 paper=item.paper,
                 checked_against=item.checked_against,
                 weights=None if info is None else info.source,
