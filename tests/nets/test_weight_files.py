@@ -34,6 +34,19 @@ def test_no_code_runs_and_damage_is_one_line(tmp_path: Path) -> None:
         read_tensors(tmp_path / "absent.safetensors")
 
 
+def test_a_refusal_says_why_in_plain_words(tmp_path: Path) -> None:
+    (tmp_path / "pickle.pth").write_bytes(pickle.dumps({"a": Evil()}))
+    torch.save({"a": Evil()}, tmp_path / "archive.pth")
+    for name in ("pickle.pth", "archive.pth"):
+        with pytest.raises(DataError, match="holds code or objects other than tensors") as caught:
+            read_tensors(tmp_path / name)
+        assert "\x1b" not in str(caught.value)
+        assert "eights_only" not in str(caught.value)
+    (tmp_path / "text.pth").write_text("hello")
+    with pytest.raises(DataError, match="neither a torch file nor safetensors"):
+        read_tensors(tmp_path / "text.pth")
+
+
 def test_a_name_of_the_hub_without_its_prefix_gets_a_hint() -> None:
     with pytest.raises(DataError, match=r"is written hf-hub:timm/mobilenetv2_100\.ra_in1k"):
         load_weights(create("mnist_sigmoid"), "timm/mobilenetv2_100.ra_in1k")

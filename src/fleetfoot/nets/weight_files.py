@@ -3,6 +3,8 @@
 safetensors, or torch files with ``weights_only=True``.
 """
 
+import pickle
+import warnings
 from pathlib import Path
 
 import torch
@@ -15,6 +17,7 @@ from fleetfoot.core.files import read_json
 
 WRAPPERS = ("state_dict_ema", "state_dict", "model")
 UNKNOWN = "unknown"
+TORCH_FILES = (b"PK", b"\x80")  # how an archive and a bare pickle begin
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
@@ -28,12 +31,12 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # what matters comes as an error too
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such weight file{_hint(path)}") from None
     except Exception as error:  # a damaged file raises whatever its parser meets first
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DataError(f"{path}: is no readable weight file ({reason[:120]})") from error
+        raise DataError(f"{path}: is no readable weight file ({_reason(path, error)})") from error
     for word in WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(word), dict):
             content = content[word]
@@ -60,6 +63,22 @@ def licence_of(path: Path) -> str:
         facts = None
     facts = facts if isinstance(facts, dict) else {}
     return str(facts.get("licence") or facts.get("license") or UNKNOWN)
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Return one plain line on why a file was not read; torch's own refusal is a page of advice."""
+    read_by_torch = path.suffix != ".safetensors" and not isinstance(error, OSError)
+    if read_by_torch and not _start(path).startswith(TORCH_FILES):
+        return "neither a torch file nor safetensors"
+    if isinstance(error, pickle.UnpicklingError):
+        return "holds code or objects other than tensors; it was not run"
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return "".join(c for c in lines[0] if c.isprintable())[:120]
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(2)
 
 
 def _hint(path: Path) -> str:
