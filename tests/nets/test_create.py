@@ -7,7 +7,7 @@ import torch
 
 import fleetfoot
 from fleetfoot.core.errors import DataError, UsageError
-from fleetfoot.nets.create import create, list_nets
+from fleetfoot.nets.create import create, list_nets, skeleton
 from fleetfoot.nets.portable import save_portable
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 
@@ -17,6 +17,21 @@ def test_names_and_patterns() -> None:
     assert list_nets("*efficientnet_lite0") == ["efficientnet_lite0", "tf_efficientnet_lite0"]
     assert len(list_nets("fasternet_*")) == 6
     assert list_nets("nothing*") == []
+
+
+def test_a_skeleton_draws_no_random_number() -> None:
+    before = torch.get_rng_state()
+    net = skeleton("alexnet")
+    assert net.min_size == 63
+    assert all(parameter.is_meta for parameter in net.parameters())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_features_are_those_of_a_network_but_are_not_saved(tmp_path: Path) -> None:
+    net = create("resnet18", features_only=True)
+    assert net.created_as == create("resnet18").created_as
+    with pytest.raises(UsageError, match="FeatureNet: only whole networks"):
+        save_portable(tmp_path / "w", net)
 
 
 def test_features_only() -> None:

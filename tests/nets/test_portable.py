@@ -49,7 +49,7 @@ def test_channels_last_and_overwriting(folder: Path) -> None:
 
 
 def test_a_foreign_network_is_not_saved(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="Linear has no `created_as`"):
+    with pytest.raises(UsageError, match="Linear: only whole networks"):
         save_portable(tmp_path / "w", nn.Linear(1, 1))
     assert not (tmp_path / "w").exists()
 

@@ -1,12 +1,15 @@
 """The parts of the protocol that are code."""
 
+import pytest
 import torch
 from torch import nn
 
+from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.protocol import (
     Classifier,
     FeatureInfo,
     FeatureNet,
+    check_size,
     classifier_layer,
     stage_maps,
 )
@@ -28,6 +31,16 @@ class Tiny(Classifier):
 class OneSize(Tiny):
     only_size = 8
     exact_reduction = False
+
+
+def test_a_size_that_a_network_cannot_take_is_refused() -> None:
+    net = Tiny()
+    net.min_size = 4
+    check_size(net, 4, name="tiny")
+    with pytest.raises(UsageError, match=r"size = 3: tiny needs .* at least 4 .*--size 4"):
+        check_size(net, 3, name="tiny")
+    with pytest.raises(UsageError, match=r"size = 9: one takes images of 8 pixels alone"):
+        check_size(OneSize(), 9, name="one")
 
 
 def test_maps_are_those_asked_for() -> None:

@@ -125,6 +125,29 @@ def test_a_further_tensor_is_reported(file: Path) -> None:
     assert load_weights(small(), file).unused == ("neck.weight",)
 
 
+@pytest.mark.parametrize("dialect", ["fleetfoot", "timm"])
+def test_a_deeper_network_of_the_family_is_refused(dialect: str, tmp_path: Path) -> None:
+    deeper, net = create("resnet34"), create("resnet18")
+    names = foreign_names(deeper.state_dict(), "resnet", dialect)
+    state = {names[key]: value for key, value in deeper.state_dict().items()}
+    save_file(state, tmp_path / "w.safetensors")
+    before = net.stem.first.conv.weight.clone()
+    with pytest.raises(DataError, match=r"of another network: \d+ tensors have no place, such as"):
+        load_weights(net, tmp_path / "w.safetensors")
+    assert torch.equal(net.stem.first.conv.weight, before)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_100"])
+def test_features_only_loads_the_files_of_other_libraries(name: str, tmp_path: Path) -> None:
+    whole, net = create(name), create(name, features_only=True)
+    names = foreign_names(whole.state_dict(), entry(name).family, "timm")
+    state = {names[key]: value for key, value in whole.state_dict().items()}
+    save_file(state, tmp_path / "w.safetensors")
+    report = load_weights(net, tmp_path / "w.safetensors")
+    assert (report.dialect, report.missing) == ("timm", ())
+    assert all(torch.equal(v, whole.state_dict()[k]) for k, v in net.state_dict().items())
+
+
 def test_torch_files_of_other_libraries(tmp_path: Path) -> None:
     """Wrapped in `model`, prefixed by DDP, in timm's names."""
     net = create("fasternet_t0", num_classes=2)

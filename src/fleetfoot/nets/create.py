@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, cast
 
+import torch
 from torch import nn
 
 from fleetfoot.nets import catalog
@@ -50,6 +51,12 @@ def create(
         if pretrained:
             load_weights(net, name)
     return FeatureNet(cast(Classifier, net)) if features_only else net
+
+
+def skeleton(name: str) -> nn.Module:
+    """Return the network ``name`` without memory for its parameters; no random number is drawn."""
+    with torch.device("meta"):
+        return create(name)
 
 
 def list_nets(pattern: str = "*") -> list[str]:

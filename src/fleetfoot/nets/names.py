@@ -50,6 +50,22 @@ def foreign_names(ours: Iterable[str], family: str, dialect: str) -> dict[str, s
     return {name: _foreign(name, rules, order) for name in names}
 
 
+def fits_stages(name: str, family: str, dialect: str) -> bool:
+    """Say whether a name of a file is one that a stage of some member of the family could have.
+
+    One that the parts around the stages could have as well does not count.
+    """
+    if dialect == OURS:
+        return re.match(r"stages\.\d+\.", name) is not None
+    fitting = [ours for ours, theirs in rules_of(family)[dialect] if _their_form(theirs, name)]
+    return bool(fitting) and all(ours.startswith("stages.") for ours in fitting)
+
+
+def _their_form(rule: str, name: str) -> bool:
+    text = re.escape(rule).replace(r"\{rest\}", ".+")
+    return re.fullmatch(re.sub(r"\\\{\w+\\\}", r"\\d+", text), name) is not None
+
+
 def _foreign(name: str, rules: Rules, order: dict[tuple[str, str], int]) -> str:
     for ours, theirs in rules:
         match = _pattern(ours).fullmatch(name)

@@ -17,6 +17,7 @@ from fleetfoot.core.files import new_folder, read_json, system_error, write_json
 from fleetfoot.core.results import to_json
 from fleetfoot.nets import catalog
 from fleetfoot.nets.catalog import CreatedAs
+from fleetfoot.nets.protocol import FeatureNet
 from fleetfoot.nets.weights import load_weights
 
 SCHEMA = "fleetfoot.weights/1"
@@ -66,10 +67,8 @@ def save_portable(
             f"a network scaled from {net.scaled_from} has no name that `create` could rebuild: "
             "keep its state_dict() and the factors"
         )
-    if not isinstance(made, CreatedAs):
-        raise UsageError(
-            f"{type(net).__name__} has no `created_as`: only networks of fleetfoot.create are saved"
-        )
+    if not isinstance(made, CreatedAs) or isinstance(net, FeatureNet):
+        raise UsageError(f"{type(net).__name__}: only whole networks of fleetfoot.create are saved")
     config = {
         "net": made.name,
         "num_classes": made.num_classes,

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from fleetfoot.core.errors import UsageError
+
 
 @dataclass(frozen=True)
 class FeatureInfo:
@@ -83,6 +85,25 @@ def stage_maps(
     return maps
 
 
+def check_size(net: nn.Module, size: int, *, name: str) -> None:
+    """Refuse a side of the square input that a network cannot take.
+
+    Raises:
+        UsageError: below ``min_size``, or other than ``only_size``.
+    """
+    only, least = getattr(net, "only_size", None), getattr(net, "min_size", 1)
+    if only is not None and size != only:
+        raise UsageError(
+            f"size = {size}: {name} takes images of {only} pixels alone; "
+            f"give --size {only}, or another network"
+        )
+    if size < least:
+        raise UsageError(
+            f"size = {size}: {name} needs images of at least {least} pixels; "
+            f"give --size {least} or more, or another network"
+        )
+
+
 def classifier_layer(features: int, num_classes: int) -> nn.Module:
     """Return the last linear layer, or the identity for ``num_classes=0``."""
     return nn.Linear(features, num_classes) if num_classes else nn.Identity()
@@ -91,7 +112,8 @@ def classifier_layer(features: int, num_classes: int) -> nn.Module:
 class FeatureNet(nn.Module):
     """The stem and stages of a classifier: images to a list of maps, described by `feature_info`.
 
-    Parameters keep the names they have in the classifier, so that its weights load.
+    Parameters keep the names they have in the classifier, so that its weights load; `created_as`
+    is that of the classifier, where it has one.
     """
 
     def __init__(self, net: Classifier) -> None:
@@ -102,6 +124,7 @@ class FeatureNet(nn.Module):
         self.min_size = net.min_size
         self.only_size = net.only_size
         self.exact_reduction = net.exact_reduction
+        self.created_as = getattr(net, "created_as", None)
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return stage_maps(self.stem, self.stages, self.feature_info, x)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from fleetfoot.core.errors import DataError, MissingError, UsageError
 from fleetfoot.nets import catalog, hub
 from fleetfoot.nets.imagenet import ImageNetClass, imagenet_classes
-from fleetfoot.nets.names import OURS, foreign_names, rules_of
+from fleetfoot.nets.names import OURS, fits_stages, foreign_names, rules_of
 from fleetfoot.nets.weight_files import licence_of, read_tensors
 
 CLASSIFIER = "classifier."
@@ -120,15 +120,17 @@ def load_weights(
     tensors = read_tensors(path)
     dialect, names = _dialect_of(net, tensors, path)
     state, missing, notes = _fit(net, tensors, names, path)
-    net.load_state_dict(state)
     used = {names[key] for key in state if key not in missing}
+    unused = tuple(key for key in tensors if key not in used)
+    _check_surplus(unused, catalog.family_of(net), dialect, path)
+    net.load_state_dict(state)
     return WeightReport(
         source=origin,
         licence=licence,
         dialect=dialect,
         loaded=len(state) - len(missing),
         missing=tuple(missing),
-        unused=tuple(key for key in tensors if key not in used),
+        unused=unused,
         notes=tuple(notes),
     )
 
@@ -232,6 +234,20 @@ def _fit(
     elif any(key.startswith(CLASSIFIER) for key in missing):
         notes.append("the classifier is new: the file's has another number of classes, or none")
     return state, missing, notes
+
+
+def _check_surplus(unused: tuple[str, ...], family: str, dialect: str, path: Path) -> None:
+    """Refuse a file with layers that only another member of the family has."""
+    surplus = [
+        key
+        for key in unused
+        if not key.endswith("num_batches_tracked") and fits_stages(key, family, dialect)
+    ]
+    if surplus:
+        raise DataError(
+            f"{path}: is of another network: {len(surplus)} tensors have no place, "
+            f"such as {surplus[0]}"
+        )
 
 
 def _pointwise(ours: Tensor, theirs: Tensor) -> bool:

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from fleetfoot.core.errors import UsageError
 from fleetfoot.core.files import write_json
 from fleetfoot.core.listener import Listener
 from fleetfoot.core.results import to_json
@@ -26,6 +25,7 @@ from fleetfoot.measure.accuracy import Evaluation
 from fleetfoot.nets.catalog import CLASS_MAP, CreatedAs, entry, option_names
 from fleetfoot.nets.create import create
 from fleetfoot.nets.portable import save_portable
+from fleetfoot.nets.protocol import check_size
 from fleetfoot.nets.weights import load_weights, pretrained
 from fleetfoot.ops.class_map import ClassMap
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
@@ -155,12 +155,7 @@ def build(spec: RunSpec, data: Data, preprocess: Preprocess) -> nn.Module:
         pretrained=spec.weights == "auto",
         **options,
     )
-    smallest: Any = net.min_size
-    if spec.size < smallest:
-        raise UsageError(
-            f"size = {spec.size}: {spec.net} needs images of at least {smallest} pixels; "
-            f"give --size {smallest} or more, or another --net"
-        )
+    check_size(net, spec.size, name=spec.net)
     if spec.weights not in ("auto", "none"):
         load_weights(net, spec.weights)
     elif recipe.whitened_stem:
