@@ -9,6 +9,7 @@ import pytest
 
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.core.files import read_json
+from fleetfoot.core.listener import Silent
 from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs.deploy import DeployRecord, deploy
 
@@ -75,6 +76,28 @@ def test_wrong_words_end_in_one_line(tmp_path: Path, words: dict[str, Any], mess
         deploy("fleetnet_small", weights="none", out=str(tmp_path / "b"), **words)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "b").exists()
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.heard.append(text)
+
+
+def test_a_size_that_the_network_cannot_take_is_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"size = 32: alexnet needs .* at least 63"):
+        deploy("alexnet", weights="none", size=32, out=str(tmp_path / "b"))
+    with pytest.raises(UsageError, match=r"mnist_sigmoid takes images of \d+ pixels alone"):
+        deploy("mnist_sigmoid", weights="none", size=99, out=str(tmp_path / "b"))
+
+
+def test_an_untrained_network_is_called_so(tmp_path: Path):
+    notes = Notes()
+    deploy("fleetnet_small", out=str(tmp_path / "b"), listener=notes, **FAST)
+    line = "no trained weights are known for fleetnet_small: this network is untrained"
+    assert line in notes.heard
 
 
 def test_unknown_networks_and_folders(tmp_path: Path):

@@ -51,6 +51,16 @@ def test_a_network_in_its_eager_and_exported_forms():
     assert record.device.threads >= 1
 
 
+@pytest.mark.parametrize(
+    ("net", "message"),
+    [("alexnet", "needs images of at least 63"), ("mnist_sigmoid", "pixels alone")],
+)
+def test_a_size_that_the_network_cannot_take_is_refused(net: str, message: str):
+    pytest.importorskip("torch")
+    with pytest.raises(UsageError, match=message):
+        job.measure([net], engine="eager", size="224,20", schedule=QUICK)
+
+
 @pytest.mark.slow
 def test_the_best_form_is_the_fastest_of_those_that_can_be_deployed():
     pytest.importorskip("torch")

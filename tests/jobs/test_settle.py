@@ -1,10 +1,12 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fleetfoot.core.errors import UsageError
+from fleetfoot.core.listener import Silent
 from fleetfoot.data.open_data import open_data
-from fleetfoot.jobs.settle import fitted, situation_of
+from fleetfoot.jobs.settle import fitted, settle, situation_of
 from fleetfoot.recipes.catalog import RECIPES, recipe_named
 from fleetfoot.train.recipe import Recipe
 
@@ -13,6 +15,16 @@ def test_digits_are_small_and_grey():
     situation = situation_of(open_data("digits"), frozenset())
     assert (situation.pixels, situation.grey) == (8, True)
     assert situation.images == 1438
+
+
+@pytest.mark.parametrize(
+    ("words", "size"),
+    [({"net": "alexnet"}, 63), ({"net": "alexnet", "size": 70}, 70), ({"net": "fleetnet"}, 16)],
+)
+def test_without_a_size_the_least_that_the_network_takes(words: dict[str, Any], size: int):
+    words = {"data": "digits", "weights": "none", **words}
+    _, spec = settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
+    assert spec.size == size
 
 
 def test_a_batch_leaves_an_epoch_eight_steps_and_the_rate_follows():

@@ -102,6 +102,7 @@ def deploy(  # noqa: PLR0913  the words of the verb
     from fleetfoot.deploy.deploy import deploy as write
     from fleetfoot.deploy.gate import GateSet
     from fleetfoot.deploy.write_bundle import Card
+    from fleetfoot.nets.protocol import check_size
     from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 
     listener = listener or Silent()
@@ -109,6 +110,8 @@ def deploy(  # noqa: PLR0913  the words of the verb
     target = resolve(run)
     network = load_network(target, weights=weights)
     preprocess = _sized(network.preprocess, size)
+    check_size(network.net, preprocess.size, name=network.name)
+    _remark_untrained(target, network, weights, listener)
     listener.stage(f"deploying {network.name} at {preprocess.size} px")
     gate = _gate(target, network, preprocess, calibrate, listener)
     net = network.net
@@ -149,6 +152,22 @@ def deploy(  # noqa: PLR0913  the words of the verb
         if to is not None:
             _write_export(place, folder, record)
     return record
+
+
+def _remark_untrained(target: Target, network: Network, weights: str, listener: Listener) -> None:
+    """Say so where trained weights were hoped for and there are none."""
+    from fleetfoot.nets.weights import pretrained
+
+    untrained = network.weights["source"].startswith("none")
+    if target.kind != "net" or weights != "auto" or not untrained:
+        return
+    known = pretrained(network.name)
+    why = (
+        f"no trained weights are known for {network.name}"
+        if known is None
+        else f"{known.package}, which has the weights of {network.name}, is not installed"
+    )
+    listener.message(f"{why}: this network is untrained")
 
 
 def _gate(

@@ -105,6 +105,8 @@ def measure(  # noqa: PLR0913  the words of the verb
         raise UsageError("measure needs at least one network: fleetfoot measure NET...")
     words = parse_words(engine, precision, layout, threads, batch, size)
     subjects = [subject_of(text) for text in nets]
+    for subject in subjects:
+        subject.check(words)
     listener = listener or Silent()
     with tempfile.TemporaryDirectory(prefix="fleetfoot-") as scratch:
         rows: list[MeasureCell] = []

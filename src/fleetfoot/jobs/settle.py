@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,8 @@ from fleetfoot.data.samples import Data
 from fleetfoot.deploy.gate import MAX_DROP
 from fleetfoot.jobs.runs import check_net
 from fleetfoot.jobs.settings import apply_settings
-from fleetfoot.nets.create import list_nets
+from fleetfoot.nets.catalog import entry, option_names
+from fleetfoot.nets.create import list_nets, skeleton
 from fleetfoot.nets.weights import pretrained
 from fleetfoot.recipes.catalog import recipe_named
 from fleetfoot.recipes.run import RunSpec
@@ -125,7 +127,9 @@ def _choice(
     net, size = words.get("net"), words.get("size")
     situation = situation_of(data, _ready(words))
     if budget_ms is None:
-        return default_choice(situation, net=net, size=size)
+        choice = default_choice(situation, net=net, size=size)
+        least = choice.size if size is not None else _least_size(choice.net)
+        return replace(choice, size=max(choice.size, least))
     listener.stage(f"choosing: measuring candidates for a budget of {budget_ms:g} ms")
     started = time.perf_counter()
     measured = measure_candidates(
@@ -137,6 +141,14 @@ def _choice(
     )
     seconds = time.perf_counter() - started
     return choose_within(measured, budget_ms=budget_ms, seconds=seconds)
+
+
+def _least_size(net: str) -> int:
+    """Return the least side that a network takes; one that is built for a size takes any."""
+    if "size" in option_names(entry(net).builder):
+        return 1
+    least: Any = skeleton(net).min_size
+    return least
 
 
 def _ready(words: Mapping[str, Any]) -> frozenset[str]:

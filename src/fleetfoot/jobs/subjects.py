@@ -75,6 +75,10 @@ class Subject(Protocol):
 
     name: str
 
+    def check(self, words: Words) -> None:
+        """Refuse sizes that it cannot take."""
+        ...
+
     def plan(self, words: Words, folder: Path) -> Iterable[Planned]:
         """Yield the rows that the words stand for; files go to ``folder``."""
         ...
@@ -107,6 +111,15 @@ class NetSubject:
 
         self.name = name
         self.entry = entry(name)
+
+    def check(self, words: Words) -> None:
+        from fleetfoot.nets.create import skeleton
+        from fleetfoot.nets.protocol import check_size
+
+        if words.sizes is not None:
+            net = skeleton(self.name)
+            for size in words.sizes:
+                check_size(net, size, name=self.name)
 
     def facts(self, size: int, batch: int, precision: str) -> Facts:
         from fleetfoot.measure.counts import count
@@ -233,6 +246,9 @@ class BundleSubject:
     def __init__(self, text: str, folder: Path) -> None:
         self.name = text
         self.bundle = load(folder)
+
+    def check(self, words: Words) -> None:
+        """Refuse nothing: a bundle of another size is a row with the reason."""
 
     def facts(self, size: int, batch: int, precision: str) -> Facts:
         """Return the counts of the network in the bundle, where torch is there to count them."""
