@@ -8,9 +8,12 @@ import torch
 from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.catalog import entries, entry
 from fleetfoot.nets.create import create
-from fleetfoot.nets.names import foreign_names, rules_of
+from fleetfoot.nets.names import fits_stages, foreign_names, rules_of
 
-PAIRS = [(e.name, d) for e in entries() for d in rules_of(e.family)]
+# The library has other members of these families, but not these.
+ABSENT = {("alexnet_2012_22k", "torchvision")}
+ABSENT |= {(e.name, "torchvision") for e in entries("semnasnet_*")}
+PAIRS = [(e.name, d) for e in entries() for d in rules_of(e.family) if (e.name, d) not in ABSENT]
 
 
 @cache
@@ -25,6 +28,27 @@ def test_names_are_complete_and_distinct(name: str, dialect: str) -> None:
     names = foreign_names(keys, entry(name).family, dialect)
     assert list(names) == keys
     assert len(set(names.values())) == len(keys)
+
+
+@pytest.mark.parametrize(("name", "dialect"), sorted(ABSENT))
+def test_a_table_of_other_members_is_refused(name: str, dialect: str) -> None:
+    with pytest.raises(UsageError, match="has no rule for"):
+        foreign_names(keys_of(name), entry(name).family, dialect)
+
+
+@pytest.mark.parametrize(
+    ("name", "family", "dialect", "fits"),
+    [
+        ("layer3.5.conv2.weight", "resnet", "timm", True),
+        ("fc.weight", "resnet", "timm", False),
+        ("layer3.5.gate.weight", "resnet", "timm", False),
+        ("blocks.6.0.conv.weight", "mobilenet_v3", "timm", False),  # its head
+        ("stages.7.0.conv.weight", "resnet", "fleetfoot", True),
+        ("neck.weight", "resnet", "fleetfoot", False),
+    ],
+)
+def test_names_that_only_stages_have(name: str, family: str, dialect: str, fits: bool) -> None:
+    assert fits_stages(name, family, dialect) is fits
 
 
 def test_examples_written_out() -> None:
