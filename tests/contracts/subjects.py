@@ -1,32 +1,11 @@
-"""What the batteries over all networks share: shapes alone, random norms, image sizes."""
+"""What the batteries over all networks share: random norms and image sizes."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
-
-from fleetfoot.nets.create import create
+from torch import nn
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "state_dict_keys.json"
-
-
-class _DrawNothing(TorchFunctionMode):
-    """Leave new weights as they are: to draw nothing on the meta device takes milliseconds."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
-    ) -> Any:
-        if func in (Tensor.normal_, Tensor.uniform_, Tensor.erfinv_):
-            return args[0]
-        return func(*args, **(kwargs or {}))
-
-
-def on_meta(name: str, **words: Any) -> nn.Module:
-    """Return a network without storage, for shapes and counts."""
-    with torch.device("meta"), _DrawNothing():
-        return create(name, **words)
 
 
 def pixels_for(net: nn.Module, pixels: int) -> int:

@@ -9,8 +9,8 @@ from fleetfoot.core.trace import trace
 from fleetfoot.deploy.engines import open_engine
 from fleetfoot.deploy.export_onnx import export_onnx
 from fleetfoot.nets.catalog import entry
-from fleetfoot.nets.create import create
-from tests.contracts.subjects import on_meta, pixels_for, randomise
+from fleetfoot.nets.create import create, skeleton
+from tests.contracts.subjects import pixels_for, randomise
 
 
 def test_engines_agree_with_the_network(exported_net: str, tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_engines_agree_with_the_network(exported_net: str, tmp_path: Path) -> No
 
 
 def test_can_be_traced(net_name: str) -> None:
-    net = on_meta(net_name).eval()
+    net = skeleton(net_name).eval()
     traced = trace(net)
     size = pixels_for(net, 48)
     x = torch.empty(1, entry(net_name).input[0], size, size, device="meta")

@@ -19,10 +19,10 @@ from fleetfoot.core.costs import Cost, formula_for
 from fleetfoot.core.errors import ShapeError
 from fleetfoot.measure.counts import Counts, count
 from fleetfoot.nets.catalog import entries, entry, option_names
-from fleetfoot.nets.create import create
+from fleetfoot.nets.create import create, skeleton
 from fleetfoot.nets.names import foreign_names
 from fleetfoot.ops import torch_layers  # noqa: F401  registers the formulas of torch.nn
-from tests.contracts.subjects import GOLDEN, on_meta, pixels_for, randomise
+from tests.contracts.subjects import GOLDEN, pixels_for, randomise
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -33,13 +33,13 @@ def images(*shape: int) -> Tensor:
 
 def test_params_and_macs_are_those_of_the_registry(net_name: str) -> None:
     known = entry(net_name)
-    counts = count(on_meta(net_name), known.input)
+    counts = count(skeleton(net_name), known.input)
     assert (counts.params, counts.macs) == (known.params, known.macs)
     assert counts.uncounted == ()
 
 
 def test_formulas_of_the_modules_give_the_same_counts(net_name: str) -> None:
-    net, shape = on_meta(net_name), entry(net_name).input
+    net, shape = skeleton(net_name), entry(net_name).input
     counts = count(net, shape)
     by_formula = _by_formula(net, shape)
     assert sum((cost.macs for cost in by_formula.values()), start=0) == counts.macs
@@ -73,7 +73,7 @@ def _by_operators(counts: Counts) -> dict[str, Cost]:
 
 @pytest.mark.parametrize("more", [(0, 0), (1, 3), (33, 7)])
 def test_odd_input_sizes(net_name: str, more: tuple[int, int]) -> None:
-    net = on_meta(net_name, num_classes=7).eval()
+    net = skeleton(net_name, num_classes=7).eval()
     if getattr(net, "only_size", None):
         return _refuses_other_sizes(net, entry(net_name).input[0])
     height, width = (net.min_size + extra for extra in more)
@@ -100,17 +100,17 @@ def _refuses_other_sizes(net: nn.Module, channels: int) -> None:
 @pytest.mark.parametrize("channels", [1, 4])
 def test_protocol(net_name: str, channels: int) -> None:
     known = entry(net_name)
-    net = on_meta(net_name, in_chans=channels, num_classes=0).eval()
+    net = skeleton(net_name, in_chans=channels, num_classes=0).eval()
     size = pixels_for(net, 64)
     x = images(2, channels, size, size)
     pooled = net(x)
     assert pooled.shape == net.forward_pooled(x).shape
     assert isinstance(net.classifier, nn.Identity)
-    classifier = on_meta(net_name).classifier
+    classifier = skeleton(net_name).classifier
     assert isinstance(classifier, (nn.Linear, nn.Conv2d))  # a convolution classifies each position
     features, classes = classifier.weight.shape[1], classifier.weight.shape[0]
     assert (features, classes) == (pooled.shape[1], known.classes)
-    pyramid = on_meta(net_name, in_chans=channels, features_only=True).eval()
+    pyramid = skeleton(net_name, in_chans=channels, features_only=True).eval()
     assert [tuple(m.shape) for m in pyramid(x)] == [tuple(m.shape) for m in net.forward_features(x)]
     assert pyramid.feature_info == net.feature_info
 
@@ -169,18 +169,18 @@ def options_of(name: str) -> tuple[str, ...]:
 
 def test_drop_path_and_dropout_are_builder_options(net_name: str) -> None:
     assert "dropout" in options_of(net_name)
-    dropouts = [m for m in on_meta(net_name, dropout=0.4).modules() if isinstance(m, nn.Dropout)]
+    dropouts = [m for m in skeleton(net_name, dropout=0.4).modules() if isinstance(m, nn.Dropout)]
     assert any(module.p == 0.4 for module in dropouts)
     if "drop_path" not in options_of(net_name):
         return
-    rates = [m.rate for m in on_meta(net_name, drop_path=0.3).modules() if hasattr(m, "rate")]
+    rates = [m.rate for m in skeleton(net_name, drop_path=0.3).modules() if hasattr(m, "rate")]
     if len(rates) > 1:  # a family may have members without a residual block
         assert 0.2 <= max(rates) <= 0.3
 
 
 def test_state_dict_keys_are_golden(net_name: str) -> None:
     """`FLEETFOOT_ACCEPT=1 pytest tests/contracts/test_nets.py -k golden` accepts a change."""
-    keys = [f"{key} {tuple(value.shape)}" for key, value in on_meta(net_name).state_dict().items()]
+    keys = [f"{key} {tuple(value.shape)}" for key, value in skeleton(net_name).state_dict().items()]
     facts = {
         "patterns": dict(sorted(Counter(re.sub(r"\d+", "*", k.split()[0]) for k in keys).items())),
         "sha256": hashlib.sha256("\n".join(keys).encode()).hexdigest(),
@@ -216,7 +216,7 @@ def _equals_torchvision(name: str, theirs: str) -> None:
 def _equals_library(name: str, reference: nn.Module, dialect: str) -> None:
     torch.manual_seed(0)
     randomise(reference)
-    net = on_meta(name)
+    net = skeleton(name)
     names = foreign_names(net.state_dict(), entry(name).family, dialect)
     state = reference.state_dict()
     assert set(names.values()) == set(state)

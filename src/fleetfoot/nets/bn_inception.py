@@ -18,9 +18,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.core.arguments import one_of, rate
+from fleetfoot.core.arguments import one_of
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
+from fleetfoot.nets.protocol import Classifier, FeatureInfo
 from fleetfoot.ops.local_response_norm import LocalResponseNorm
 from fleetfoot.ops.same_pad import SamePad2d
 
@@ -167,11 +167,10 @@ class BNInception(Classifier):
             info.append(FeatureInfo(index, channels, 4 * 2**index))
         self.feature_info = tuple(info)
         self.min_size = 1
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
         published = 0.0 if spec.norm else 0.4
-        self.dropout = nn.Dropout(rate(published if dropout is None else dropout, "dropout"))
-        self.classifier = classifier_layer(channels, num_classes)
+        self.add_linear_head(
+            channels, num_classes, dropout=published if dropout is None else dropout
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

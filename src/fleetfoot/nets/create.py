@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from fleetfoot.nets import catalog
 from fleetfoot.nets.portable import create_from_folder
@@ -53,10 +54,21 @@ def create(
     return FeatureNet(cast(Classifier, net)) if features_only else net
 
 
-def skeleton(name: str) -> nn.Module:
-    """Return the network ``name`` without memory for its parameters; no random number is drawn."""
-    with torch.device("meta"):
-        return create(name)
+class _DrawNothing(TorchFunctionMode):
+    """Leave new weights as they are: to draw nothing on the meta device takes milliseconds."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func in (Tensor.normal_, Tensor.uniform_, Tensor.erfinv_):
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def skeleton(name: str, **words: Any) -> nn.Module:
+    """Return what `create` does, for shapes and counts: no parameter has memory or values."""
+    with torch.device("meta"), _DrawNothing():
+        return create(name, **words)
 
 
 def list_nets(pattern: str = "*") -> list[str]:

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from fleetfoot.blocks.dense import DenseLayer, transition
 from fleetfoot.blocks.kaiming import reset_kaiming
-from fleetfoot.core.arguments import one_of, rate, same_length
+from fleetfoot.core.arguments import one_of, same_length
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
+from fleetfoot.nets.protocol import Classifier, FeatureInfo
 from fleetfoot.ops.conv import conv_norm_act, relu
 
 
@@ -151,10 +151,7 @@ class DenseNet(Classifier):
         self.feature_info = tuple(info.values())
         self.min_size = reduction
         self.head = nn.Sequential(OrderedDict(norm=nn.BatchNorm2d(channels), act=relu()))
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(rate(dropout, "dropout"))
-        self.classifier = classifier_layer(channels, num_classes)
+        self.add_linear_head(channels, num_classes, dropout=dropout)
         reset_kaiming(self)
 
     def forward_pooled(self, x: Tensor) -> Tensor:

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from fleetfoot.blocks.dense import transition
 from fleetfoot.blocks.kaiming import reset_kaiming
 from fleetfoot.blocks.osa import OSA
-from fleetfoot.core.arguments import one_of, rate
+from fleetfoot.core.arguments import one_of
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
+from fleetfoot.nets.protocol import Classifier, FeatureInfo
 from fleetfoot.ops.conv import relu
 
 STEM_CHANNELS = 16
@@ -74,10 +74,7 @@ class OSACifar(Classifier):
         self.feature_info = tuple(info)
         self.min_size = info[-1].reduction
         self.head = nn.Sequential(OrderedDict(norm=nn.BatchNorm2d(channels), act=relu()))
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(rate(dropout, "dropout"))
-        self.classifier = classifier_layer(channels, num_classes)
+        self.add_linear_head(channels, num_classes, dropout=dropout)
         reset_kaiming(self)
 
     def forward_pooled(self, x: Tensor) -> Tensor:

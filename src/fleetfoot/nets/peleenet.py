@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.core.arguments import rate, same_length
+from fleetfoot.core.arguments import same_length
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
+from fleetfoot.nets.protocol import Classifier, FeatureInfo
 from fleetfoot.ops.conv import conv_norm_act, relu
 
 
@@ -111,10 +111,9 @@ class PeleeNet(Classifier):
             info.append(FeatureInfo(stage, channels, 4 * 2**stage))
         self.feature_info = tuple(info)
         self.min_size = info[-1].reduction
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(rate(spec.dropout if dropout is None else dropout, "dropout"))
-        self.classifier = classifier_layer(channels, num_classes)
+        self.add_linear_head(
+            channels, num_classes, dropout=spec.dropout if dropout is None else dropout
+        )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

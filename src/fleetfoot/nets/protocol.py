@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import rate
 from fleetfoot.core.errors import UsageError
 
 
@@ -53,6 +54,17 @@ class Classifier(nn.Module):
     min_size: int
     only_size: int | None = None
     exact_reduction: bool = True
+
+    def add_linear_head(self, channels: int, num_classes: int, *, dropout: float) -> None:
+        """Set pool, flatten, dropout and classifier: the mean of the last map, a linear layer.
+
+        Raises:
+            UsageError: ``dropout`` is outside [0, 1).
+        """
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.dropout = nn.Dropout(rate(dropout, "dropout"))
+        self.classifier = classifier_layer(channels, num_classes)
 
     def forward_features(self, x: Tensor) -> list[Tensor]:
         """Return the maps that `feature_info` describes, finest first."""

@@ -14,10 +14,10 @@ from typing import NamedTuple
 from torch import nn
 
 from fleetfoot.blocks.residual import EXPANSION, ResidualBlock, reset_residual_net
-from fleetfoot.core.arguments import above_zero, rate, same_length
+from fleetfoot.core.arguments import above_zero, same_length
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.core.rounding import round_channels
-from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
+from fleetfoot.nets.protocol import Classifier, FeatureInfo
 from fleetfoot.ops.conv import conv_norm_act
 from fleetfoot.ops.stochastic_depth import linear_rates
 
@@ -123,10 +123,7 @@ class ResNet(Classifier):
             for stage, width in enumerate(spec.channels)
         )
         self.min_size = 1
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(rate(dropout, "dropout"))
-        self.classifier = classifier_layer(channels, num_classes)
+        self.add_linear_head(channels, num_classes, dropout=dropout)
         reset_residual_net(self, zero_init_last=zero_init_last)
 
 

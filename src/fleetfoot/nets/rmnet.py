@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from fleetfoot.blocks.residual import reset_residual_net
 from fleetfoot.core.arguments import at_least, rate
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
+from fleetfoot.nets.protocol import Classifier, FeatureInfo
 from fleetfoot.ops.conv import conv_norm_act, relu
 
 
@@ -126,10 +126,7 @@ class RMRep(Classifier):
             for stage, width in enumerate(spec.channels)
         )
         self.min_size = 1
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(rate(dropout, "dropout"))
-        self.classifier = classifier_layer(channels, num_classes)
+        self.add_linear_head(channels, num_classes, dropout=dropout)
         reset_residual_net(self, zero_init_last=False)
 
 

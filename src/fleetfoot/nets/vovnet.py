@@ -17,9 +17,9 @@ from torch import nn
 
 from fleetfoot.blocks.kaiming import reset_kaiming
 from fleetfoot.blocks.osa import OSA, separable
-from fleetfoot.core.arguments import one_of, rate, same_length
+from fleetfoot.core.arguments import one_of, same_length
 from fleetfoot.core.registry import Member, register_family
-from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
+from fleetfoot.nets.protocol import Classifier, FeatureInfo
 from fleetfoot.ops.conv import conv_norm_act, relu
 from fleetfoot.ops.stochastic_depth import linear_rates
 
@@ -158,10 +158,7 @@ class VoVNet(Classifier):
             self.stages.append(nn.Sequential(OrderedDict(pool=pool, blocks=blocks)))
         self.feature_info = tuple(FeatureInfo(i, c, 4 * 2**i) for i, c in enumerate(spec.channels))
         self.min_size = 32
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(rate(dropout, "dropout"))
-        self.classifier = classifier_layer(in_channels, num_classes)
+        self.add_linear_head(in_channels, num_classes, dropout=dropout)
         reset_kaiming(self)
 
 

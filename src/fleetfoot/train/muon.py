@@ -10,19 +10,19 @@ Departs  `torch.optim.Muon` takes matrices only; a bank (O, I, K, K) is the matr
 Letters  O output channels, I input channels, K kernel, G update as a matrix
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
+
+from fleetfoot.train.update_rule import UpdateRule
 
 ITERATIONS = 3
 QUINTIC = (3.4445, -4.7750, 2.0315)  # of the iteration: fast rather than exact
 SMALL = 1e-7
 
 
-class Muon(Optimizer):
+class Muon(UpdateRule):
     """The update rule above.
 
     Args:
@@ -34,22 +34,7 @@ class Muon(Optimizer):
     def __init__(self, groups: list[dict[str, Any]], *, lr: float) -> None:
         super().__init__(groups, {"lr": lr, "weight_decay": 0.0, "orthogonal": False})
 
-    @torch.no_grad()
-    def step(  # pyright: ignore[reportIncompatibleMethodOverride]  torch overloads it
-        self, closure: Callable[[], float] | None = None
-    ) -> float | None:
-        """Update every parameter that has a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, parameter.grad, group)
-        return loss
-
-    def _update(self, parameter: nn.Parameter, gradient: Tensor, group: dict[str, Any]) -> None:
+    def update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         if not group["orthogonal"] and group["weight_decay"]:
             gradient = gradient.add(parameter, alpha=group["weight_decay"])
         state = self.state[parameter]

@@ -10,15 +10,16 @@ Departs  nowhere. `torch.optim.SGD` keeps the velocity without the learning rate
 Letters  v velocity, w weight, g gradient
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+
+from fleetfoot.train.update_rule import UpdateRule
 
 
-class VelocitySGD(Optimizer):
+class VelocitySGD(UpdateRule):
     """The update rule above.
 
     Args:
@@ -38,24 +39,10 @@ class VelocitySGD(Optimizer):
     ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
-    @torch.no_grad()
-    def step(  # pyright: ignore[reportIncompatibleMethodOverride]  torch overloads it
-        self, closure: Callable[[], float] | None = None
-    ) -> float | None:
-        """Update every parameter that has a gradient."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            lr, decay = group["lr"], group["weight_decay"]
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                state = self.state[weight]
-                if "velocity" not in state:
-                    state["velocity"] = torch.zeros_like(weight)
-                velocity = state["velocity"]
-                velocity.mul_(group["momentum"]).add_(weight, alpha=-decay * lr)
-                weight.add_(velocity.add_(weight.grad, alpha=-lr))
-        return loss
+    def update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        lr, state = group["lr"], self.state[parameter]
+        if "velocity" not in state:
+            state["velocity"] = torch.zeros_like(parameter)
+        velocity = state["velocity"]
+        velocity.mul_(group["momentum"]).add_(parameter, alpha=-group["weight_decay"] * lr)
+        parameter.add_(velocity.add_(gradient, alpha=-lr))
