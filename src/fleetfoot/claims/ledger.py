@@ -1,0 +1,167 @@
+"""The ledger: every claim by id, measuring one, and the results that are kept.
+
+A file of this folder that has a tuple ``CLAIMS`` adds its claims. Results that ship with the
+package lie in ``results/``; a user's own go to a folder of theirs and take precedence.
+"""
+
+import hashlib
+import importlib
+import inspect
+import pkgutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import fleetfoot.claims
+from fleetfoot.claims.claim import Claim, ControlOutcome, Measurement, Scale, Setting, Verdict
+from fleetfoot.core.errors import DataError, MissingError, UsageError, require
+from fleetfoot.core.files import read_json, write_json
+from fleetfoot.core.results import to_json
+from fleetfoot.measure.provenance import Provenance, provenance
+
+SCHEMA = "fleetfoot.claim/1"
+SHIPPED = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """One measurement of a claim with its control, as it is stored.
+
+    Attributes:
+        control: the control's measurement.
+        control_outcome: whether the rule rejected it, as it must.
+        verdict_sha256: of the rule's source when the claim was measured.
+        minutes: wall time of measurement and control.
+        provenance: machine, versions, code.
+    """
+
+    id: str
+    paper: str
+    scale: Scale
+    unit: str
+    paper_value: float | None
+    verdict: Verdict
+    measurement: Measurement
+    control: Measurement
+    control_outcome: ControlOutcome
+    verdict_sha256: str
+    minutes: float
+    provenance: Provenance
+
+
+@cache
+def claims() -> dict[str, Claim]:
+    """Return every claim by id, in order of id.
+
+    Raises:
+        ValueError: two claims have one id.
+    """
+    found: dict[str, Claim] = {}
+    for module in pkgutil.iter_modules(fleetfoot.claims.__path__):
+        if module.name == "__main__":
+            continue
+        loaded = importlib.import_module(f"fleetfoot.claims.{module.name}")
+        for claim in getattr(loaded, "CLAIMS", ()):
+            if claim.id in found:
+                raise ValueError(f"two claims have the id {claim.id}")
+            found[claim.id] = claim
+    return dict(sorted(found.items()))
+
+
+def run(claim: Claim, setting: Setting) -> Result:
+    """Measure a claim and its control, and judge both.
+
+    Raises:
+        UsageError: the claim has no form at this scale.
+        DataError: it needs data that are not there.
+        MissingError: it needs a package or device that is not there.
+    """
+    check(claim, setting)
+    record = provenance(device=setting.device)
+    start = time.monotonic()
+    setting.listener.stage(f"{claim.id}: measuring")
+    measurement = claim.measure(setting)
+    setting.listener.stage(f"{claim.id}: control ({claim.control_sentence})")
+    control = claim.control(setting)
+    return Result(
+        id=claim.id,
+        paper=claim.paper,
+        scale=setting.scale,
+        unit=claim.unit,
+        paper_value=claim.paper_value,
+        verdict=claim.judge(measurement.value, setting.scale),
+        measurement=measurement,
+        control=control,
+        control_outcome=claim.judge_control(control.value),
+        verdict_sha256=rule_sha256(claim),
+        minutes=(time.monotonic() - start) / 60,
+        provenance=record,
+    )
+
+
+def check(claim: Claim, setting: Setting) -> None:
+    """Refuse a claim that cannot be measured in this setting; see `run`."""
+    if setting.scale not in claim.scales:
+        raise UsageError(f"{claim.id} has no {setting.scale} scale, only {', '.join(claim.scales)}")
+    for name in claim.needs.data:
+        if setting.data is None:
+            raise DataError(f"{claim.id} needs the data set {name}: give its folder with --data")
+        if not (setting.data / name).exists():
+            raise DataError(f"{setting.data / name}: {claim.id} needs this data set, not found")
+    for package in claim.needs.packages:
+        require(package, extra="claims")
+    if claim.needs.device == "cuda" and setting.device != "cuda":
+        raise MissingError(f"{claim.id} is about an accelerator: run it with --device cuda on one")
+
+
+def rule_sha256(claim: Claim) -> str:
+    """Return a hash of everything that decides a verdict: rule, its figures, judged scales."""
+    return hashlib.sha256(
+        "\n".join((*_sources(claim.verdict), *claim.decides_at)).encode()
+    ).hexdigest()
+
+
+def _sources(rule: Callable[..., object]) -> Iterable[str]:
+    """Yield the source of a rule, the values it closes over and the rules inside it."""
+    yield inspect.getsource(rule)
+    for name, value in inspect.getclosurevars(rule).nonlocals.items():
+        if callable(value):
+            yield from _sources(value)
+        else:
+            yield f"{name}={value!r}"
+
+
+def file_name(identity: str, scale: Scale) -> str:
+    """Return the name of a result's file.
+
+    >>> file_name("fasternet/table1-cpu", "smoke")
+    'fasternet.table1-cpu.smoke.json'
+    """
+    return f"{identity.replace('/', '.')}.{scale}.json"
+
+
+def store(result: Result, folder: Path) -> Path:
+    """Write a result into ``folder``, in the place of an earlier one; return the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / file_name(result.id, result.scale)
+    write_json(path, to_json(result, schema=SCHEMA))
+    return path
+
+
+def stored(folders: Iterable[Path]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return stored results by (id, scale); later folders take precedence.
+
+    Raises:
+        DataError: a file is damaged or of another schema.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for folder in folders:
+        for path in sorted(folder.glob("*.*.json")):
+            record = read_json(path, what="claim result")
+            if record.get("schema") != SCHEMA:
+                raise DataError(f"{path}: is not a claim result ({SCHEMA})")
+            found[record["id"], record["scale"]] = record
+    return found

@@ -1,0 +1,98 @@
+"""Where and with what a figure was measured: machine, versions, code, load."""
+
+import hashlib
+import importlib.metadata
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import fleetfoot
+from fleetfoot.measure.device import device_profile
+
+PACKAGES = (
+    *("fleetfoot", "torch", "torchvision", "onnxruntime", "openvino", "numpy", "pillow", "timm"),
+)
+SOURCE = Path(fleetfoot.__file__).parent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Stored beside every figure; None where the system does not say.
+
+    Attributes:
+        date: UTC, to the second.
+        machine: processor, cores allowed, accelerator, system, Python.
+        versions: of the packages that are installed.
+        commit: of the source tree; None outside one.
+        dirty: whether the package's files differ from that commit.
+        code_sha256: of all source files of the package.
+        load_1min: load average when this record was made.
+    """
+
+    date: str
+    machine: dict[str, Any]
+    versions: dict[str, str]
+    commit: str | None
+    dirty: bool | None
+    code_sha256: str
+    load_1min: float | None
+
+
+def provenance(*, device: str = "cpu") -> Provenance:
+    """Return the provenance of what is about to be measured on ``device``."""
+    profile = device_profile()
+    commit = _git("rev-parse", "HEAD")
+    return Provenance(
+        date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        machine={
+            "cpu": profile.cpu,
+            "cores": profile.threads,
+            "accelerator": _accelerator(device),
+            "system": profile.system,
+            "python": profile.python,
+            "fingerprint": profile.fingerprint,
+        },
+        versions={name: version for name in PACKAGES if (version := _version(name))},
+        commit=commit,
+        dirty=None if commit is None else bool(_git("status", "--porcelain", "--", str(SOURCE))),
+        code_sha256=code_sha256(),
+        load_1min=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    )
+
+
+@cache
+def code_sha256() -> str:
+    """Return one hash of all Python files of the package."""
+    digest = hashlib.sha256()
+    for path in sorted(SOURCE.rglob("*.py")):
+        digest.update(f"{path.relative_to(SOURCE).as_posix()}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _accelerator(device: str) -> str | None:
+    if device != "cuda":
+        return None
+    import torch
+
+    return torch.cuda.get_device_name()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _git(*words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(SOURCE), *words], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
