@@ -22,6 +22,7 @@ KEYS = {
     *("macs", "bytes_moved", "latency_ms_p50", "latency_ms_p90", "latency_ms_p99"),
     *("latency_ms_iqr", "first_call_ms", "samples", "gflops_achieved", "roof_fraction"),
     *("energy_mj", "energy_source", "error"),
+    *("bytes_moved_fused", "elementwise_ops", "activations", "peak_live_bytes", "arena_bytes"),
 }
 
 

@@ -6,7 +6,7 @@ many threads. What cannot run is a row with the reason in ``error``.
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from fleetfoot.core.errors import UsageError
@@ -31,6 +31,11 @@ class MeasureCell:
         precision: what was asked for; `error` tells where the engine used another.
         macs: per image; FLOPs are 2 x MACs.
         bytes_moved: of one call, every operator reading its inputs and writing its output once.
+        bytes_moved_fused: the same with norms, activations and sums inside their producers.
+        elementwise_ops: bias, norm, activation, pooling, sums; per image, none of them in `macs`.
+        activations: output elements of convolutions and linear layers, per image.
+        peak_live_bytes: most bytes of maps alive at once in the network as published; no weights.
+        arena_bytes: of one buffer that all maps are packed into, at least `peak_live_bytes`.
         first_call_ms: cold start: reading, compiling and the first call, in a fresh process.
         gflops_achieved: 2 x MACs x batch / latency.
         roof_fraction: share of what the device can do; not measured yet.
@@ -49,6 +54,11 @@ class MeasureCell:
     params: int | None = None
     macs: int | None = None
     bytes_moved: int | None = None
+    bytes_moved_fused: int | None = None
+    elementwise_ops: int | None = None
+    activations: int | None = None
+    peak_live_bytes: int | None = None
+    arena_bytes: int | None = None
     latency_ms_p50: float | None = None
     latency_ms_p90: float | None = None
     latency_ms_p99: float | None = None
@@ -171,9 +181,7 @@ def _row(plan: Planned, subject: Subject, timings: dict[str, CellTiming]) -> Mea
         threads=plan.threads,
         batch=plan.batch,
         size=plan.size,
-        params=facts.params,
-        macs=facts.macs,
-        bytes_moved=facts.bytes_moved,
+        **asdict(facts),
         error=plan.error,
     )
     if plan.cell is None:

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
@@ -17,6 +17,8 @@ from fleetfoot.jobs.runs import bundle_of, check_net, resolve
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from fleetfoot.measure.counts import Counts
 
 NOISE_IMAGES = 16  # for int8 ranges, which decide no time
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
@@ -41,6 +43,16 @@ class Facts:
     params: int | None = None
     macs: int | None = None
     bytes_moved: int | None = None
+    bytes_moved_fused: int | None = None
+    elementwise_ops: int | None = None
+    activations: int | None = None
+    peak_live_bytes: int | None = None
+    arena_bytes: int | None = None
+
+    @classmethod
+    def of(cls, counts: "Counts") -> "Facts":
+        """Return the fields that bear the names of those of ``counts``."""
+        return cls(**{field.name: getattr(counts, field.name, None) for field in fields(cls)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +142,7 @@ class NetSubject:
             counts = count(self._net, shape, batch=batch, bytes_per_element=width)
         except (FleetfootError, RuntimeError):  # a size that the network cannot take
             return Facts(params=self.entry.params)
-        return Facts(counts.params, counts.macs, counts.bytes_moved)
+        return Facts.of(counts)
 
     def plan(self, words: Words, folder: Path) -> Iterator[Planned]:
         sizes = words.sizes or (self.entry.input[-1],)
@@ -268,7 +280,7 @@ class BundleSubject:
             counts = count(net, (channels, size, size), batch=batch, bytes_per_element=width)
         except (FleetfootError, KeyError, RuntimeError):  # a network of another version
             return Facts()
-        return Facts(counts.params, counts.macs, counts.bytes_moved)
+        return Facts.of(counts)
 
     def plan(self, words: Words, folder: Path) -> Iterator[Planned]:
         size = self.bundle.preprocess.size
