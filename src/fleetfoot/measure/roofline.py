@@ -1,0 +1,209 @@
+"""Roofline: what this machine could do at best, measured on it, and how near a layer comes.
+
+attainable = min(P, I * BW)        P GFLOP/s of a large product, BW GB/s of a triad, I FLOP/byte
+
+Paper    Williams, Waterman and Patterson, "Roofline", 2009; ceilings measured as
+         papers/measuring.md says: product of 4096-square matrices, triad over four times the last
+         cache, smaller arrays for L3 and L2
+Units    FLOPs are 2 x MACs; GB are 10**9 bytes; a triad a = b + s * c moves three arrays
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fleetfoot.core.errors import UsageError
+from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.measure.device import device_profile
+
+if TYPE_CHECKING:
+    from fleetfoot.measure.counts import Counts
+
+PRECISIONS = ("float32", "bfloat16", "float16", "int8")
+SIDE = 4096  # of the matrices; smaller ones do not reach the ceiling
+REPEATS = 4
+MOST_BYTES = 2 << 30  # that the triad may take
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ceilings:
+    """What the machine can do at best with so many threads.
+
+    Attributes:
+        threads: that computed.
+        gflops: by precision; a precision that torch cannot multiply in is absent.
+        gb_per_s: by where the arrays lay: "memory", and "L3" and "L2" where there are such caches.
+        reasons: why a precision or a level is absent.
+    """
+
+    threads: int
+    gflops: Mapping[str, float]
+    gb_per_s: Mapping[str, float]
+    reasons: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def attainable_gflops(
+    intensity: float, ceilings: Ceilings, precision: str = "float32", level: str = "memory"
+) -> float:
+    """Return the GFLOP/s that the roofline allows.
+
+    >>> roof = Ceilings(threads=1, gflops={"float32": 100.0}, gb_per_s={"memory": 10.0})
+    >>> attainable_gflops(2.0, roof), attainable_gflops(50.0, roof)
+    (20.0, 100.0)
+
+    Args:
+        intensity: FLOPs per byte moved.
+        ceilings: of the machine.
+        precision: of the multiplications.
+        level: where the bytes come from.
+
+    Raises:
+        UsageError: the ceilings know nothing of the precision or level.
+    """
+    return min(_of(ceilings.gflops, precision), intensity * _of(ceilings.gb_per_s, level))
+
+
+def roof_fraction(
+    gflops: float, intensity: float, ceilings: Ceilings, precision: str = "float32"
+) -> float | None:
+    """Return achieved over attainable GFLOP/s; None where the ceiling is not known.
+
+    Above 1 the caches served what the count sends to memory, or the count or ceiling is wrong.
+    """
+    if precision not in ceilings.gflops or "memory" not in ceilings.gb_per_s or intensity <= 0:
+        return None
+    return gflops / attainable_gflops(intensity, ceilings, precision)
+
+
+def estimate_ms(counts: "Counts", ceilings: Ceilings, precision: str = "float32") -> float:
+    """Return the least time the roofline allows a network, operator by operator, in milliseconds.
+
+    Each operator takes the longer of its FLOPs at the compute ceiling and its bytes at memory
+    bandwidth; nothing overlaps. The counts must be of the bytes of that precision.
+
+    Raises:
+        UsageError: the ceilings know nothing of the precision or of memory.
+    """
+    flops_per_ms = 1e6 * _of(ceilings.gflops, precision)
+    bytes_per_ms = 1e6 * _of(ceilings.gb_per_s, "memory")
+    return sum(
+        max(2 * record.macs / flops_per_ms, record.bytes_moved / bytes_per_ms)
+        for record in counts.records
+    )
+
+
+def measure_ceilings(
+    threads: int = 1,
+    precisions: Sequence[str] = ("float32",),
+    listener: Listener | None = None,
+    *,
+    side: int = SIDE,
+    most_bytes: int = MOST_BYTES,
+) -> Ceilings:
+    """Measure the ceilings in this process and return them.
+
+    Each is the best of a few repeats: a ceiling is what can be reached, not what is usual.
+
+    Args:
+        threads: to compute with; torch's setting is put back afterwards.
+        precisions: of `PRECISIONS`.
+        listener: hears what is being done.
+        side: of the square matrices.
+        most_bytes: the triad's arrays take at most so much.
+
+    Raises:
+        UsageError: a precision that has no name here.
+    """
+    import torch
+
+    for precision in precisions:
+        if precision not in PRECISIONS:
+            raise UsageError(f"{precision}: is not one of {', '.join(PRECISIONS)}")
+    listener = listener or Silent()
+    listener.stage(f"measuring the ceilings of {threads} thread{'s' if threads > 1 else ''}")
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.inference_mode():
+            gflops, reasons = _products(precisions, side)
+            sizes = triad_bytes(device_profile().caches, threads, most_bytes)
+            bandwidth = {level: _triad_gb_per_s(size) for level, size in sizes.items()}
+    finally:
+        torch.set_num_threads(before)
+    return Ceilings(threads=threads, gflops=gflops, gb_per_s=bandwidth, reasons=reasons)
+
+
+def triad_bytes(caches: Mapping[str, int], threads: int, most_bytes: int) -> dict[str, int]:
+    """Return the size of the three arrays together, for memory and for the caches there are.
+
+    Half of the L2 caches of the threads lies in L2; the geometric mean of L2 and L3 lies in L3 and
+    not in L2; four times the largest cache lies in memory.
+    """
+    inner, outer = caches.get("L2", 0) * threads, caches.get("L3", 0)
+    largest = max([*caches.values(), inner, 32 << 20])
+    sizes = {"memory": min(4 * largest, most_bytes)}
+    if outer > inner > 0:
+        sizes["L3"] = min(round((inner * outer) ** 0.5), most_bytes)
+    if inner:
+        sizes["L2"] = inner // 2
+    return sizes
+
+
+def _products(precisions: Sequence[str], side: int) -> tuple[dict[str, float], dict[str, str]]:
+    gflops: dict[str, float] = {}
+    reasons: dict[str, str] = {}
+    for precision in dict.fromkeys(precisions):
+        try:
+            seconds = best_seconds(_product(precision, side))
+        except (RuntimeError, NotImplementedError) as error:
+            reasons[precision] = str(error).strip().partition("\n")[0]
+        else:
+            gflops[precision] = 2 * side**3 / seconds / 1e9
+    return gflops, reasons
+
+
+def _product(precision: str, side: int) -> Callable[[], Any]:
+    import torch
+
+    if precision == "int8":
+        whole = [torch.randint(-127, 128, (side, side), dtype=torch.int8) for _ in range(2)]
+        # Transposed, the weights lie as a linear layer's do.
+        return lambda: torch._int_mm(whole[0], whole[1].t())  # pyright: ignore[reportPrivateUsage]
+    dtype = getattr(torch, precision)
+    a, b = (torch.randn(side, side).to(dtype) for _ in range(2))
+    out = torch.empty_like(a)
+    return lambda: torch.mm(a, b, out=out)
+
+
+def _triad_gb_per_s(size: int) -> float:
+    """Return the bandwidth of a = b + 2 c over three float32 arrays of ``size`` bytes together."""
+    import torch
+
+    elements = max(1, size // 12)
+    a, b, c = (torch.ones(elements) for _ in range(3))
+    # A small array is run over many times, so that the call and the clock do not count.
+    rounds = max(1, (64 << 20) // size)
+
+    def triad() -> None:
+        for _ in range(rounds):
+            torch.add(b, c, alpha=2.0, out=a)
+
+    return 12 * elements * rounds / best_seconds(triad) / 1e9
+
+
+def best_seconds(call: Callable[[], Any], repeats: int = REPEATS) -> float:
+    """Return the shortest time of a few calls, in seconds, after one that is not counted."""
+    call()
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        call()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def _of(table: Mapping[str, float], name: str) -> float:
+    if name not in table:
+        raise UsageError(f"no ceiling was measured for {name}: there is {', '.join(table)}")
+    return table[name]
