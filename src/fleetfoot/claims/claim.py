@@ -131,6 +131,15 @@ def at_least(reproduced: float, partly: float) -> Callable[[float], Verdict]:
     return rule
 
 
+def at_least_ratio(paper: float) -> Callable[[float], Verdict]:
+    """Return the rule for a ratio above 1: reproduced from the paper's, partly from half its gain.
+
+    >>> at_least_ratio(2.0)(1.5)
+    'partly'
+    """
+    return at_least(paper, (1 + paper) / 2)
+
+
 def at_most(reproduced: float, partly: float) -> Callable[[float], Verdict]:
     """Return the rule: reproduced up to one value, partly up to a larger one.
 
