@@ -54,7 +54,7 @@ class FitBundle:
     threads: int
     size: int
     latency_ms_p50: float
-    latency_ms_p90: float
+    latency_ms_p90: float | None
     top1: float | None
 
 

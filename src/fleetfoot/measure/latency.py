@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.seeds import rng
 
 _BLOCK_MS = 20.0
+_LONGEST_BLOCK_MS = 10_000.0  # a block that runs in another process must answer in time
 
 Block = Callable[[int], Sequence[float]]
 """Run so many calls and return the milliseconds of each; nothing at all after a failure."""
@@ -29,23 +31,27 @@ class Latency:
     """Times of one callable, in milliseconds.
 
     Attributes:
-        ms_p50: median; `ms_p90` and `ms_p99` are the other percentiles.
+        ms_p50: median.
+        ms_p90: nine calls in ten are quicker; None with fewer than `samples_for(0.9)` samples.
+        ms_p99: 99 in a hundred are; None with fewer than `samples_for(0.99)` samples.
         ms_iqr: distance between the quartiles of all samples.
         ms_min: the quickest call.
         samples: how many calls were timed after warming up.
         first_call_ms: the very first call, which fills caches and allocates.
         noise: relative spread (quartile distance over median) of the medians of the blocks: what
             repeating the measurement would show without any change. None with one block.
+        blocks_ms: every sample, block by block in the order of rounds, for `compare.difference`.
     """
 
     ms_p50: float
-    ms_p90: float
-    ms_p99: float
+    ms_p90: float | None
+    ms_p99: float | None
     ms_iqr: float
     ms_min: float
     samples: int
     first_call_ms: float
     noise: float | None
+    blocks_ms: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,17 +136,31 @@ def summarise(
     2.0
     """
     times = np.concatenate([np.asarray(block, dtype=np.float64) for block in block_times])
-    low, middle, high, p90, p99 = np.percentile(times, [25, 50, 75, 90, 99])
+    low, middle, high = np.percentile(times, [25, 50, 75])
     return Latency(
         ms_p50=float(middle),
-        ms_p90=float(p90),
-        ms_p99=float(p99),
+        ms_p90=_tail(times, 0.9),
+        ms_p99=_tail(times, 0.99),
         ms_iqr=float(high - low),
         ms_min=float(times.min()),
         samples=len(times),
         first_call_ms=first_call_ms,
         noise=_noise(block_times),
+        blocks_ms=tuple(tuple(map(float, block)) for block in block_times),
     )
+
+
+def samples_for(share: float) -> int:
+    """Return how many samples a percentile needs: one must lie beyond it.
+
+    >>> samples_for(0.9), samples_for(0.99)
+    (10, 100)
+    """
+    return math.ceil(round(1 / (1 - share), 6))
+
+
+def _tail(times: NDArray[np.float64], share: float) -> float | None:
+    return float(np.percentile(times, 100 * share)) if len(times) >= samples_for(share) else None
 
 
 def _noise(block_times: Sequence[Sequence[float]]) -> float | None:
@@ -191,7 +211,7 @@ class _Run:
                 _calls_within(self.call_ms, 1000 * schedule.max_seconds / schedule.rounds),
             ),
         )
-        self.times.append(self.run(calls))
+        self.times.append(self.run(min(calls, _calls_within(self.call_ms, _LONGEST_BLOCK_MS))))
 
     def done(self, schedule: Schedule) -> bool:
         if self.failed:
