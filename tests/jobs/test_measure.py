@@ -23,6 +23,7 @@ KEYS = {
     *("latency_ms_iqr", "first_call_ms", "samples", "gflops_achieved", "roof_fraction"),
     *("energy_mj", "energy_source", "error"),
     *("bytes_moved_fused", "elementwise_ops", "activations", "peak_live_bytes", "arena_bytes"),
+    "least_peak_bytes",
 }
 
 

@@ -36,6 +36,7 @@ class MeasureCell:
         activations: output elements of convolutions and linear layers, per image.
         peak_live_bytes: most bytes of maps alive at once in the network as published; no weights.
         arena_bytes: of one buffer that all maps are packed into, at least `peak_live_bytes`.
+        least_peak_bytes: the smallest peak over all orders of the operators.
         first_call_ms: cold start: reading, compiling and the first call, in a fresh process.
         gflops_achieved: 2 x MACs x batch / latency.
         roof_fraction: share of what the device can do; not measured yet.
@@ -59,6 +60,7 @@ class MeasureCell:
     activations: int | None = None
     peak_live_bytes: int | None = None
     arena_bytes: int | None = None
+    least_peak_bytes: int | None = None
     latency_ms_p50: float | None = None
     latency_ms_p90: float | None = None
     latency_ms_p99: float | None = None

@@ -48,11 +48,12 @@ class Facts:
     activations: int | None = None
     peak_live_bytes: int | None = None
     arena_bytes: int | None = None
+    least_peak_bytes: int | None = None
 
     @classmethod
     def of(cls, counts: "Counts") -> "Facts":
         """Return the fields that bear the names of those of ``counts``."""
-        return cls(**{field.name: getattr(counts, field.name, None) for field in fields(cls)})
+        return cls(**{field.name: getattr(counts, field.name) for field in fields(cls)})
 
 
 @dataclass(frozen=True, kw_only=True)
