@@ -24,6 +24,8 @@ SMOKE = Schedule(min_samples=4, min_seconds=0.02, rounds=2, warm_up_seconds=0.05
 # At least 50 calls even of a network that takes a third of a second.
 FULL = Schedule(min_samples=50, min_seconds=1.0, rounds=5, warm_up_seconds=2.0, max_seconds=20.0)
 
+SETTLING_SIDE = 224
+
 Image = tuple[int, ...]
 Layout = str
 
@@ -76,7 +78,10 @@ def network_ms(
         FleetfootError: a network cannot be run.
     """
     shapes = {name: tuple(image[name] if isinstance(image, Mapping) else image) for name in nets}
-    settled = {name: calibrate_norms(net, shapes[name], batch=4) for name, net in nets.items()}
+    settled = {
+        name: calibrate_norms(net, _settling_image(shapes[name]), batch=4)
+        for name, net in nets.items()
+    }
     if setting.device != "cpu" or setting.scale == "smoke":
         calls = {
             n: network_call(net, (batch, *shapes[n]), setting.device, layout=layout)
@@ -90,6 +95,12 @@ def network_ms(
     ]  # fmt: skip
     timings = measure_cells(cells, schedule_of(setting))
     return {name: _latency_of(timing) for name, timing in timings.items()}
+
+
+def _settling_image(image: Image) -> Image:
+    """Return the image that norms are settled on: statistics per channel need no large maps."""
+    channels, *sides = image
+    return (channels, *(min(side, SETTLING_SIDE) for side in sides))
 
 
 def _latency_of(timing: CellTiming) -> Latency:
