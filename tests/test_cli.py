@@ -26,7 +26,8 @@ from fleetfoot.core.errors import (
 )
 
 GOLDEN = Path(__file__).parent / "golden" / "cli_words.json"
-VERBS = ("audit", "deploy", "doctor", "evaluate", "fit", "measure", "nets", "predict", "report")
+VERBS = ("audit", "claims", "deploy", "doctor", "evaluate", "fit", "measure", "nets", "predict")
+VERBS += ("report",)
 
 
 def words_now() -> dict[str, list[str]]:

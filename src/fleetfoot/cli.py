@@ -4,7 +4,6 @@ stdout carries the result (a table for a person, or exactly one JSON object with
 the talk. Nothing heavy is imported before the words are understood: each command imports its job.
 """
 
-import errno
 import json
 import os
 import sys
@@ -19,7 +18,7 @@ from typing import Annotated, Any, Literal, TextIO
 from cyclopts import App, CycloptsError, Parameter
 
 from fleetfoot import __version__
-from fleetfoot.core.errors import DataError, FleetfootError, UsageError
+from fleetfoot.core.errors import DataError, UsageError, explain, one_line
 from fleetfoot.core.results import to_json
 
 Format = Literal["onnx", "openvino"]
@@ -199,7 +198,7 @@ def predict(run: str, /, *images: Path, top: int = 5, talk: Talk = QUIET) -> int
             _say(note)
     for prediction in record.predictions:
         if prediction.error is not None:
-            _say(_one_line(prediction.error))
+            _say(one_line(prediction.error))
     return DataError.exit_code if any(p.error for p in record.predictions) else 0
 
 
@@ -339,6 +338,38 @@ def nets(pattern: str = "*", /, *, talk: Talk = QUIET) -> int:
 
 
 @app.command
+def claims(
+    word: Literal["list", "run", "table"],
+    /,
+    *ids: str,
+    scale: Literal["smoke", "cpu", "gpu"] = "cpu",
+    data: Path | None = None,
+    device: Literal["cpu", "cuda"] = "cpu",
+    out: Path = Path("results"),
+    talk: Talk = QUIET,
+) -> int:
+    """The ledger of the papers' claims: list it, measure claims, see paper and measurement.
+
+    Args:
+        word: list, run or table.
+        ids: Claims, or patterns such as 'fasternet/*'; for list and table all without any.
+        scale: How thoroughly to run: smoke takes seconds, cpu minutes, gpu an accelerator.
+        data: Folder of data sets, for claims that need one.
+        device: Where to run.
+        out: Folder of your own results: run writes there, table prefers them to those shipped.
+    """
+    from fleetfoot.jobs.claims import claims as job
+
+    with _Listening(talk) as listener:
+        record = job(word, ids, scale=scale, data=data, device=device, out=out, listener=listener)
+    _answer("claims", record, talk)
+    failed = [row for row in record.claims if row.exit_code]
+    for row in failed:
+        _say(one_line(row.error or ""))
+    return failed[0].exit_code if failed else 0
+
+
+@app.command
 def doctor(*, talk: Talk = QUIET) -> int:
     """What is installed, what the device can do, what is wrong and what mends it."""
     from fleetfoot.jobs.doctor import doctor as job
@@ -376,7 +407,7 @@ def _fail(error: BaseException, *, wants_json: bool) -> int:
     if isinstance(error, BrokenPipeError):  # `fleetfoot nets | head`: the reader has what it wants
         _abandon_stdout()
         return 0
-    message, code = explain(error)
+    message, code = _explained(error)
     if os.environ.get("FLEETFOOT_TRACEBACK") == "1":
         traceback.print_exception(error)
     _say(message)
@@ -389,40 +420,8 @@ def _fail(error: BaseException, *, wants_json: bool) -> int:
     return code
 
 
-def explain(error: BaseException) -> tuple[str, int]:
-    """Return the one line and the exit code with which a command ends after ``error``."""
-    if isinstance(error, FleetfootError):
-        return _one_line(str(error)), error.exit_code
-    if isinstance(error, CycloptsError):
-        return _one_line(str(error)), UsageError.exit_code
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted", 130
-    if isinstance(error, OSError):
-        return _explain_os(error)
-    if isinstance(error, MemoryError):
-        return "out of memory: use a smaller batch or size, or fewer workers", 1
-    name = type(error).__name__
-    return (
-        f"unexpected {name}: {_one_line(str(error))} "
-        "(run with FLEETFOOT_TRACEBACK=1 for the traceback)",
-        1,
-    )
-
-
-def _explain_os(error: OSError) -> tuple[str, int]:
-    where = f"{_one_line(str(error.filename))}: " if error.filename is not None else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return f"{where}the disk is full ({error.strerror}): free some space and run again", 1
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"{where}{error.strerror}: change the permission or name another folder", 3
-    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
-        return f"{where}{error.strerror}: check the path", 3
-    return f"{where}{error.strerror or _one_line(str(error)) or type(error).__name__}", 1
-
-
-def _one_line(text: str) -> str:
-    words = " ".join(text.split())
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
+def _explained(error: BaseException) -> tuple[str, int]:
+    return explain(UsageError(str(error)) if isinstance(error, CycloptsError) else error)
 
 
 def _wants_json(arguments: Sequence[str]) -> bool:

@@ -4,6 +4,8 @@ A file of this folder that has a tuple ``CLAIMS`` adds its claims. Results that 
 package lie in ``results/``; a user's own go to a folder of theirs and take precedence.
 """
 
+import difflib
+import fnmatch
 import hashlib
 import importlib
 import inspect
@@ -16,8 +18,23 @@ from pathlib import Path
 from typing import Any
 
 import fleetfoot.claims
-from fleetfoot.claims.claim import Claim, ControlOutcome, Measurement, Scale, Setting, Verdict
-from fleetfoot.core.errors import DataError, MissingError, UsageError, require
+from fleetfoot.claims.claim import (
+    SCALES,
+    Claim,
+    ControlOutcome,
+    Measurement,
+    Scale,
+    Setting,
+    Verdict,
+)
+from fleetfoot.core.errors import (
+    DataError,
+    FleetfootError,
+    MissingError,
+    UsageError,
+    explain,
+    require,
+)
 from fleetfoot.core.files import read_json, write_json
 from fleetfoot.core.results import to_json
 from fleetfoot.measure.provenance import Provenance, provenance
@@ -69,6 +86,43 @@ def claims() -> dict[str, Claim]:
                 raise ValueError(f"two claims have the id {claim.id}")
             found[claim.id] = claim
     return dict(sorted(found.items()))
+
+
+def matching(patterns: Iterable[str], *, scale: Scale | None = None) -> tuple[Claim, ...]:
+    """Return the claims whose id is named or matches a shell pattern, in order of id.
+
+    Args:
+        patterns: ids, or patterns such as ``fasternet/*``.
+        scale: a pattern takes only the claims that have a form at this scale; None takes all.
+
+    Raises:
+        UsageError: a word that no claim answers to.
+    """
+    found: set[str] = set()
+    for pattern in patterns:
+        named = {name for name in claims() if fnmatch.fnmatchcase(name, pattern)}
+        fitting = {name for name in named if scale in (None, *claims()[name].scales)}
+        if not (pattern in named or fitting):
+            raise UsageError(_no_match(pattern, scale if named else None))
+        found |= fitting | named & {pattern}
+    return tuple(claim for name, claim in claims().items() if name in found)
+
+
+def _no_match(pattern: str, scale: Scale | None) -> str:
+    near = difflib.get_close_matches(pattern, claims(), n=3)
+    hint = f"; nearest: {', '.join(near)}" if near else "; `fleetfoot claims list` has all"
+    at = f" at the {scale} scale" if scale else ""
+    return f"no claim matches {pattern!r}{at}{hint}"
+
+
+def attempt(claim: Claim, setting: Setting) -> Result | FleetfootError:
+    """Return `run`'s result, or what went wrong, so that others can still be measured."""
+    try:
+        return run(claim, setting)
+    except FleetfootError as error:
+        return error
+    except Exception as error:  # the work of hours shall not fall with one claim
+        return FleetfootError(f"{claim.id}: {explain(error)[0]}")
 
 
 def run(claim: Claim, setting: Setting) -> Result:
@@ -159,7 +213,7 @@ def stored(folders: Iterable[Path]) -> dict[tuple[str, str], dict[str, Any]]:
     """
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for folder in folders:
-        for path in sorted(folder.glob("*.*.json")):
+        for path in sorted(p for scale in SCALES for p in folder.glob(f"*.{scale}.json")):
             record = read_json(path, what="claim result")
             if record.get("schema") != SCHEMA:
                 raise DataError(f"{path}: is not a claim result ({SCHEMA})")

@@ -3,6 +3,7 @@
 A message is one line: the value, what is wrong with it, what to do.
 """
 
+import errno
 import importlib
 from types import ModuleType
 
@@ -81,6 +82,45 @@ def require(module: str, *, extra: str | None) -> ModuleType:
         ) from error
     except Exception as error:  # a broken binary package raises anything: OSError, RuntimeError
         raise MissingError(_broken(module, error)) from error
+
+
+def explain(error: BaseException) -> tuple[str, int]:
+    """Return the one line and the exit code with which a command ends after ``error``."""
+    if isinstance(error, FleetfootError):
+        return one_line(str(error)), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", Interrupted.exit_code
+    if isinstance(error, OSError):
+        return _explain_os(error)
+    if isinstance(error, MemoryError):
+        return "out of memory: use a smaller batch or size, or fewer workers", 1
+    name = type(error).__name__
+    return (
+        f"unexpected {name}: {one_line(str(error))} "
+        "(run with FLEETFOOT_TRACEBACK=1 for the traceback)",
+        1,
+    )
+
+
+def _explain_os(error: OSError) -> tuple[str, int]:
+    where = f"{one_line(str(error.filename))}: " if error.filename is not None else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return f"{where}the disk is full ({error.strerror}): free some space and run again", 1
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"{where}{error.strerror}: change the permission or name another folder", 3
+    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+        return f"{where}{error.strerror}: check the path", 3
+    return f"{where}{error.strerror or one_line(str(error)) or type(error).__name__}", 1
+
+
+def one_line(text: str) -> str:
+    r"""Return text on one line, with what a terminal would obey spelled out.
+
+    >>> print(one_line("two\n lines\x07"))
+    two lines\x07
+    """
+    words = " ".join(text.split())
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
 
 
 def _broken(module: str, error: Exception) -> str:

@@ -307,6 +307,29 @@ def _nets(record: Any, stream: TextIO) -> None:
     table(stream, headings, rows, right=(1, 2))
 
 
+def _claims(record: Any, stream: TextIO) -> None:
+    _CLAIM_SCREENS[record.word](record.claims, stream)
+
+
+def _claims_list(claims: Sequence[Any], stream: TextIO) -> None:
+    rows = [(c.id, " ".join(c.scales), c.paper, c.sentence) for c in claims]
+    table(stream, ("claim", "scales", "paper", "sentence"), rows)
+
+
+def _claims_table(claims: Sequence[Any], stream: TextIO) -> None:
+    headings = ("claim", "verdict", "paper", "here", "control", "", "scale", "machine", "unit")
+    rows = [
+        (
+            *(c.id, c.error or c.verdict or "not measured", number(c.paper_value)),
+            *(number(c.value), number(c.control_value)),
+            *((c.control_outcome or "-").replace("_", " "), c.scale or "-", c.machine or "-"),
+            c.unit,
+        )
+        for c in claims
+    ]
+    table(stream, headings, rows, right=(2, 3, 4))
+
+
 def _doctor(record: Any, stream: TextIO) -> None:
     rows = [(c.status, c.name, c.detail, c.fix or "") for c in record.checks]
     table(stream, ("", "what", "found", "mend with"), rows)
@@ -331,5 +354,7 @@ _SHOWN: dict[str, Callable[[Any, TextIO], None]] = {
     "audit": _audit,
     "report": _report,
     "nets": _nets,
+    "claims": _claims,
     "doctor": _doctor,
 }
+_CLAIM_SCREENS = {"list": _claims_list, "run": _claims_table, "table": _claims_table}

@@ -1,0 +1,63 @@
+"""Measure claims from a source tree with torch, numpy and safetensors alone.
+
+Command   python -m fleetfoot.claims run ID... --scale gpu --device cuda --data DIR --out DIR
+
+For machines where nothing else is installed; `fleetfoot claims` is the same with a screen.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from fleetfoot.claims.claim import SCALES, Setting
+from fleetfoot.claims.ledger import Result, attempt, matching, store
+from fleetfoot.core.errors import FleetfootError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the named claims and store their results; return the exit code of the first failure."""
+    words = _parser().parse_args(arguments)
+    setting = Setting(scale=words.scale, data=words.data, device=words.device)
+    code = 0
+    try:
+        chosen = matching(words.ids, scale=words.scale)
+    except FleetfootError as error:
+        _say(str(error))
+        return error.exit_code
+    for claim in chosen:
+        result = attempt(claim, setting)
+        if isinstance(result, Result):
+            _say(f"{_summary(result)}; {store(result, words.out)}")
+        else:
+            _say(str(result))
+            code = code or result.exit_code
+    return code
+
+
+def _summary(result: Result) -> str:
+    paper = "no figure" if result.paper_value is None else f"{result.paper_value:.3g}"
+    return (
+        f"{result.id}: {result.verdict}, {result.measurement.value:.3g} (paper {paper}), "
+        f"control {result.control.value:.3g} {result.control_outcome}"
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m fleetfoot.claims")
+    run = parser.add_subparsers(required=True).add_parser("run", help="measure and store claims")
+    run.add_argument("ids", nargs="+", metavar="ID", help="claim, or a pattern such as fasternet/*")
+    run.add_argument("--scale", choices=SCALES, default="cpu")
+    run.add_argument("--data", type=Path, help="folder of data sets")
+    run.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    run.add_argument("--out", type=Path, default=Path("results"), help="folder of results")
+    return parser
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""`fleetfoot claims`: the ledger of the papers' claims; list it, measure, see both side by side."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fleetfoot.claims.claim import SCALES, Claim, Scale, Setting
+from fleetfoot.core.errors import FleetfootError, UsageError, require
+from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.core.results import to_json
+
+if TYPE_CHECKING:
+    from fleetfoot.claims.ledger import Result
+
+WORDS = ("list", "run", "table")
+DEVICES = ("cpu", "cuda")
+RULE_CHANGED = "its rule was changed after it was measured: run it again"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimRow:
+    """A claim and, where there is one, its measurement; None is not measured, or unknown.
+
+    Attributes:
+        sentence: the claim in our words.
+        protocol: how it is measured here.
+        unit: of `paper_value`, `value` and `control_value`.
+        paper_value: None where the paper gives no figure.
+        scales: at which it can be run.
+        verdict: by the rule that was fixed beforehand.
+        low: lower end of the interval of `value`, where one was computed.
+        high: its upper end.
+        control: what the control removes or breaks.
+        control_value: what it measured; the rule must reject it.
+        machine: accelerator if one was used, else the processor.
+        commit: of the code that measured.
+        dirty: whether the code differed from that commit.
+        date: of the measurement, UTC.
+        minutes: that measurement and control took.
+        exit_code: of `error`; 0 without one.
+    """
+
+    id: str
+    paper: str
+    sentence: str
+    protocol: str
+    unit: str
+    paper_value: float | None
+    scales: tuple[Scale, ...]
+    control: str
+    verdict: str | None = None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    scale: str | None = None
+    control_value: float | None = None
+    control_outcome: str | None = None
+    machine: str | None = None
+    commit: str | None = None
+    dirty: bool | None = None
+    date: str | None = None
+    minutes: float | None = None
+    error: str | None = None
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClaimsRecord:
+    """The claims asked for, in order of id; `word` is what was done with them."""
+
+    word: str
+    claims: tuple[ClaimRow, ...]
+
+
+def claims(
+    word: str,
+    ids: Sequence[str] = (),
+    *,
+    scale: str = "cpu",
+    data: Path | str | None = None,
+    device: str = "cpu",
+    out: Path | str = "results",
+    listener: Listener | None = None,
+) -> ClaimsRecord:
+    """List claims, measure them, or return the stored measurements beside the papers' figures.
+
+    Args:
+        word: "list", "run" or "table".
+        ids: ids or shell patterns; none is all, except for "run".
+        scale: "smoke", "cpu" or "gpu"; a pattern takes the claims that have this scale.
+        data: folder of data sets.
+        device: "cpu" or "cuda".
+        out: folder of the user's own results; "run" writes there, "table" prefers them.
+        listener: hears what is being done.
+
+    Raises:
+        UsageError: unknown word, id, scale or device, or nothing to run.
+        DataError: a stored result is damaged.
+        MissingError: torch is not installed.
+    """
+    _one_of("claims", word, WORDS)
+    require("torch", extra="train")
+    if word == "run":
+        if not ids:
+            raise UsageError("claims run needs at least one claim: fleetfoot claims run ID...")
+        setting = _setting(scale, data, device, listener)
+        return ClaimsRecord(word=word, claims=_run(ids, setting, Path(out)))
+    from fleetfoot.claims.ledger import matching
+
+    found = matching(ids or ("*",))
+    rows = map(_row, found) if word == "list" else _table(found, Path(out))
+    return ClaimsRecord(word=word, claims=tuple(rows))
+
+
+def _one_of(word: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise UsageError(f"{word} {value}: is not one of {', '.join(allowed)}")
+
+
+def _setting(
+    scale: str, data: Path | str | None, device: str, listener: Listener | None
+) -> Setting:
+    _one_of("--scale", scale, SCALES)
+    _one_of("--device", device, DEVICES)
+    return Setting(
+        scale=scale,  # pyright: ignore[reportArgumentType]  checked above
+        data=None if data is None else Path(data),
+        device=device,
+        listener=listener or Silent(),
+    )
+
+
+def _run(ids: Sequence[str], setting: Setting, out: Path) -> tuple[ClaimRow, ...]:
+    from fleetfoot.claims.ledger import attempt, matching, store
+
+    rows: list[ClaimRow] = []
+    chosen = matching(ids, scale=setting.scale)
+    for number, claim in enumerate(chosen, 1):
+        result = attempt(claim, setting)
+        if isinstance(result, FleetfootError):
+            rows.append(_row(claim, error=str(result), exit_code=result.exit_code))
+        else:
+            store(result, out)
+            rows.append(_measured(claim, result))
+        setting.listener.update(done=number, total=len(chosen))
+    return tuple(rows)
+
+
+def _table(found: Sequence[Claim], out: Path) -> list[ClaimRow]:
+    """Return one row a claim, with its stored result of the most thorough scale if there is one."""
+    from fleetfoot.claims.ledger import SHIPPED, stored
+
+    results = stored((SHIPPED, out))
+    rows: list[ClaimRow] = []
+    for claim in found:
+        scales = [scale for scale in reversed(SCALES) if (claim.id, scale) in results]
+        rows.append(_measured(claim, results[claim.id, scales[0]]) if scales else _row(claim))
+    return rows
+
+
+def _measured(claim: Claim, result: "Result | Mapping[str, Any]") -> ClaimRow:
+    from fleetfoot.claims.ledger import rule_sha256
+
+    record = to_json(result)
+    measurement, provenance = record["measurement"], record["provenance"]
+    changed = record["verdict_sha256"] != rule_sha256(claim)
+    return _row(
+        claim,
+        verdict=record["verdict"],
+        value=measurement["value"],
+        low=measurement["low"],
+        high=measurement["high"],
+        scale=record["scale"],
+        control_value=record["control"]["value"],
+        control_outcome=record["control_outcome"],
+        machine=provenance["machine"]["accelerator"] or provenance["machine"]["cpu"],
+        commit=provenance["commit"],
+        dirty=provenance["dirty"],
+        date=provenance["date"],
+        minutes=record["minutes"],
+        error=RULE_CHANGED if changed else None,
+    )
+
+
+def _row(claim: Claim, **measured: Any) -> ClaimRow:
+    return ClaimRow(
+        id=claim.id,
+        paper=claim.paper,
+        sentence=claim.sentence,
+        protocol=claim.protocol,
+        unit=claim.unit,
+        paper_value=claim.paper_value,
+        scales=claim.scales,
+        control=claim.control_sentence,
+        **measured,
+    )

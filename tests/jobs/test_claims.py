@@ -1,0 +1,134 @@
+"""The verb: three words, one record; what is refused; the screen."""
+
+import dataclasses
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from fleetfoot import cli
+from fleetfoot.claims import ledger
+from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least
+from fleetfoot.core.errors import UsageError
+from fleetfoot.jobs.claims import ClaimRow, ClaimsRecord, claims
+from fleetfoot.jobs.screen import show
+
+
+def broken(_: Setting) -> Measurement:
+    raise RuntimeError("no way")
+
+
+GOOD = Claim(
+    id="toy/good",
+    paper="a paper",
+    sentence="Two is more than one.",
+    protocol="none",
+    unit="times",
+    paper_value=2.0,
+    measure=lambda _: Measurement(value=2.5, low=2.4, high=2.6),
+    verdict=at_least(2.0, 1.5),
+    control=lambda _: Measurement(value=1.0),
+    control_sentence="nothing is measured",
+)
+BAD = dataclasses.replace(GOOD, id="toy/bad", paper_value=None, measure=broken)
+
+
+@pytest.fixture(autouse=True)
+def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(ledger, "claims", lambda: {"toy/bad": BAD, "toy/good": GOOD})
+    monkeypatch.setattr(ledger, "SHIPPED", tmp_path / "shipped")
+
+
+def test_listing_measures_nothing(tmp_path: Path) -> None:
+    record = claims("list", out=tmp_path / "out")
+    assert [row.id for row in record.claims] == ["toy/bad", "toy/good"]
+    assert {row.value for row in record.claims} == {None}
+    assert record.claims[1].sentence == "Two is more than one."
+
+
+def test_running_stores_and_goes_on_after_a_failure(tmp_path: Path) -> None:
+    record = claims("run", ["toy/*"], out=tmp_path / "out")
+    bad, good = record.claims
+    assert "no way" in (bad.error or "")
+    assert (bad.exit_code, bad.verdict) == (1, None)
+    assert (good.verdict, good.value, good.control_value) == ("reproduced", 2.5, 1.0)
+    assert (good.low, good.high, good.control_outcome) == (2.4, 2.6, "failed_as_it_should")
+    assert good.machine
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["toy.good.cpu.json"]
+
+
+def test_the_table_prefers_own_results_and_thorough_scales(tmp_path: Path) -> None:
+    ledger.store(ledger.run(GOOD, Setting()), ledger.SHIPPED)
+    bad, good = claims("table", out=tmp_path / "out").claims
+    assert (bad.value, bad.verdict) == (None, None)
+    assert (good.verdict, good.scale) == ("reproduced", "cpu")
+    claims("run", ["toy/good"], scale="smoke", out=tmp_path / "out")
+    assert claims("table", ["toy/good"], out=tmp_path / "out").claims[0].scale == "cpu"
+    lower = dataclasses.replace(GOOD, measure=lambda _: Measurement(value=1.0))
+    ledger.store(ledger.run(lower, Setting()), tmp_path / "out")
+    mine = claims("table", ["toy/good"], out=tmp_path / "out").claims[0]
+    assert mine.verdict == "not reproduced"
+
+
+def test_a_rule_that_moved_is_told(tmp_path: Path) -> None:
+    moved = dataclasses.replace(GOOD, verdict=at_least(3.0, 1.5))
+    ledger.store(ledger.run(moved, Setting()), tmp_path)
+    row = claims("table", ["toy/good"], out=tmp_path).claims[0]
+    assert "rule was changed" in (row.error or "")
+    assert row.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"word": "show"}, "claims show: is not one of list, run, table"),
+        ({"word": "run"}, "at least one claim"),
+        ({"word": "run", "ids": ["toy/*"], "scale": "huge"}, "--scale huge"),
+        ({"word": "run", "ids": ["toy/*"], "device": "tpu"}, "--device tpu"),
+        ({"word": "table", "ids": ["toy/goo"]}, "nearest: toy/good"),
+    ],
+)
+def test_wrong_words(words: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        claims(**words)
+
+
+def test_json_has_every_key_and_the_exit_code_is_the_first_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["claims", "run", "toy/*", "--out", str(tmp_path), "--json", "--quiet"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["schema"] == "fleetfoot.claims/1"
+    keys = {field.name for field in dataclasses.fields(ClaimRow)}
+    assert all(set(row) == keys for row in answer["claims"])
+
+
+def test_the_screen_has_paper_and_measurement_side_by_side() -> None:
+    rows = (
+        ClaimRow(
+            **{
+                field.name: getattr(GOOD, field.name)
+                for field in dataclasses.fields(ClaimRow)
+                if hasattr(GOOD, field.name) and field.name not in ("control", "verdict")
+            },
+            control="nothing",
+            verdict="reproduced",
+            value=2.5,
+            control_value=1.0,
+            control_outcome="failed_as_it_should",
+            scale="cpu",
+            machine="a processor",
+        ),
+    )
+    stream = io.StringIO()
+    show("claims", ClaimsRecord(word="table", claims=rows), stream)
+    heading, line = stream.getvalue().splitlines()
+    assert heading.split()[:4] == ["claim", "verdict", "paper", "here"]
+    assert line.split()[:5] == ["toy/good", "reproduced", "2", "2.5", "1"]
+    stream = io.StringIO()
+    show("claims", ClaimsRecord(word="list", claims=rows), stream)
+    assert "Two is more than one." in stream.getvalue()
