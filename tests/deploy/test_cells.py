@@ -1,6 +1,8 @@
 import copy
 import os
 import signal
+import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from fleetfoot.core.errors import UsageError
 from fleetfoot.deploy import cells as cells_module
 from fleetfoot.deploy.cells import Cell, measure_cells, median_of_fresh
 from fleetfoot.deploy.export_onnx import export_onnx
+from fleetfoot.measure import energy
 
 
 @pytest.fixture(scope="module")
@@ -35,21 +38,29 @@ def test_engines_side_by_side_with_eager(subject, graph: Path, instant):
         assert timing.error is None
         assert timing.latency.samples >= 4
         assert timing.latency.ms_p50 > 0
-        assert timing.open_ms > timing.latency.ms_min
+        assert timing.open_ms > timing.first_call_ms > 0
+        assert (timing.exit_code, timing.energy) == (None, None)
         assert timing.actual_precision == "float32"
 
 
-def test_a_cell_that_cannot_open_says_why_and_the_others_are_measured(graph: Path, instant):
+def test_a_cell_that_cannot_open_says_why_and_the_others_are_measured(
+    subject, graph: Path, instant
+):
     timings = measure_cells(
         [
             cell("gone", "onnxruntime", file=graph.with_name("gone.onnx")),
             cell("bf16", "onnxruntime", file=graph, precision="bfloat16"),
+            cell("int8", "eager", module=subject.net, precision="int8"),
             cell("sound", "onnxruntime", file=graph),
         ],
         instant,
+        in_turn=True,
     )
     assert "no such file" in timings["gone"].error
     assert "has no bfloat16" in timings["bf16"].error
+    assert "eager has no int8" in timings["int8"].error
+    codes = [timing.exit_code for timing in timings.values()]
+    assert codes == [3, 2, 6, None]
     assert timings["gone"].latency is None
     assert timings["sound"].latency is not None
 
@@ -75,6 +86,27 @@ def test_a_worker_that_does_not_answer_is_given_up(graph: Path, instant, monkeyp
     monkeypatch.setattr(cells_module, "OPEN_SECONDS_ENGINE", 0.001)
     timing = measure_cells([cell("slow", "onnxruntime", file=graph)], instant)["slow"]
     assert timing.error == "no answer within the time allowed"
+
+
+class Watch:
+    """A counter of a machine that takes one watt."""
+
+    source = "watch"
+
+    def read(self) -> dict[str, float]:
+        return {"all": 1000 * time.perf_counter()}
+
+    def spent(self, before: dict[str, float], after: dict[str, float]) -> float:
+        return after["all"] - before["all"]
+
+
+def test_a_meter_runs_along(graph: Path, instant, monkeypatch):
+    brief = partial(energy.measure_energy, seconds=0.02)
+    monkeypatch.setattr(cells_module, "measure_energy", brief)
+    timing = measure_cells([cell("ort", "onnxruntime", file=graph)], instant, meter=Watch())["ort"]
+    assert timing.energy.source == "watch"
+    assert timing.energy.idle_w == pytest.approx(1.0, rel=0.2)
+    assert timing.energy.net_mj < timing.energy.gross_mj
 
 
 def test_fresh_processes(graph: Path, instant):

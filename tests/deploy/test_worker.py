@@ -27,12 +27,15 @@ def test_opens_and_times_without_torch(subject, tmp_path: Path):
         "threads": 1,
         "input_shape": [1, 3, 24, 24],
         "input_dtype": "float32",
+        "device": "cpu",
+        "replay": False,
         "file": str(file),
         "cpus": [],
         "module_bytes": 0,
     }
     replies, imports = talk([json.dumps(cell).encode(), b'{"calls": 3}', b'{"calls": 1}'])
     assert replies[0]["actual_precision"] == "float32"
+    assert 0 < replies[0]["first_call_ms"] < replies[0]["open_ms"]
     assert [len(reply["ms"]) for reply in replies[1:]] == [3, 1]
     assert " torch\n" not in imports
     assert "openvino._pyopenvino" in imports
@@ -41,4 +44,5 @@ def test_opens_and_times_without_torch(subject, tmp_path: Path):
 def test_nonsense_gets_an_error_and_an_end():
     replies, _ = talk([b"not json"])
     assert len(replies) == 1
+    assert replies[0]["exit_code"] == 1
     assert "error" in replies[0]

@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 import fleetfoot
 from fleetfoot.core.errors import UsageError
 from fleetfoot.measure.device import idlest_cpus
+from fleetfoot.measure.energy import Energy, Meter, measure_energy
 from fleetfoot.measure.latency import Latency, Schedule, measure_blocks
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ class Cell:
         input_dtype: ``float32`` or ``uint8``.
         file: the graph.
         module: the network, in evaluation mode.
+        device: ``cpu``, or ``cuda`` with `module`.
+        replay: on ``cuda``, replay a recorded graph of kernels instead of launching each.
     """
 
     name: str
@@ -60,14 +63,23 @@ class Cell:
     input_dtype: str = "float32"
     file: Path | None = None
     module: "nn.Module | None" = None
+    device: str = "cpu"
+    replay: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class CellTiming:
     """What became of a cell: `latency`, or one line of `error`.
 
-    `open_ms` is reading, compiling and the first call; `actual_precision` is what the engine says
-    it computes in.
+    Attributes:
+        name: of the cell.
+        latency: of its calls.
+        actual_precision: what the engine says it computes in.
+        open_ms: cold start: importing, reading, compiling and the first call, in a fresh process.
+        first_call_ms: the first call alone.
+        error: why there is no latency.
+        exit_code: that a command ends with for this error; None without one.
+        energy: of its calls; None without a meter.
     """
 
     name: str
@@ -75,12 +87,27 @@ class CellTiming:
     actual_precision: str | None
     open_ms: float | None
     error: str | None
+    first_call_ms: float | None = None
+    exit_code: int | None = None
+    energy: Energy | None = None
 
 
-def measure_cells(cells: Sequence[Cell], schedule: Schedule | None = None) -> dict[str, CellTiming]:
+def measure_cells(
+    cells: Sequence[Cell],
+    schedule: Schedule | None = None,
+    *,
+    in_turn: bool = False,
+    meter: Meter | None = None,
+) -> dict[str, CellTiming]:
     """Measure all cells side by side and return one timing per cell, by name.
 
     A cell whose worker cannot open its network, or dies, gets an `error`; the others are measured.
+
+    Args:
+        cells: what to measure.
+        schedule: how long.
+        in_turn: open one network after the other, so that cold starts do not disturb each other.
+        meter: counter of energy; each cell then also works alone for `energy.SECONDS`.
 
     Raises:
         UsageError: two cells have one name.
@@ -89,9 +116,12 @@ def measure_cells(cells: Sequence[Cell], schedule: Schedule | None = None) -> di
         raise UsageError("each cell needs a name of its own")
     if not cells:
         return {}
-    with _workers(cells) as workers:
+    with _workers(cells, in_turn=in_turn) as workers:
         blocks = {name: worker.block for name, worker in workers.items() if not worker.error}
         times = measure_blocks(blocks, schedule or Schedule()) if blocks else {}
+        for name, worker in workers.items():
+            if meter is not None and name in times:
+                worker.measure_energy(meter, times[name].ms_p50)
         return {name: worker.timing(times) for name, worker in workers.items()}
 
 
@@ -103,13 +133,15 @@ def median_of_fresh(
 
 
 @contextlib.contextmanager
-def _workers(cells: Sequence[Cell]) -> "Generator[Mapping[str, _Worker]]":
+def _workers(cells: Sequence[Cell], *, in_turn: bool = False) -> "Generator[Mapping[str, _Worker]]":
     cpus = {threads: idlest_cpus(threads) for threads in {cell.threads for cell in cells}}
     with contextlib.ExitStack() as stack:
         workers: dict[str, _Worker] = {}
         for cell in cells:
             workers[cell.name] = worker = _Worker(cell, cpus[cell.threads])
             stack.callback(worker.close)
+            if in_turn:
+                worker.wait_until_open()
         for worker in workers.values():
             worker.wait_until_open()
         yield workers
@@ -121,6 +153,8 @@ class _Worker:
     def __init__(self, cell: Cell, cpus: Sequence[int]) -> None:
         self.cell = cell
         self.error: str | None = None
+        self._exit_code: int | None = None
+        self._energy: Energy | None = None
         self._facts: dict[str, Any] = {}
         self._unread = b""
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
@@ -136,12 +170,24 @@ class _Worker:
         self._send({**_description(cell, cpus), "module_bytes": len(content)}, content)
 
     def wait_until_open(self) -> None:
+        if self._facts or self.error:
+            return
         seconds = OPEN_SECONDS.get(self.cell.engine, OPEN_SECONDS_ENGINE)
         self._facts = self._receive(seconds)
 
     def block(self, calls: int) -> list[float]:
         self._send({"calls": calls})
         return self._receive(BLOCK_SECONDS).get("ms", [])
+
+    def measure_energy(self, meter: Meter, call_ms: float) -> None:
+        def work(seconds: float) -> int:
+            return len(self.block(max(1, round(1000 * seconds / call_ms))))
+
+        try:
+            energy = measure_energy(work, meter)
+        except (OSError, ValueError):  # a counter that is no longer there: no figure
+            return
+        self._energy = None if self.error else energy
 
     def timing(self, times: Mapping[str, Latency]) -> CellTiming:
         return CellTiming(
@@ -150,6 +196,9 @@ class _Worker:
             actual_precision=self._facts.get("actual_precision"),
             open_ms=self._facts.get("open_ms"),
             error=self.error,
+            first_call_ms=self._facts.get("first_call_ms"),
+            exit_code=None if self.error is None else (self._exit_code or 1),
+            energy=self._energy,
         )
 
     def close(self) -> None:
@@ -177,7 +226,7 @@ class _Worker:
             self.error = self.error or self._why_dead()
             return {}
         reply: dict[str, Any] = json.loads(line)
-        self.error = reply.get("error")
+        self.error, self._exit_code = reply.get("error"), reply.get("exit_code")
         return {} if self.error else reply
 
     def _read_line(self, deadline: float) -> bytes:
@@ -214,6 +263,8 @@ def _description(cell: Cell, cpus: Sequence[int]) -> dict[str, Any]:
         "threads": cell.threads,
         "input_shape": cell.input_shape,
         "input_dtype": cell.input_dtype,
+        "device": cell.device,
+        "replay": cell.replay,
         "file": None if cell.file is None else str(cell.file.resolve()),
         "cpus": list(cpus),
     }

@@ -15,15 +15,27 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from fleetfoot.core.errors import MissingError
 from fleetfoot.core.seeds import rng
-from fleetfoot.measure.latency import timed_block
+from fleetfoot.measure.latency import Block, timed_block
 
+TORCH_PRECISIONS = ("float32", "bfloat16", "float16")
 POOL = 4  # inputs that are taken in turn, so that none stays in the first cache
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A network that can be called: `prepare` makes of a NumPy batch what `run` takes."""
+
+    run: Callable[[Any], Any]
+    precision: Callable[[], str]
+    prepare: Callable[[Any], Any] = lambda batch: batch
 
 
 def main() -> None:
@@ -32,14 +44,15 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints goes to the log, not among the replies
     commands = sys.stdin.buffer
     try:
-        call, facts = _open(json.loads(commands.readline()), commands)
+        cell = json.loads(commands.readline())
+        call, facts = _open(cell, commands)
         _reply(replies, facts)
-        block = timed_block(call)
+        block = _block(cell, call)
         for line in commands:
             _reply(replies, {"ms": block(json.loads(line)["calls"])})
     except Exception as error:
         message = str(error).strip().splitlines() or [type(error).__name__]
-        _reply(replies, {"error": message[0]})
+        _reply(replies, {"error": message[0], "exit_code": getattr(error, "exit_code", 1)})
 
 
 def _reply(replies: BinaryIO, record: dict[str, Any]) -> None:
@@ -53,18 +66,43 @@ def _open(cell: dict[str, Any], commands: BinaryIO) -> tuple[Callable[[], Any], 
             os.sched_setaffinity(0, cell["cpus"])
     start = time.perf_counter()
     if cell["engine"] in ("eager", "compile"):
-        run, precision = _open_torch(cell, commands.read(cell["module_bytes"]))
+        opened = _open_torch(cell, commands.read(cell["module_bytes"]))
     else:
-        run, precision = _open_engine(cell)
-    inputs = _inputs(cell)
-    output = run(inputs[0])
-    open_ms = 1000 * (time.perf_counter() - start)
+        opened = _open_engine(cell)
+    inputs, run = [opened.prepare(x) for x in _inputs(cell)], opened.run
+    if cell["replay"]:
+        run = _replayed(run, inputs[0])
+    first = time.perf_counter()
+    output = _on_host(run(inputs[0]))
+    end = time.perf_counter()
     if not np.isfinite(np.asarray(output, dtype=np.float32)).all():
         raise ValueError("its outputs are not finite numbers")
-    return _in_turn(run, inputs), {"open_ms": open_ms, "actual_precision": precision()}
+    return _in_turn(run, inputs), {
+        "open_ms": 1000 * (end - start),
+        "first_call_ms": 1000 * (end - first),
+        "actual_precision": opened.precision(),
+    }
 
 
-def _open_engine(cell: dict[str, Any]) -> tuple[Callable[[Any], Any], Callable[[], str]]:
+def _replayed(run: Callable[[Any], Any], example: Any) -> Callable[[Any], Any]:
+    from fleetfoot.measure.cuda import replayed
+
+    return replayed(run, example)
+
+
+def _on_host(output: Any) -> Any:
+    return output.float().cpu().numpy() if hasattr(output, "cpu") else output
+
+
+def _block(cell: dict[str, Any], call: Callable[[], Any]) -> Block:
+    if cell["device"] != "cuda":
+        return timed_block(call)
+    from fleetfoot.measure.cuda import event_block
+
+    return event_block(call)
+
+
+def _open_engine(cell: dict[str, Any]) -> "_Opened":
     from fleetfoot.deploy.engines import open_engine
 
     engine = open_engine(
@@ -73,33 +111,43 @@ def _open_engine(cell: dict[str, Any]) -> tuple[Callable[[Any], Any], Callable[[
         precision=cell["precision"],
         threads=cell["threads"],
     )
-    return engine.run, lambda: engine.actual_precision
+    return _Opened(engine.run, lambda: engine.actual_precision)
 
 
-def _open_torch(
-    cell: dict[str, Any], content: bytes
-) -> tuple[Callable[[Any], Any], Callable[[], str]]:
+def _open_torch(cell: dict[str, Any], content: bytes) -> "_Opened":
+    if cell["precision"] not in TORCH_PRECISIONS:
+        raise MissingError(
+            f"{cell['engine']} has no {cell['precision']}; it has {', '.join(TORCH_PRECISIONS)}"
+        )
     import torch
 
+    device = cell["device"]
+    if device == "cuda":
+        from fleetfoot.measure.cuda import require_cuda
+
+        require_cuda()
     torch.set_num_threads(cell["threads"])
     torch.set_num_interop_threads(1)
     torch.set_flush_denormal(True)
     net = torch.load(io.BytesIO(content), weights_only=False).eval()
     memory = torch.channels_last if cell["layout"] == "nhwc" else torch.contiguous_format
-    net = net.to(memory_format=memory)
+    net = net.to(device=device, memory_format=memory)
     if cell["engine"] == "compile":
         net = torch.compile(net)
     lower = cell["precision"] != "float32"
     kind = torch.float16 if cell["precision"] == "float16" else torch.bfloat16
 
-    def run(batch: Any) -> Any:
-        with torch.inference_mode(), torch.autocast("cpu", dtype=kind, enabled=lower):
-            images = torch.from_numpy(batch)
-            if images.dim() == 4:
-                images = images.contiguous(memory_format=memory)
-            return net(images).float().numpy()
+    def tensor(batch: Any) -> Any:
+        images = torch.from_numpy(batch).to(device)
+        return images.contiguous(memory_format=memory) if images.dim() == 4 else images
 
-    return run, lambda: cell["precision"]
+    def run(images: Any) -> Any:
+        with torch.inference_mode(), torch.autocast(device, dtype=kind, enabled=lower):
+            return net(images).float()
+
+    if device == "cuda":  # inputs lie on the device: copying them there is not timed
+        return _Opened(run, lambda: cell["precision"], tensor)
+    return _Opened(lambda batch: run(tensor(batch)).numpy(), lambda: cell["precision"])
 
 
 def _inputs(cell: dict[str, Any]) -> list[Any]:
