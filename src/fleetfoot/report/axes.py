@@ -9,10 +9,10 @@ WIDTH, HEIGHT = 480, 270
 LEFT, RIGHT, TOP, BOTTOM = 52, 24, 14, 44
 
 
-def svg(parts: Sequence[str], *, title: str, height: float = HEIGHT) -> str:
+def svg(parts: Sequence[str], *, title: str, height: float = HEIGHT, width: float = WIDTH) -> str:
     """Return the picture; its colours come from the classes of the page's style sheet."""
     return (
-        f'<svg class="chart" viewBox="0 0 {WIDTH} {height:g}" role="img" '
+        f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="img" '
         f'aria-label="{escape(title)}">{"".join(parts)}</svg>'
     )
 

@@ -1,11 +1,11 @@
-"""The page: `report.json` rendered by templates beside this file, and by nothing else.
+"""A page: a report's JSON rendered by templates beside this file, and by nothing else.
 
 Every figure is an element with `data-key`, the JSON pointer of its value in the report, so that a
 test (or a person with a browser) can compare page and JSON one by one.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,22 @@ from fleetfoot.report.figures import ABSENT, UNKNOWN, kind_of, plain_name, shown
 from fleetfoot.report.pictures import pictures
 
 TEMPLATES = Path(__file__).parent / "templates"
+STYLES = ("chart.css", "page.css")
 LISTED = 12  # items of a long list that the page shows; the JSON has all of them
 
 Json = dict[str, Any]
 Fact = tuple[str, str, str]
 
 
-def render(report: Json) -> str:
+def render(
+    report: Json, *, template: str = "page.html.j2", charts: Mapping[str, str] | None = None
+) -> str:
     """Return the page as one HTML document without outside resources.
+
+    Args:
+        report: what report.json holds, or what ``template`` is about.
+        template: of the page, beside this file.
+        charts: SVG by name; those of a run's report if not given.
 
     Raises:
         MissingError: Jinja2 is not installed.
@@ -58,14 +66,17 @@ def render(report: Json) -> str:
             if fact[1].removeprefix(f"{pointer}/").partition("/")[0] not in without
         ],
         covered=COVERED,
-        pictures={name: markup(svg) for name, svg in pictures(report).items()},
-        style=markup((TEMPLATES / "page.css").read_text(encoding="utf-8")),
+        pictures={
+            name: markup(svg)
+            for name, svg in (pictures(report) if charts is None else charts).items()
+        },
+        style=markup("".join((TEMPLATES / name).read_text("utf-8") for name in STYLES)),
         plain=shown,
         step=token,
         listed=LISTED,
     )
     try:
-        return environment.get_template("page.html.j2").render(report=report)
+        return environment.get_template(template).render(report=report)
     except jinja2.UndefinedError as error:
         raise ValueError(str(error)) from error
 
