@@ -9,11 +9,13 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from fleetfoot.core.costs import Cost, formula_for
 from fleetfoot.core.errors import ShapeError
@@ -31,16 +33,40 @@ def images(*shape: int) -> Tensor:
     return torch.empty(shape, device="meta")
 
 
+@cache
+def counted(name: str) -> tuple[Counts, int]:
+    """One walk for all tests: our counts, and the FLOPs that torch's counter sees meanwhile."""
+    with FlopCounterMode(display=False) as theirs:
+        counts = count(skeleton(name), entry(name).input)
+    return counts, theirs.get_total_flops()
+
+
 def test_params_and_macs_are_those_of_the_registry(net_name: str) -> None:
     known = entry(net_name)
-    counts = count(skeleton(net_name), known.input)
+    counts, _ = counted(net_name)
     assert (counts.params, counts.macs) == (known.params, known.macs)
     assert counts.uncounted == ()
 
 
+def test_macs_are_half_of_what_torch_counts(net_name: str) -> None:
+    """Torch's counter knows convolutions and matrix products: what we call MACs, times 2."""
+    counts, flops = counted(net_name)
+    assert 2 * counts.macs == flops
+
+
+def test_bytes_and_memory_are_in_order(net_name: str) -> None:
+    counts, _ = counted(net_name)
+    assert counts.bytes_moved_fused < counts.bytes_moved
+    assert counts.peak_live_bytes == max(counts.live_bytes)
+    sizes, steps = counts.memory.sizes, counts.memory.steps
+    widest = max(sum(sizes[n] for n in {*step.reads, *step.writes}) for step in steps)
+    assert counts.least_peak_bytes is not None  # no network has too many orders
+    assert widest <= counts.least_peak_bytes <= counts.peak_live_bytes <= counts.arena_bytes
+
+
 def test_formulas_of_the_modules_give_the_same_counts(net_name: str) -> None:
     net, shape = skeleton(net_name), entry(net_name).input
-    counts = count(net, shape)
+    counts, _ = counted(net_name)
     by_formula = _by_formula(net, shape)
     assert sum((cost.macs for cost in by_formula.values()), start=0) == counts.macs
     by_operators = _by_operators(counts)

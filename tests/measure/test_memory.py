@@ -91,7 +91,7 @@ def test_live_bytes_by_hand(name: str, live: Order) -> None:
     ("name", "least"), [("chain", 10), ("residual", 24), ("branches", 25), ("dense", 38)]
 )
 def test_least_peak_by_hand(name: str, least: int) -> None:
-    """In `branches` the 20 runs first and shrinks to 1; in `dense` the side head runs right after the map of 2."""
+    """In `branches` 20 runs first and shrinks to 1; in `dense` the side head runs second."""
     assert least_peak(GRAPHS[name]).bytes == least
 
 
