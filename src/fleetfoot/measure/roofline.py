@@ -85,11 +85,25 @@ def estimate_ms(counts: "Counts", ceilings: Ceilings, precision: str = "float32"
     Raises:
         UsageError: the ceilings know nothing of the precision or of memory.
     """
-    flops_per_ms = 1e6 * _of(ceilings.gflops, precision)
-    bytes_per_ms = 1e6 * _of(ceilings.gb_per_s, "memory")
-    return sum(
-        max(2 * record.macs / flops_per_ms, record.bytes_moved / bytes_per_ms)
-        for record in counts.records
+    attainable_gflops(1.0, ceilings, precision)  # refuses what was not measured
+    times = (operator_ms(r.macs, r.bytes_moved, ceilings, precision) for r in counts.records)
+    return sum(time for time in times if time is not None)
+
+
+def operator_ms(
+    macs: int, bytes_moved: int, ceilings: Ceilings, precision: str, level: str = "memory"
+) -> float | None:
+    """Return the least time of one operator, in milliseconds; None where a ceiling is not known.
+
+    >>> roof = Ceilings(threads=1, gflops={"float32": 100.0}, gb_per_s={"memory": 10.0})
+    >>> operator_ms(10**8, 10**6, roof, "float32"), operator_ms(0, 10**8, roof, "float32")
+    (2.0, 10.0)
+    """
+    if precision not in ceilings.gflops or level not in ceilings.gb_per_s:
+        return None
+    return max(
+        2 * macs / (1e6 * ceilings.gflops[precision]),
+        bytes_moved / (1e6 * ceilings.gb_per_s[level]),
     )
 
 
