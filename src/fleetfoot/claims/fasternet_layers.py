@@ -54,6 +54,7 @@ LAYERS: dict[str, Layer] = {
     "dwconv": grouped(0),
     "partial dwconv": PartialDepthwise,
     "pconv of all": lambda channels: PartialConv2d(channels, divisor=1),
+    "pointwise": lambda channels: nn.Conv2d(channels, channels, 1, bias=False),
 }
 
 
