@@ -123,9 +123,10 @@ def network_call(
 def operator_ms(
     callables: Mapping[str, Callable[[], Any]], setting: Setting, *, threads: int = 1
 ) -> dict[str, Latency]:
-    """Return the latency of calls in this process, alternating, without autograd."""
+    """Return the latency of calls in this process, alternating, without autograd or TF32."""
     wait = torch.cuda.synchronize if setting.device == "cuda" else None
-    with _threads(threads), torch.inference_mode():
+    plain = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    with _threads(threads), torch.inference_mode(), plain:
         return measure_interleaved(
             {name: _waited(call, wait) for name, call in callables.items()}, schedule_of(setting)
         )
