@@ -39,7 +39,7 @@ test-slow *words:
 bench name *words:
     python benchmarks/{{ name }}.py {{ words }}
 
-# Regenerate docs/reference/; `just docs --check` fails if that would change anything.
+# Regenerate reference, papers, pictures and the tables of README; `--check` fails on a difference.
 docs *words:
     python docs/generate.py {{ words }}
 

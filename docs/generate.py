@@ -1,6 +1,8 @@
-"""Write docs/reference/ and the results in README from the program and benchmarks/results/.
+"""Write what the docs say of the program and of stored results, and the results in README.
 
-`just docs` writes the pages; with `--check` nothing is written and a difference is an error.
+From the program: docs/reference/. From `fleetfoot.claims` and its stored results: docs/papers/ and
+the pictures in docs/images/. From benchmarks/results/: the tables of README.
+`just docs` writes all of it; with `--check` nothing is written and a difference is an error.
 """
 
 import inspect
@@ -10,35 +12,59 @@ from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
-from results import machine_line, results_table
+from ledger_pages import ledger_pages
+from pictures import ledger_pictures
+from results import machine_line, peers_line, peers_table, results_table
 
+from fleetfoot.claims import ledger
 from fleetfoot.cli import app
 from fleetfoot.core import errors, registry
 from fleetfoot.nets.create import list_nets
 
-FOLDER = Path(__file__).resolve().parent / "reference"
-README = FOLDER.parent.parent / "README.md"
+DOCS = Path(__file__).resolve().parent
+README = "../README.md"
+# Where every file of this kind is written here: one that is not is left over.
+GENERATED = ("reference/*", "papers/*", "images/*.svg")
 HEAD = "<!-- written by `just docs`; do not edit -->\n\n"
 
 
 def main() -> int:
     """Write or check every page; return the exit code."""
-    pages = {
-        "command-line.md": command_line(),
-        "exit-codes.md": exit_codes(),
-        "networks.md": networks(),
-        "../../README.md": readme(),
-    }
+    found = pages()
+    left_over = [
+        path
+        for pattern in GENERATED
+        for path in sorted(DOCS.glob(pattern))
+        if path.relative_to(DOCS).as_posix() not in found
+    ]
     if "--check" in sys.argv[1:]:
-        stale = [name for name, text in pages.items() if _read(name) != text]
-        stale += [path.name for path in FOLDER.glob("*") if path.name not in pages]
+        stale = [name for name, text in found.items() if _read(name) != text]
+        stale += [path.relative_to(DOCS).as_posix() for path in left_over]
         if stale:
-            print(f"docs/reference is not up to date ({', '.join(stale)}): run `just docs`")
+            print(f"docs are not up to date ({', '.join(stale)}): run `just docs`")
         return int(bool(stale))
-    FOLDER.mkdir(exist_ok=True)
-    for name, text in pages.items():
-        (FOLDER / name).write_text(text, encoding="utf-8")
+    for name, text in found.items():
+        (DOCS / name).parent.mkdir(exist_ok=True)
+        (DOCS / name).write_text(text, encoding="utf-8")
+    for path in left_over:
+        path.unlink()
     return 0
+
+
+def pages() -> dict[str, str]:
+    """Return the text of every generated file by its path below docs/."""
+    claims = tuple(ledger.claims().values())
+    stored = ledger.stored([ledger.SHIPPED])
+    pictures = ledger_pictures(claims, stored)
+    papers = ledger_pages(claims, stored, pictures)
+    return {
+        "reference/command-line.md": command_line(),
+        "reference/exit-codes.md": exit_codes(),
+        "reference/networks.md": networks(),
+        README: readme(),
+        **{name: HEAD + text for name, text in papers.items()},
+        **{f"images/{name}": text for name, text in pictures.items()},
+    }
 
 
 def command_line() -> str:
@@ -79,10 +105,25 @@ def exit_codes() -> str:
 
 
 def readme() -> str:
-    """Return the README with its table of results made anew."""
-    before, begin, rest = (README.read_text(encoding="utf-8")).partition("<!-- results -->\n")
-    _, end, after = rest.partition("<!-- end of results -->")
-    return f"{before}{begin}{results_table()}\n{machine_line()}{end}{after}"
+    """Return the README with its tables of results made anew."""
+    text = _between((DOCS / README).read_text(encoding="utf-8"), "results", _results())
+    return _between(text, "peers", _peers())
+
+
+def _results() -> str:
+    return f"{results_table()}\n{machine_line()}"
+
+
+def _peers() -> str:
+    table = peers_table()
+    return f"\n## Beside timm, in the same minutes\n\n{table}\n{peers_line()}" if table else ""
+
+
+def _between(text: str, name: str, content: str) -> str:
+    """Return ``text`` with what stands between the two comments of this name replaced."""
+    before, begin, rest = text.partition(f"<!-- {name} -->\n")
+    _, end, after = rest.partition(f"<!-- end of {name} -->")
+    return f"{before}{begin}{content}{end}{after}"
 
 
 def networks() -> str:
@@ -135,7 +176,7 @@ def _default(parameter: inspect.Parameter) -> str:
 
 
 def _read(name: str) -> str | None:
-    path = FOLDER / name
+    path = DOCS / name
     return path.read_text(encoding="utf-8") if path.is_file() else None
 
 

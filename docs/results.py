@@ -110,6 +110,58 @@ def _kills(f: Figures) -> str:
     return f"{f['kills']} kills in {f['total_steps']} steps: {word} weights, average and metrics"
 
 
+def peers_table() -> str:
+    """Return milliseconds of ours and timm's by form; empty without peers.json.
+
+    Each pair was measured in the same interleaved run; a network that we do not have is timm's.
+    """
+    figures = read("peers")
+    if figures is None:
+        return ""
+    times: dict[tuple[str, str, str], float | None] = {}
+    for row in figures["rows"]:
+        form = f"{row['engine']} {row['precision']} {row['layout']}"
+        times[row["net"], row["implementation"], form] = row["latency_ms_p50"]
+    forms = list(dict.fromkeys(form for _, _, form in times))
+    rows = list(dict.fromkeys((net, by) for net, by, _ in times))
+    lines = ["| network | by | " + " | ".join(map(_form, forms)) + " |\n"]
+    lines.append("|---|---|" + "--:|" * len(forms) + "\n")
+    for net, by in rows:
+        cells = [_ms(times.get((net, by, form))) for form in forms]
+        lines.append(f"| {net} | {by} | {' | '.join(cells)} |\n")
+    return "".join(lines)
+
+
+def peers_line() -> str:
+    """Return one sentence on the run behind `peers_table`, with its anchors."""
+    figures = read("peers")
+    if figures is None:
+        return ""
+    anchors: dict[str, list[float]] = {}
+    for row in figures["anchors"]:
+        if row["latency_ms_p50"] is not None:
+            anchors.setdefault(row["anchor"], []).append(row["latency_ms_p50"])
+    said = ", ".join(f"{name} {min(ms):.1f} to {max(ms):.1f} ms" for name, ms in anchors.items())
+    return (
+        f"Median ms of a call, batch {figures['batch']}, {figures['threads']} thread, random "
+        f"weights; anchors in the same runs: {said}. [peers](benchmarks/results/peers.json); "
+        "`just bench peers` measures it again.\n"
+    )
+
+
+def _form(words: str) -> str:
+    """Return a form as the head of a column; nchw goes without saying.
+
+    >>> _form("eager float32 nhwc")
+    'eager float32 nhwc'
+    """
+    return words.removesuffix(" nchw").replace("onnxruntime", "ONNX Runtime")
+
+
+def _ms(value: float | None) -> str:
+    return "" if value is None else f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
+
+
 ROWS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("digits", "`fit digits --minutes 1`", _digits),
     ("photos", "290 photographs, 6 classes, EfficientNet-Lite0, `--minutes 2`", _photos),

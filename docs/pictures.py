@@ -1,0 +1,100 @@
+"""The pictures of the docs, as SVG, from stored results: claims against papers, latency by cost."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ledger_pages import OUTCOMES, PICTURE_WORDS, Stored, number, page_of, results_of
+
+from fleetfoot.claims.claim import Claim
+from fleetfoot.report.plane import Axis
+from fleetfoot.report.ratios import Ratio, ratio_chart
+from fleetfoot.report.scatter import Dot, scatter
+from fleetfoot.report.standalone import standalone
+
+COLOURS = {
+    "reproduced": "good",
+    "partly": "c2",
+    "not reproduced": "bad",
+    "not at this scale": "dim",
+}
+# A table whose rows have a network, a time and a cost is drawn once per cost.
+COSTS = {
+    "macs": ("macs", "GMACs per image", 1e9),
+    "bytes_moved": ("bytes", "bytes moved, MB", 1e6),
+    "bytes_moved_fused": ("bytes-fused", "bytes moved with fusion, MB", 1e6),
+    "estimate_ms": ("estimate", "roofline estimate, ms", 1.0),
+}
+NETS, TIMES, ENOUGH = ("net", "network", "name"), ("latency_ms_p50", "ms_p50", "ms"), 10
+
+Json = dict[str, Any]
+
+
+def ledger_pictures(claims: Sequence[Claim], stored: Stored) -> dict[str, str]:
+    """Return SVG files by name; nothing is drawn where nothing was measured."""
+    found = {"claims.svg": _ratios(claims, stored, "claims: measured over published")}
+    for name in sorted({page_of(claim) for claim in claims}):
+        of = [claim for claim in claims if page_of(claim) == name]
+        found[f"claims-{name}.svg"] = _ratios(of, stored, f"claims of {name}")
+    for claim in claims:
+        for result in results_of(claim, stored)[:1]:
+            found |= _costs(claim, result["measurement"]["table"])
+    return {name: standalone(chart) for name, chart in found.items() if chart}
+
+
+def _ratios(claims: Sequence[Claim], stored: Stored, title: str) -> str:
+    """Return one line a claim whose figure and paper's figure are above 0."""
+    lines: list[Ratio] = []
+    verdicts: list[str] = []
+    for claim in claims:
+        for result in results_of(claim, stored)[:1]:
+            paper, value = claim.paper_value, result["measurement"]["value"]
+            if paper is not None and paper > 0 and value > 0:
+                lines.append(_line(claim, result, paper))
+                verdicts.append(result["verdict"])
+    legend = [(css, verdict) for verdict, css in COLOURS.items() if verdict in verdicts]
+    return ratio_chart(lines, title=title, legend=[*legend, ("hollow", "control")])
+
+
+def _line(claim: Claim, result: Json, paper: float) -> Ratio:
+    measurement, control = result["measurement"], result["control"]
+    ends = {name: measurement[name] and measurement[name] / paper for name in ("low", "high")}
+    return Ratio(
+        name=claim.id,
+        value=measurement["value"] / paper,
+        css=COLOURS[result["verdict"]],
+        words=f"{number(measurement['value'])} here, {number(paper)} in the paper",
+        title=f"{claim.id}: {result['verdict']}, {number(measurement['value'])} against "
+        f"{number(paper)} ({claim.unit}); control {number(control['value'])}, "
+        f"{OUTCOMES[result['control_outcome']]}",
+        control=control["value"] / paper,
+        **ends,
+    )
+
+
+def _costs(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    if len(rows) < ENOUGH:
+        return {}
+    net = next((key for key in NETS if key in rows[0]), None)
+    time = next((key for key in TIMES if key in rows[0]), None)
+    if net is None or time is None:
+        return {}
+    found: dict[str, str] = {}
+    for key, (file, label, unit) in COSTS.items():
+        if all(row.get(key) for row in rows):
+            dots = [
+                Dot(
+                    x=row[key] / unit,
+                    y=row[time],
+                    css="c1",
+                    label=str(row[net]),
+                    title=f"{row[net]}: {row[key] / unit:.3g} {label}, {row[time]:.3g} ms",
+                )
+                for row in rows
+            ]
+            found[f"{claim.id.replace('/', '.')}.{file}.svg"] = scatter(
+                dots,
+                Axis.over([dot.x for dot in dots], label, log=True),
+                Axis.over([dot.y for dot in dots], "latency p50, ms", log=True),
+                title=PICTURE_WORDS[file],
+            )
+    return found

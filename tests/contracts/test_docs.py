@@ -1,0 +1,162 @@
+"""The docs say what the program and the stored results say; results here are made up, in memory."""
+
+import doctest
+import importlib
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from fleetfoot.claims.claim import Claim, Measurement, at_least, capped
+from fleetfoot.claims.ledger import claims, stored
+
+DOCS = Path(__file__).parents[2] / "docs"
+MODULES = ("ledger_pages", "pictures", "results", "generate")
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def docs(monkeypatch: pytest.MonkeyPatch) -> dict[str, ModuleType]:
+    monkeypatch.syspath_prepend(str(DOCS))
+    return {name: importlib.import_module(name) for name in MODULES}
+
+
+def a_claim(identity: str, **words: Any) -> Claim:
+    def measure(_: Any) -> Measurement:
+        raise AssertionError("docs measure nothing")
+
+    facts = {"unit": "times", "paper_value": 2.0, "verdict": at_least(2.0, 1.5), **words}
+    return Claim(
+        id=identity,
+        paper="arXiv:2303.03667v3, Table 1",
+        sentence="It is fast.",
+        protocol="A stop watch.",
+        measure=measure,
+        control=measure,
+        control_sentence="it is slow",
+        **facts,
+    )
+
+
+def a_result(claim: Claim, value: float, folder: Path, table: tuple[Json, ...] = ()) -> None:
+    measured = {"table": table, "low": 0.9 * value, "high": 1.1 * value, "note": "Mind | this."}
+    machine = {"cpu": "a cpu", "cores": 2, "accelerator": None, "python": "3.11"}
+    result = {
+        "schema": "fleetfoot.claim/1",
+        **{"id": claim.id, "scale": "cpu", "unit": claim.unit, "paper_value": claim.paper_value},
+        **{"verdict": claim.judge(value, "cpu"), "control_outcome": "failed_as_it_should"},
+        **{"measurement": {"value": value, **measured}, "minutes": 1.25},
+        **{"control": {"value": 0.5, "table": (), "low": None, "high": None, "note": ""}},
+        "provenance": {
+            **{"date": "2026-01-02T03:04:05Z", "machine": machine, "versions": {"torch": "9.9"}},
+            **{"commit": "0123456789abcdef", "dirty": False},
+        },
+    }
+    path = folder / f"{claim.id.replace('/', '.')}.cpu.json"
+    path.write_text(json.dumps(result), encoding="utf-8")
+
+
+def test_a_measured_claim_is_told_whole(docs: dict[str, ModuleType], tmp_path: Path) -> None:
+    claim = a_claim("fasternet/made-up")
+    a_result(claim, 2.5, tmp_path, ({"map": "a|b", "ms": 1.23456, "macs": 1_000_000},))
+    results = stored([tmp_path])
+    pictures = docs["pictures"].ledger_pictures([claim], results)
+    pages = docs["ledger_pages"].ledger_pages([claim], results, pictures)
+    assert set(pages) == {"reference/claims.md", "papers/fasternet.md"}
+    page = pages["papers/fasternet.md"]
+    for words in (
+        *("It is fast. (Table 1)", "A stop watch.", "it is slow", "| paper | 2 | times |"),
+        *("reproduced at 2 or more, partly at 1.5 or more", "**2.5**", "interval 2.25 to 2.75"),
+        *("**reproduced**", "| control | 0.5 | failed as it should |", "2 cores (a cpu)"),
+        *("2026-01-02", "1.2 minutes", "torch 9.9", "commit 0123456789", "Mind | this."),
+        *("| a\\|b | 1.235 | 1,000,000 |", "../images/claims-fasternet.svg"),
+    ):
+        assert words in page, words
+    assert "1 claims, 1 of them measured: 1 reproduced" in pages["reference/claims.md"]
+    assert "../papers/fasternet.md#fasternetmade-up" in pages["reference/claims.md"]
+
+
+def test_the_picture_has_a_dot_for_each_measured_claim(
+    docs: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    two = [a_claim("fasternet/fast"), a_claim("fasternet/slow")]
+    without = a_claim("fasternet/no-figure", paper_value=None)
+    for claim, value in zip([*two, without], (2.5, 1.0, 3.0)):
+        a_result(claim, value, tmp_path)
+    pictures = docs["pictures"].ledger_pictures([*two, without], stored([tmp_path]))
+    assert set(pictures) == {"claims.svg", "claims-fasternet.svg"}
+    root = ET.fromstring(pictures["claims.svg"])
+    groups = root.findall("{http://www.w3.org/2000/svg}g")
+    dots = [group[-1].get("class") for group in groups]
+    assert dots == ["dot good", "dot bad"]  # a verdict of "not reproduced" is drawn as plainly
+
+
+def test_costs_of_many_networks_are_drawn(docs: dict[str, ModuleType], tmp_path: Path) -> None:
+    claim = a_claim("measuring/made-up")
+    rows = tuple(
+        {"net": f"net{i}", "macs": 10**8 + i, "bytes_moved": 10**6 * (i + 1), "latency_ms_p50": 2.0}
+        for i in range(12)
+    )
+    a_result(claim, 2.5, tmp_path, rows)
+    pictures = docs["pictures"].ledger_pictures([claim], stored([tmp_path]))
+    assert {"measuring.made-up.macs.svg", "measuring.made-up.bytes.svg"} <= set(pictures)
+    page = docs["ledger_pages"].ledger_pages([claim], stored([tmp_path]), pictures)
+    assert "../images/measuring.made-up.macs.svg" in page["papers/fasternet.md"]
+    root = ET.fromstring(pictures["measuring.made-up.macs.svg"])
+    assert len(root.findall("{http://www.w3.org/2000/svg}circle")) == 12
+
+
+def test_a_claim_without_a_result_says_so(docs: dict[str, ModuleType]) -> None:
+    claim = a_claim("fasternet/new")
+    assert docs["pictures"].ledger_pictures([claim], {}) == {}
+    page = docs["ledger_pages"].ledger_pages([claim], {}, {})["papers/fasternet.md"]
+    assert "not measured yet" in page
+    assert "![" not in page
+
+
+def test_every_rule_of_the_ledger_has_words(docs: dict[str, ModuleType]) -> None:
+    words = docs["ledger_pages"].rule_in_words
+    for claim in claims().values():
+        assert "`" not in words(claim.verdict.__qualname__), claim.id
+    assert words(capped(at_least(2.0, 1.0)).__qualname__).startswith("partly at best")
+
+
+def test_the_table_of_peers(
+    docs: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docs["results"], "RESULTS", tmp_path)
+    assert docs["results"].peers_table() == ""
+    words = {"net": "a", "engine": "eager", "precision": "float32", "layout": "nchw"}
+    rows = [
+        {**words, "implementation": "fleetfoot", "latency_ms_p50": 1.234},
+        {**words, "implementation": "timm", "latency_ms_p50": None},
+    ]
+    anchors = [{"anchor": "gemm_2048", "latency_ms_p50": ms} for ms in (98.0, 99.0, None)]
+    figures = {"threads": 1, "batch": 1, "rows": rows, "anchors": anchors}
+    (tmp_path / "peers.json").write_text(json.dumps({"figures": figures}), encoding="utf-8")
+    assert docs["results"].peers_table().splitlines()[2:] == [
+        "| a | fleetfoot | 1.23 |",
+        "| a | timm |  |",
+    ]
+    assert "gemm_2048 98.0 to 99.0 ms" in docs["results"].peers_line()
+
+
+def test_the_committed_pages_are_those_of_the_committed_results(
+    docs: dict[str, ModuleType],
+) -> None:
+    pages = docs["generate"].pages()
+    stale = [name for name, text in pages.items() if not _same(DOCS / name, text)]
+    assert not stale, f"run `just docs`: {stale}"
+
+
+def _same(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8") == text
+
+
+def test_examples_in_the_makers_of_the_docs(docs: dict[str, ModuleType]) -> None:
+    for module in docs.values():
+        assert doctest.testmod(module).failed == 0
