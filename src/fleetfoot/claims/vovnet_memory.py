@@ -14,7 +14,9 @@ from torch import nn
 from fleetfoot.blocks.dense import norm_act_conv, transition
 from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least_ratio, within
 from fleetfoot.claims.osa_forms import joined_at_every_layer
-from fleetfoot.measure.counts import Counts, OpRecord, count
+from fleetfoot.measure.counts import Counts, count
+from fleetfoot.measure.mem_access import conv_access
+from fleetfoot.measure.recorder import OpRecord
 from fleetfoot.nets.create import skeleton
 
 CIFAR_IMAGE = (3, 32, 32)
@@ -25,13 +27,8 @@ Row = Mapping[str, Any]
 
 
 def memory_access(counts: Counts) -> int:
-    """Return h w (c1 + c2) + k^2 c1 c2 summed over the convolutions, in elements."""
-    return sum(_access(record) for record in counts.records if record.kind == "conv")
-
-
-def _access(conv: OpRecord) -> int:
-    x, weight = conv.in_shapes[:2]
-    return sum(math.prod(shape) for shape in (x, weight, conv.out_shapes[0]))
+    """Return what all convolutions read and write, in elements."""
+    return sum(conv.elements for conv in conv_access(counts.records))
 
 
 def kept_bytes(counts: Counts) -> int:
