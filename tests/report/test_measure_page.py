@@ -13,7 +13,15 @@ WORDS = {"layout": "nchw", "threads": 1, "batch": 1, "size": 8, "form": "eager"}
 NO_TIMES = dict.fromkeys(
     (
         *("latency_ms_p50", "latency_ms_p90", "latency_ms_p99", "latency_ms_iqr"),
-        *("first_call_ms", "samples", "gflops_achieved", "roof_fraction", "energy_mj"),
+        *(
+            "first_call_ms",
+            "cold_start_ms",
+            "note",
+            "samples",
+            "gflops_achieved",
+            "roof_fraction",
+            "energy_mj",
+        ),
     )
 )
 
@@ -39,7 +47,10 @@ def report() -> Json:
     }
     ceilings = {"gflops": {"float32": 100.0}, "gb_per_s": {"memory": 5.0}}
     return build_measure_report(
-        {"schema": "fleetfoot.measure/2", "device": {"cpu": "a <cpu>"}, "cells": cells},
+        {
+            **{"schema": "fleetfoot.measure/2", "date": "2026-01-02T03:04:05Z"},
+            **{"device": {"cpu": "a <cpu>"}, "cells": cells, "notes": ["a <note>"]},
+        },
         layers=[
             {"net": "net_a", "precision": "float32", "ceilings": ceilings, "points": [layer],
              "reason": None},
@@ -64,7 +75,7 @@ def test_both_files_say_the_same(report: Json, tmp_path: Path) -> None:
 def test_the_page_escapes_and_loads_nothing(report: Json, tmp_path: Path) -> None:
     write_measure_page(report, tmp_path)
     page = (tmp_path / "measure.html").read_text("utf-8")
-    for hostile in ("<b>", "<cpu>", "<engine>", "<forward>"):
+    for hostile in ("<b>", "<cpu>", "<engine>", "<forward>", "<note>"):
         assert hostile not in page
     assert "its &lt;forward&gt; fails" in page
     assert not re.search(r'(src|href)="(?!#)', page)
@@ -79,7 +90,7 @@ def test_the_headline_and_the_counts(report: Json) -> None:
 
 
 def test_nothing_measured_is_still_a_page(tmp_path: Path) -> None:
-    report = build_measure_report({"device": {"cpu": None}, "cells": []})
+    report = build_measure_report({"device": {"cpu": None}, "cells": [], "notes": []})
     write_measure_page(report, tmp_path)
     assert "0 of" not in (tmp_path / "measure.html").read_text("utf-8").split("<main>")[1]
     assert report["headline"]["fastest"] is None
