@@ -45,7 +45,7 @@ def test_no_verb_needs_a_network(
         (["audit", str(pictures)], 0),
         (["doctor"], 0),
         (["evaluate", str(bundle), str(pictures), "--split", "all"], 0),
-        (["measure", str(bundle), "--engine", "best"], 0),
+        (["measure", str(bundle), "--engine", "best", "--samples", "5"], 0),
         (["nets"], 0),
         (["predict", str(bundle), str(pictures)], 0),
         (["report", str(bundle)], 0),
@@ -53,7 +53,7 @@ def test_no_verb_needs_a_network(
     for words, code in lines:
         assert cli.run([*words, "--json", "--quiet"]) == code
         out, err = capsys.readouterr()
-        assert json.loads(out)["schema"] == f"fleetfoot.{words[0]}/1"
+        assert json.loads(out)["schema"].startswith(f"fleetfoot.{words[0]}/")
         assert err == ""
     assert cut_off == []
 

@@ -1,85 +1,33 @@
-"""`fleetfoot measure`: counts and latencies of networks and bundles on this device.
+"""`fleetfoot measure`: counts, latency, roofline and energy of networks and bundles on this device.
 
 A row is one network, at one size and batch, in one engine and precision, with one layout and so
-many threads. What cannot run is a row with the reason in ``error``.
+many threads. What cannot run is a row with the reason in ``error``; the others are measured.
 """
 
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
-from fleetfoot.core.errors import UsageError
+from fleetfoot.core.errors import MissingError, UsageError, require
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.deploy.cells import CellTiming, measure_cells
-from fleetfoot.jobs.subjects import Facts, Planned, Subject, Words, subject_of
-from fleetfoot.measure.device import DeviceProfile, allowed_threads, device_profile
-from fleetfoot.measure.latency import Schedule
+from fleetfoot.jobs.measure_record import MeasureCell, MeasureRecord
+from fleetfoot.jobs.measure_words import Words, parse_numbers, parse_threads, parse_words
+from fleetfoot.jobs.subjects import Facts, Planned, Subject, subject_of
+from fleetfoot.measure.conditions import disturbances, thread_limit, throttled_ms
+from fleetfoot.measure.device import device_profile, load_1min
+from fleetfoot.measure.energy import Meter, find_meter
+from fleetfoot.measure.latency import Schedule, samples_for
+from fleetfoot.measure.roofline import Ceilings, measure_ceilings, roof_fraction
 
-ENGINES = ("eager", "compile", "onnxruntime", "openvino")
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
-LAYOUTS = ("nchw", "nhwc")
 MOST_AT_ONCE = 16  # processes that are held open side by side
-
-
-@dataclass(frozen=True, kw_only=True)
-class MeasureCell:
-    """One row; None is unknown.
-
-    Attributes:
-        form: ``eager`` (as published) or ``tuned`` (folded and exported, or a bundle).
-        precision: what was asked for; `error` tells where the engine used another.
-        macs: per image; FLOPs are 2 x MACs.
-        bytes_moved: of one call, every operator reading its inputs and writing its output once.
-        bytes_moved_fused: the same with norms, activations and sums inside their producers.
-        elementwise_ops: bias, norm, activation, pooling, sums; per image, none of them in `macs`.
-        activations: output elements of convolutions and linear layers, per image.
-        peak_live_bytes: most bytes of maps alive at once in the network as published; no weights.
-        arena_bytes: of one buffer that all maps are packed into, at least `peak_live_bytes`.
-        least_peak_bytes: the smallest peak over all orders of the operators.
-        first_call_ms: cold start: reading, compiling and the first call, in a fresh process.
-        gflops_achieved: 2 x MACs x batch / latency.
-        roof_fraction: share of what the device can do; not measured yet.
-        energy_mj: per image; None without a counter.
-        energy_source: the counter, or why there is no figure.
-    """
-
-    net: str
-    form: str
-    engine: str
-    precision: str
-    layout: str
-    threads: int
-    batch: int
-    size: int
-    params: int | None = None
-    macs: int | None = None
-    bytes_moved: int | None = None
-    bytes_moved_fused: int | None = None
-    elementwise_ops: int | None = None
-    activations: int | None = None
-    peak_live_bytes: int | None = None
-    arena_bytes: int | None = None
-    least_peak_bytes: int | None = None
-    latency_ms_p50: float | None = None
-    latency_ms_p90: float | None = None
-    latency_ms_p99: float | None = None
-    latency_ms_iqr: float | None = None
-    first_call_ms: float | None = None
-    samples: int | None = None
-    gflops_achieved: float | None = None
-    roof_fraction: float | None = None
-    energy_mj: float | None = None
-    energy_source: str | None = None
-    error: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class MeasureRecord:
-    """The device, and one cell per combination in the order asked."""
-
-    device: DeviceProfile
-    cells: tuple[MeasureCell, ...]
+SAMPLES = samples_for(0.99)
+SECONDS = 2.0  # per cell, at least, after warming up
+ROUNDS = 10
+A_DAY = 86_400.0
 
 
 def measure(  # noqa: PLR0913  the words of the verb
@@ -91,8 +39,11 @@ def measure(  # noqa: PLR0913  the words of the verb
     threads: str | int | None = None,
     batch: str | int = 1,
     size: str | int | None = None,
+    samples: str | int | None = None,
+    device: str = "cpu",
     listener: Listener | None = None,
     schedule: Schedule | None = None,
+    root: Path | str = "/",
 ) -> MeasureRecord:
     """Measure networks by name, bundles, and the bundles of runs; lists are separated by commas.
 
@@ -102,66 +53,167 @@ def measure(  # noqa: PLR0913  the words of the verb
             fastest deployable form (of a bundle: the one it chose).
         precision: precision names; ``all`` is every one that needs no calibration images.
         layout: ``nchw``, ``nhwc``; None is nchw, of a bundle what its file has.
-        threads: thread counts; None is what affinity and quota allow.
+        threads: thread counts; None is what affinity and quota allow, and none goes above it.
         batch: images per call.
         size: sides of the square input; None is the published one.
+        samples: calls timed per cell; None is `SAMPLES` or what fits into `SECONDS`, the more.
+        device: ``cpu``, or ``cuda`` for networks in torch.
         listener: hears what is being done.
-        schedule: how long to measure.
+        schedule: how long to measure; None is what `samples` asks for.
+        root: where ``proc`` and ``sys`` are; a test gives a folder of its own.
 
     Raises:
-        UsageError: nothing to measure, unknown network, engine, precision or layout, bad number.
+        UsageError: nothing to measure, unknown network or layout, no engine or precision that is
+            known, bad number.
         DataError: a bundle is missing or damaged.
         MissingError: a network by name without torch.
     """
     if not nets:
         raise UsageError("measure needs at least one network: fleetfoot measure NET...")
-    words = parse_words(engine, precision, layout, threads, batch, size)
+    profile = device_profile(root)
+    counts, cut = parse_threads(threads, profile.threads)
+    words = parse_words(engine, precision, layout, counts, batch, size, device)
+    schedule = schedule or _schedule(samples)
     subjects = [subject_of(text) for text in nets]
     for subject in subjects:
         subject.check(words)
-    listener = listener or Silent()
+    run = _Run(words, schedule, listener or Silent(), root)
+    started, stopped = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), throttled_ms(root)
     with tempfile.TemporaryDirectory(prefix="fleetfoot-") as scratch:
-        rows: list[MeasureCell] = []
-        for number, subject in enumerate(subjects):
-            folder = Path(scratch) / str(number)
-            folder.mkdir()
-            rows += _measured(subject, words, folder, listener, schedule or Schedule())
-    return MeasureRecord(device=device_profile(), cells=tuple(rows))
+        rows = [row for s in subjects for row in run.rows(s, Path(tempfile.mkdtemp(dir=scratch)))]
+    after = throttled_ms(root)
+    roofs = _roofs(rows, device, run.listener)
+    cells = tuple(_with_roof(row, roofs) for row in rows)
+    notes = (thread_limit(profile), *cut, *disturbances(profile), _too_few(cells))
+    return MeasureRecord(
+        date=started,
+        device=profile,
+        load_1min_after=load_1min(root),
+        throttled_ms=None if after is None or stopped is None else after - stopped,
+        ceilings=tuple(roofs.values()),
+        notes=tuple(note for note in notes if note),
+        cells=cells,
+    )
 
 
-def _measured(
-    subject: Subject, words: Words, folder: Path, listener: Listener, schedule: Schedule
-) -> list[MeasureCell]:
-    listener.stage(f"preparing {subject.name}")
-    plans = list(subject.plan(words, folder))
-    cells = {p.cell.name: p.cell for p in plans if p.cell is not None}
-    listener.stage(f"measuring {subject.name}: {len(cells)} cells")
-    timings: dict[str, CellTiming] = {}
-    names = list(cells)
-    for start in range(0, len(names), MOST_AT_ONCE):
-        group = names[start : start + MOST_AT_ONCE]
-        timings |= measure_cells([cells[name] for name in group], schedule)
-        listener.update(done=min(start + MOST_AT_ONCE, len(names)), total=len(names))
-    energy = energy_source()
-    rows = [
-        replace(_row(plan, subject, timings), energy_source=energy)
-        for plan in plans
-        if not plan.best
-    ]
-    return rows + [
-        replace(row, energy_source=energy) for row in _best_rows(plans, subject, timings)
-    ]
+def _schedule(samples: str | int | None) -> Schedule:
+    """Return how long to measure; what was asked for is measured, however slow a call is."""
+    if samples is None:
+        return Schedule(min_samples=SAMPLES, min_seconds=SECONDS, rounds=ROUNDS, max_seconds=A_DAY)
+    numbers = parse_numbers("--samples", samples)
+    if len(numbers) != 1:
+        raise UsageError(f"--samples {samples}: takes one number")
+    rounds = min(ROUNDS, numbers[0])
+    return Schedule(min_samples=numbers[0], min_seconds=0.0, rounds=rounds, max_seconds=A_DAY)
 
 
-def _best_rows(
-    plans: Sequence[Planned], subject: Subject, timings: dict[str, CellTiming]
-) -> list[MeasureCell]:
+@dataclass
+class _Run:
+    """One call of the verb: what it measures with."""
+
+    words: Words
+    schedule: Schedule
+    listener: Listener
+    root: Path | str
+
+    def __post_init__(self) -> None:
+        self.meter, self.energy_source = _meter(self.words.device, self.root)
+
+    def rows(self, subject: Subject, folder: Path) -> list[MeasureCell]:
+        self.listener.stage(f"preparing {subject.name}")
+        plans = list(subject.plan(self.words, folder))
+        timings = self.timings(subject.name, plans)
+        facts = cache(subject.facts)
+        rows = [
+            self.row(subject.name, plan, facts(plan.size, plan.batch, plan.precision), timings)
+            for plan in plans
+        ]
+        ordinary = [row for row, plan in zip(rows, plans) if not plan.best]
+        return ordinary + _best([row for row, plan in zip(rows, plans) if plan.best])
+
+    def timings(self, name: str, plans: Sequence[Planned]) -> dict[str, CellTiming]:
+        cells = [plan.cell for plan in plans if plan.cell is not None]
+        self.listener.stage(f"measuring {name}: {len(cells)} cells")
+        timings: dict[str, CellTiming] = {}
+        for start in range(0, len(cells), MOST_AT_ONCE):
+            group = cells[start : start + MOST_AT_ONCE]
+            timings |= measure_cells(group, self.schedule, in_turn=True, meter=self.meter)
+            self.listener.update(done=len(timings), total=len(cells))
+        return timings
+
+    def row(
+        self, net: str, plan: Planned, facts: Facts, timings: dict[str, CellTiming]
+    ) -> MeasureCell:
+        row = MeasureCell(
+            net=net,
+            form=plan.form,
+            engine=plan.engine,
+            precision=plan.precision,
+            layout=plan.layout,
+            threads=plan.threads,
+            batch=plan.batch,
+            size=plan.size,
+            energy_source=self.energy_source,
+            error=plan.error,
+            exit_code=plan.exit_code,
+            **asdict(facts),
+        )
+        return row if plan.cell is None else _timed(row, timings[plan.cell.name])
+
+
+def _roofs(rows: Sequence[MeasureCell], device: str, listener: Listener) -> dict[int, Ceilings]:
+    """Return the ceilings that the rows need, by threads; none where torch cannot measure them."""
+    found = [row for row in rows if _has_intensity(row)]
+    if not found or device != "cpu" or not _torch_is_there():
+        return {}
+    roofs: dict[int, Ceilings] = {}
+    for threads in sorted({row.threads for row in found}):
+        listener.stage(f"measuring the ceilings, threads: {threads}")
+        used = {row.precision for row in found if row.threads == threads}
+        roofs[threads] = _ceilings(threads, tuple(sorted(used)))
+    return roofs
+
+
+def _with_roof(row: MeasureCell, roofs: Mapping[int, Ceilings]) -> MeasureCell:
+    if row.threads not in roofs or not _has_intensity(row):
+        return row
+    intensity = 2 * (row.macs or 0) * row.batch / (row.bytes_moved_fused or 1)
+    fraction = roof_fraction(
+        row.gflops_achieved or 0.0, intensity, roofs[row.threads], row.precision
+    )
+    return replace(row, roof_fraction=fraction)
+
+
+def _has_intensity(row: MeasureCell) -> bool:
+    return bool(row.gflops_achieved and row.macs and row.bytes_moved_fused)
+
+
+@cache
+def _ceilings(threads: int, precisions: tuple[str, ...]) -> Ceilings:
+    return measure_ceilings(threads, precisions)
+
+
+def _torch_is_there() -> bool:
+    try:
+        require("torch", extra="train")
+    except MissingError:
+        return False
+    return True
+
+
+def _meter(device: str, root: Path | str) -> tuple[Meter | None, str]:
+    """Return the counter of energy and its name; without one, why no figure is given."""
+    try:
+        meter = find_meter(device, root=root)
+    except MissingError as error:
+        return None, f"not measured: {error}"
+    return meter, meter.source
+
+
+def _best(rows: Sequence[MeasureCell]) -> list[MeasureCell]:
     """Return the fastest of the rows that compete for ``best``, one per size, batch, threads."""
     best: dict[tuple[int, int, int], MeasureCell] = {}
-    for plan in plans:
-        if not plan.best:
-            continue
-        row = _row(plan, subject, timings)
+    for row in rows:
         key = (row.size, row.batch, row.threads)
         if key not in best or _slowness(row) < _slowness(best[key]):
             best[key] = row
@@ -172,32 +224,12 @@ def _slowness(row: MeasureCell) -> float:
     return float("inf") if row.latency_ms_p50 is None else row.latency_ms_p50
 
 
-def _row(plan: Planned, subject: Subject, timings: dict[str, CellTiming]) -> MeasureCell:
-    facts = subject.facts(plan.size, plan.batch, plan.precision)
-    row = MeasureCell(
-        net=subject.name,
-        form=plan.form,
-        engine=plan.engine,
-        precision=plan.precision,
-        layout=plan.layout,
-        threads=plan.threads,
-        batch=plan.batch,
-        size=plan.size,
-        **asdict(facts),
-        error=plan.error,
-    )
-    if plan.cell is None:
-        return row
-    return _timed(row, facts, timings[plan.cell.name])
-
-
-def _timed(row: MeasureCell, facts: Facts, timing: CellTiming) -> MeasureCell:
-    latency = timing.latency
+def _timed(row: MeasureCell, timing: CellTiming) -> MeasureCell:
+    latency, energy = timing.latency, timing.energy
     if latency is None:
-        return replace(row, error=timing.error or "no times were taken")
-    gflops = None
-    if facts.macs is not None:
-        gflops = 2 * facts.macs * row.batch / (latency.ms_p50 / 1000) / 1e9
+        reason = timing.error or "no times were taken"
+        return replace(row, error=reason, exit_code=timing.exit_code or 1)
+    seconds = latency.ms_p50 / 1000
     actual = timing.actual_precision
     other = actual is not None and row.precision not in actual.split("+")
     return replace(
@@ -206,56 +238,26 @@ def _timed(row: MeasureCell, facts: Facts, timing: CellTiming) -> MeasureCell:
         latency_ms_p90=latency.ms_p90,
         latency_ms_p99=latency.ms_p99,
         latency_ms_iqr=latency.ms_iqr,
-        first_call_ms=timing.open_ms,
+        noise=latency.noise,
+        cold_start_ms=timing.open_ms,
+        first_call_ms=timing.first_call_ms,
         samples=latency.samples,
-        gflops_achieved=gflops,
+        gflops_achieved=None if row.macs is None else 2 * row.macs * row.batch / seconds / 1e9,
+        energy_mj=None if energy is None else energy.net_mj / row.batch,
+        energy_gross_mj=None if energy is None else energy.gross_mj / row.batch,
+        note=_missing_percentiles(latency.samples),
         error=f"computed in {actual}" if other else None,
     )
 
 
-def energy_source(root: Path | str = "/") -> str:
-    """Return why there is no energy figure: without a counter none is invented."""
-    domains = Path(root, "sys/class/powercap").glob("*/energy_uj")
-    if any(domains):
-        return "not measured: this version reads no counter (powercap is present)"
-    return "not measured: this device has no energy counter (no powercap domain)"
+def _missing_percentiles(samples: int) -> str | None:
+    needs = {name: samples_for(share) for name, share in (("p90", 0.9), ("p99", 0.99))}
+    missing = [f"{name} needs {least} samples" for name, least in needs.items() if samples < least]
+    return f"{', '.join(missing)}: {samples} were taken" if missing else None
 
 
-def parse_words(
-    engine: str,
-    precision: str,
-    layout: str | None,
-    threads: str | int | None,
-    batch: str | int,
-    size: str | int | None,
-) -> Words:
-    """Return the lists that the words of the command line stand for.
-
-    Raises:
-        UsageError: a name that does not exist, or a number below 1.
-    """
-    return Words(
-        engines=_names("--engine", engine, (*ENGINES, "all", "best")),
-        precisions=_names("--precision", precision, (*PRECISIONS, "all")),
-        layouts=None if layout is None else _names("--layout", layout, LAYOUTS),
-        threads=_numbers("--threads", allowed_threads() if threads is None else threads),
-        batches=_numbers("--batch", batch),
-        sizes=None if size is None else _numbers("--size", size),
-    )
-
-
-def _names(word: str, text: str, allowed: Sequence[str]) -> tuple[str, ...]:
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    for name in names:
-        if name not in allowed:
-            raise UsageError(f"{word} {name}: is not one of {', '.join(allowed)}")
-    return names
-
-
-def _numbers(word: str, text: str | int) -> tuple[int, ...]:
-    numbers: list[int] = []
-    for part in str(text).split(","):
-        if not part.strip().isdecimal() or int(part) < 1:
-            raise UsageError(f"{word} {part.strip()}: is not a whole number of at least 1")
-        numbers.append(int(part))
-    return tuple(dict.fromkeys(numbers))
+def _too_few(cells: Sequence[MeasureCell]) -> str | None:
+    found = sum(cell.note is not None for cell in cells)
+    if not found:
+        return None
+    return f"p99 is unknown in {found} of {len(cells)} rows: --samples {SAMPLES} would give it"

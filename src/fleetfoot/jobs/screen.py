@@ -192,7 +192,7 @@ def _printable(name: str) -> str:
 def _measure(record: Any, stream: TextIO) -> None:
     headings = (
         *("net", "form", "engine", "precision", "layout", "threads", "batch", "size", "params"),
-        *("MACs", "p50 ms", "p90", "p99", "IQR", "GFLOPS", "roof", "note"),
+        *("MACs", "p50 ms", "p90", "p99", "IQR", "GFLOPS", "roof", "mJ", "note"),
     )
     rows = [
         (
@@ -202,11 +202,19 @@ def _measure(record: Any, stream: TextIO) -> None:
             *(number(value) for value in _times(cell)),
             number(cell.gflops_achieved),
             "-" if cell.roof_fraction is None else percent(cell.roof_fraction, digits=0),
-            cell.error or "",
+            number(cell.energy_mj),
+            cell.error or cell.note or "",
         )
         for cell in record.cells
     ]
-    table(stream, headings, rows, right=range(5, 16))
+    table(stream, headings, rows, right=range(5, 17))
+    for roof in record.ceilings:
+        stream.write(f"ceilings of {roof.threads} thread{'s' if roof.threads > 1 else ''}: ")
+        peaks = [f"{name} {number(value)} GFLOPS" for name, value in roof.gflops.items()]
+        speeds = [f"{name} {number(value)} GB/s" for name, value in roof.gb_per_s.items()]
+        stream.write(f"{', '.join([*peaks, *speeds])}\n")
+    for note in record.notes:
+        stream.write(f"note: {note}\n")
     sources = {cell.energy_source for cell in record.cells if cell.energy_source}
     for source in sorted(sources):
         stream.write(f"energy: {source}\n")

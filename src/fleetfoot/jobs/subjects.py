@@ -7,12 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
-from fleetfoot.core.errors import FleetfootError, MissingError, require
+from fleetfoot.core.errors import FleetfootError, MissingError, UsageError, one_line, require
 from fleetfoot.core.seeds import rng
 from fleetfoot.deploy.bundle import load
 from fleetfoot.deploy.cells import YARDSTICKS, Cell
+from fleetfoot.deploy.engines import ENGINES as GRAPH_ENGINES
 from fleetfoot.deploy.engines import engine_precisions, installed_engines
 from fleetfoot.deploy.form import GraphForm
+from fleetfoot.jobs.measure_words import Words, why_unknown
 from fleetfoot.jobs.runs import bundle_of, check_net, resolve
 
 if TYPE_CHECKING:
@@ -21,19 +23,8 @@ if TYPE_CHECKING:
     from fleetfoot.measure.counts import Counts
 
 NOISE_IMAGES = 16  # for int8 ranges, which decide no time
+LAUNCH_BOUND = 8  # images: up to here launching kernels can take longer than running them
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Words:
-    """What to combine; None leaves it to the subject; "all" and "best" are still words here."""
-
-    engines: tuple[str, ...]
-    precisions: tuple[str, ...]
-    layouts: tuple[str, ...] | None
-    threads: tuple[int, ...]
-    batches: tuple[int, ...]
-    sizes: tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -61,8 +52,10 @@ class Planned:
     """One row to be: its words, and the cell to time or the reason why there is none.
 
     Attributes:
-        form: ``eager`` as published, ``tuned`` folded and exported.
+        form: ``eager`` as published, ``replayed`` the same as one graph of kernels, ``tuned``
+            folded and exported.
         best: one of those that compete for ``--engine best``.
+        exit_code: that a command ends with for `error`.
     """
 
     form: str
@@ -75,11 +68,19 @@ class Planned:
     best: bool = False
     cell: Cell | None = None
     error: str | None = None
+    exit_code: int | None = None
+
+    def refused(self, error: FleetfootError) -> "Planned":
+        """Return the row with the reason why it cannot be measured."""
+        return replace(self, error=one_line(str(error)), exit_code=error.exit_code)
 
     @property
     def name(self) -> str:
         """A name that is unique among the rows of one subject."""
-        words = (self.engine, self.precision, self.layout, self.threads, self.batch, self.size)
+        words = (
+            *(self.form, self.engine, self.precision, self.layout),
+            *(self.threads, self.batch, self.size),
+        )
         return f"{' '.join(map(str, words))}{' best' if self.best else ''}"
 
 
@@ -141,7 +142,7 @@ class NetSubject:
         width = BYTES.get(precision, 4)
         try:
             counts = count(self._net, shape, batch=batch, bytes_per_element=width)
-        except (FleetfootError, RuntimeError):  # a size that the network cannot take
+        except Exception:  # whatever a forward pass raises: the row itself says what
             return Facts(params=self.entry.params)
         return Facts.of(counts)
 
@@ -150,7 +151,7 @@ class NetSubject:
         for size, batch, threads in itertools.product(sizes, words.batches, words.threads):
             for engine, precision, layout, best in self._forms(words):
                 plan = Planned(
-                    form="eager" if engine in YARDSTICKS else "tuned",
+                    form="tuned" if engine in GRAPH_ENGINES else "eager",
                     engine=engine,
                     precision=precision,
                     layout=layout,
@@ -159,11 +160,13 @@ class NetSubject:
                     size=size,
                     best=best,
                 )
-                yield self._with_cell(plan, folder)
+                yield self._with_cell(plan, folder, words.device)
+                if words.device == "cuda" and engine == "eager" and batch <= LAUNCH_BOUND:
+                    yield self._with_cell(replace(plan, form="replayed"), folder, words.device)
 
     def _forms(self, words: Words) -> Iterator[tuple[str, str, str, bool]]:
         """Yield engine, precision, layout, and whether the form competes for ``best``."""
-        for engine in _named_engines(words.engines, torch=True):
+        for engine in _named_engines(words.engines, torch=True, device=words.device):
             for precision in _named_precisions(engine, words.precisions):
                 for layout in words.layouts or ("nchw",):
                     yield engine, precision, layout, False
@@ -173,7 +176,7 @@ class NetSubject:
                     for layout in ("nchw", "nhwc"):
                         yield engine, precision, layout, True
 
-    def _with_cell(self, plan: Planned, folder: Path) -> Planned:
+    def _with_cell(self, plan: Planned, folder: Path, device: str) -> Planned:
         image = (self.entry.input[0], plan.size, plan.size)
         cell = Cell(
             name=plan.name,
@@ -182,13 +185,18 @@ class NetSubject:
             layout=plan.layout,
             threads=plan.threads,
             input_shape=(plan.batch, *image),
+            device=device,
+            replay=plan.form == "replayed",
         )
         try:
+            _refuse_unknown(plan, device)
             if plan.engine in YARDSTICKS:
                 return replace(plan, cell=replace(cell, module=self._net))
             file, shape = self._graph(plan, folder, image)
         except FleetfootError as error:
-            return replace(plan, error=str(error))
+            return plan.refused(error)
+        except Exception as error:  # an exporter raises anything; the other rows go on
+            return plan.refused(FleetfootError(f"its export fails: {_first_line(error)}"))
         return replace(plan, cell=replace(cell, file=file, input_shape=shape))
 
     def _graph(
@@ -213,18 +221,29 @@ class NetSubject:
             export_int8(file, quantised, inputs=noise)
         return quantised, shape
 
-    @cached_property
+    @property
     def _net(self) -> "nn.Module":
-        """The network in evaluation mode, its batch norms settled by noise."""
+        if isinstance(self._built, FleetfootError):
+            raise self._built
+        return self._built
+
+    @cached_property
+    def _built(self) -> "nn.Module | FleetfootError":
+        """The network in evaluation mode, its norms settled by noise; or why there is none."""
         import torch
 
         from fleetfoot.deploy.calibrate_norms import calibrate_norms
         from fleetfoot.nets.create import create
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            net = create(self.name)
-        return calibrate_norms(net, self.entry.input, batch=2)
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                net = create(self.name)
+            return calibrate_norms(net, self.entry.input, batch=2)
+        except FleetfootError as error:
+            return error
+        except Exception as error:  # a network of one's own may raise anything
+            return FleetfootError(f"its forward pass fails: {_first_line(error)}")
 
     @cached_property
     def _folded(self) -> "nn.Module":
@@ -233,9 +252,24 @@ class NetSubject:
         return fold_batch_norm(self._net).model
 
 
-def _named_engines(names: Iterable[str], *, torch: bool) -> tuple[str, ...]:
+def _refuse_unknown(plan: Planned, device: str) -> None:
+    reason = why_unknown(plan.engine, plan.precision)
+    if reason is not None:
+        raise UsageError(reason)
+    if device == "cuda" and plan.engine not in YARDSTICKS:
+        raise UsageError(f"{plan.engine} is measured on the cpu alone")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _named_engines(names: Iterable[str], *, torch: bool, device: str = "cpu") -> tuple[str, ...]:
     """Return the engines to try; "all" is every installed one that needs no compiler."""
-    everything = (*(("eager",) if torch else ()), *installed_engines())
+    everything = (
+        *(("eager",) if torch else ()),
+        *(installed_engines() if device == "cpu" else ()),
+    )
     found = [everything if name == "all" else (name,) for name in names if name != "best"]
     return tuple(dict.fromkeys(itertools.chain(*found)))
 
@@ -279,7 +313,7 @@ class BundleSubject:
             )
             width = BYTES.get(precision, 4)
             counts = count(net, (channels, size, size), batch=batch, bytes_per_element=width)
-        except (FleetfootError, KeyError, RuntimeError):  # a network of another version
+        except Exception:  # a network of another version, or one that nobody registered
             return Facts()
         return Facts.of(counts)
 
@@ -313,9 +347,9 @@ class BundleSubject:
                     yield {**fallback, "engine": engine, "precision": precision}
 
     def _with_cell(self, plan: Planned, file: str, words: Words) -> Planned:
-        problem = self._problem(plan, words)
+        problem = why_unknown(plan.engine, plan.precision) or self._problem(plan, words)
         if problem is not None:
-            return replace(plan, error=problem)
+            return plan.refused(UsageError(problem))
         channels = self.bundle.preprocess.channels
         inside = bool(self.bundle.record["graph"].get("preprocess"))
         form = GraphForm(layout=cast(Literal["nchw", "nhwc"], plan.layout), preprocess=inside)
@@ -332,6 +366,8 @@ class BundleSubject:
         return replace(plan, cell=cell)
 
     def _problem(self, plan: Planned, words: Words) -> str | None:
+        if words.device != "cpu":
+            return "a bundle is measured on the cpu alone"
         if plan.engine in YARDSTICKS:
             return f"a bundle holds no torch network: measure {self.bundle.record.get('net')}"
         if words.sizes is not None and words.sizes != (plan.size,):

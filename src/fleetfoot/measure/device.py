@@ -83,8 +83,8 @@ def device_profile(root: Path | str = "/") -> DeviceProfile:
         threads_per_core=_threads_per_core(cpu_folder),
         instruction_sets=flags,
         caches=_caches(cpu_folder / "cache"),
-        governor=_text(cpu_folder / "cpufreq/scaling_governor"),
-        load_1min=_load(root),
+        governor=file_text(cpu_folder / "cpufreq/scaling_governor"),
+        load_1min=load_1min(root),
         memory_bytes=_memory(root),
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
@@ -114,8 +114,8 @@ def allowed_cpus() -> tuple[int, ...]:
 def quota_cpus(root: Path | str = "/") -> float | None:
     """Return the tightest CPU quota of this process's cgroups, in CPUs; None without one."""
     root = Path(root)
-    quotas = [_quota_v1(folder) for folder in _cgroup_folders(root, controller="cpu")]
-    quotas += [_quota_v2(folder) for folder in _cgroup_folders(root, controller="")]
+    quotas = [_quota_v1(folder) for folder in cgroup_folders(root, controller="cpu")]
+    quotas += [_quota_v2(folder) for folder in cgroup_folders(root, controller="")]
     known = [quota for quota in quotas if quota is not None]
     return min(known, default=None)
 
@@ -131,14 +131,14 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def _cgroup_folders(root: Path, *, controller: str) -> list[Path]:
+def cgroup_folders(root: Path, *, controller: str) -> list[Path]:
     """Return this process's cgroup of a hierarchy and its ancestors, innermost first.
 
     A line of /proc/self/cgroup is ``number:controllers:/path``; v2 has no controllers. Inside a
     container the path may name a folder of the host that is not mounted here: the mount itself is
     then the container's own cgroup, and it is always among the folders returned.
     """
-    for line in (_text(root / "proc/self/cgroup") or "").splitlines():
+    for line in (file_text(root / "proc/self/cgroup") or "").splitlines():
         _, controllers, path = line.split(":", 2)
         if controller in controllers.split(","):
             break
@@ -157,14 +157,14 @@ def _mounts(base: Path, controller: str) -> list[Path]:
 
 
 def _quota_v2(folder: Path) -> float | None:
-    words = (_text(folder / "cpu.max") or "").split()
+    words = (file_text(folder / "cpu.max") or "").split()
     if len(words) != 2 or words[0] == "max":
         return None
     return _ratio(words[0], words[1])
 
 
 def _quota_v1(folder: Path) -> float | None:
-    quota, period = _text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us")
+    quota, period = file_text(folder / "cpu.cfs_quota_us"), file_text(folder / "cpu.cfs_period_us")
     return None if quota is None or period is None else _ratio(quota, period)
 
 
@@ -177,7 +177,7 @@ def _ratio(quota: str, period: str) -> float | None:
 
 
 def _cpu(root: Path) -> tuple[str, tuple[str, ...]]:
-    text = _text(root / "proc/cpuinfo") or ""
+    text = file_text(root / "proc/cpuinfo") or ""
     model = re.search(r"^(?:model name|Model|Hardware)\s*:\s*(.+)$", text, re.MULTILINE)
     flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
     name = model[1].strip() if model else platform.processor() or platform.machine()
@@ -193,8 +193,8 @@ def _fingerprint(cpu: str, flags: tuple[str, ...]) -> str:
 def _caches(folder: Path) -> dict[str, int]:
     caches: dict[str, int] = {}
     for index in sorted(folder.glob("index*")):
-        level, kind = _text(index / "level"), _text(index / "type") or ""
-        size = re.fullmatch(r"(\d+)([KMG]?)", _text(index / "size") or "")
+        level, kind = file_text(index / "level"), file_text(index / "type") or ""
+        size = re.fullmatch(r"(\d+)([KMG]?)", file_text(index / "size") or "")
         if level and size:
             letter = {"Data": "d", "Instruction": "i"}.get(kind, "")
             unit = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}[size[2]]
@@ -203,24 +203,28 @@ def _caches(folder: Path) -> dict[str, int]:
 
 
 def _threads_per_core(cpu_folder: Path) -> int | None:
-    siblings = _text(cpu_folder / "topology/thread_siblings_list")
+    siblings = file_text(cpu_folder / "topology/thread_siblings_list")
     if not siblings:
         return None
     spans = [part.split("-") for part in siblings.split(",")]
     return sum(int(span[-1]) - int(span[0]) + 1 for span in spans)
 
 
-def _load(root: Path) -> float | None:
-    words = (_text(root / "proc/loadavg") or "").split()
+def load_1min(root: Path | str = "/") -> float | None:
+    """Return the load average over the last minute."""
+    words = (file_text(Path(root) / "proc/loadavg") or "").split()
     return float(words[0]) if words else None
 
 
 def _memory(root: Path) -> int | None:
-    found = re.search(r"^MemTotal:\s*(\d+) kB", _text(root / "proc/meminfo") or "", re.MULTILINE)
+    found = re.search(
+        r"^MemTotal:\s*(\d+) kB", file_text(root / "proc/meminfo") or "", re.MULTILINE
+    )
     return int(found[1]) * 1024 if found else None
 
 
-def _text(path: Path) -> str | None:
+def file_text(path: Path) -> str | None:
+    """Return what a file of the kernel says, None where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
@@ -244,5 +248,5 @@ def idlest_cpus(count: int, *, root: Path | str = "/", seconds: float = 0.1) -> 
 
 
 def _idle_ticks(root: Path) -> dict[int, int]:
-    rows = re.findall(r"^cpu(\d+) (.+)$", _text(root / "proc/stat") or "", re.MULTILINE)
+    rows = re.findall(r"^cpu(\d+) (.+)$", file_text(root / "proc/stat") or "", re.MULTILINE)
     return {int(cpu): sum(int(word) for word in row.split()[3:5]) for cpu, row in rows}

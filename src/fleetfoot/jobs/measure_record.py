@@ -1,0 +1,111 @@
+"""What `fleetfoot measure` answers: the names of these fields are the keys of its JSON."""
+
+from dataclasses import dataclass
+
+from fleetfoot.measure.device import DeviceProfile
+from fleetfoot.measure.roofline import Ceilings
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureCell:
+    """One row; None is unknown.
+
+    Attributes:
+        net: as it was asked for.
+        form: ``eager`` (as published), ``replayed`` (the same as one recorded graph of a CUDA
+            device) or ``tuned`` (folded and exported, or a bundle).
+        engine: that ran it.
+        precision: what was asked for; `error` tells where the engine used another.
+        layout: of the maps: ``nchw`` or ``nhwc``.
+        threads: that computed.
+        batch: images per call.
+        size: side of the input in pixels.
+        params: numbers in all parameters.
+        macs: per image; FLOPs are 2 x MACs.
+        bytes_moved: of one call, every operator reading its inputs and writing its output once.
+        bytes_moved_fused: the same with norms, activations and sums inside their producers.
+        elementwise_ops: bias, norm, activation, pooling, sums; per image, none of them in `macs`.
+        activations: output elements of convolutions and linear layers, per image.
+        peak_live_bytes: most bytes of maps alive at once in the network as published; no weights.
+        arena_bytes: of one buffer that all maps are packed into, at least `peak_live_bytes`.
+        least_peak_bytes: the smallest peak over all orders of the operators.
+        latency_ms_p50: median time of a call; with p90, p99 (None with too few samples to have
+            one beyond it) and iqr, the distance between the quartiles.
+        noise: spread of the medians of the blocks, relative to the median: what measuring the
+            same thing again would show.
+        cold_start_ms: importing, reading, compiling and the first call, in a fresh process.
+        first_call_ms: the first call alone.
+        samples: calls behind the percentiles.
+        gflops_achieved: 2 x MACs x batch / latency.
+        roof_fraction: share of min(P, I x BW), with ceilings measured here for this precision and
+            number of threads, and I from `bytes_moved_fused`; above 1 caches served what the count
+            sends to memory.
+        energy_mj: per image, idle subtracted; None without a counter.
+        energy_gross_mj: per image, idle included.
+        energy_source: the counter, or why there is no figure.
+        note: a remark on figures that are missing.
+        error: why there are no times, or that the engine computed in another precision.
+        exit_code: what this error alone ends a command with; None where there are times.
+    """
+
+    net: str
+    form: str
+    engine: str
+    precision: str
+    layout: str
+    threads: int
+    batch: int
+    size: int
+    params: int | None = None
+    macs: int | None = None
+    bytes_moved: int | None = None
+    bytes_moved_fused: int | None = None
+    elementwise_ops: int | None = None
+    activations: int | None = None
+    peak_live_bytes: int | None = None
+    arena_bytes: int | None = None
+    least_peak_bytes: int | None = None
+    latency_ms_p50: float | None = None
+    latency_ms_p90: float | None = None
+    latency_ms_p99: float | None = None
+    latency_ms_iqr: float | None = None
+    noise: float | None = None
+    cold_start_ms: float | None = None
+    first_call_ms: float | None = None
+    samples: int | None = None
+    gflops_achieved: float | None = None
+    roof_fraction: float | None = None
+    energy_mj: float | None = None
+    energy_gross_mj: float | None = None
+    energy_source: str | None = None
+    note: str | None = None
+    error: str | None = None
+    exit_code: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureRecord:
+    """The device, and one cell per combination in the order asked.
+
+    Attributes:
+        date: UTC, to the second, when measuring began.
+        device: the machine; `load_1min` in it was read before measuring.
+        load_1min_after: load average after the last cell, our own work included.
+        throttled_ms: time the cgroup's quota stopped this process meanwhile; None without a quota.
+        ceilings: the roofs of each number of threads; empty where nothing was computed by torch.
+        notes: what a reader must know: limits on threads, load, governor, missing percentiles.
+        cells: the rows.
+    """
+
+    date: str
+    device: DeviceProfile
+    load_1min_after: float | None
+    throttled_ms: float | None
+    ceilings: tuple[Ceilings, ...]
+    notes: tuple[str, ...]
+    cells: tuple[MeasureCell, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 if every row has times, else the code of the first that has none."""
+        return next((cell.exit_code for cell in self.cells if cell.exit_code is not None), 0)

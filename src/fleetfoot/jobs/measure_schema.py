@@ -1,0 +1,54 @@
+"""The JSON schema of what `fleetfoot measure --json` prints, made from the record itself.
+
+`python -m fleetfoot.jobs.measure_schema` writes it beside this file; a test fails if they differ.
+Reading older output: version 1 has no keys `date`, `load_1min_after`, `throttled_ms`, `ceilings`
+and `notes`; its cells have no `noise`, `cold_start_ms`, `energy_gross_mj`, `note` and `exit_code`,
+and their `first_call_ms` is what is called `cold_start_ms` since version 2.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from fleetfoot.core.errors import require
+from fleetfoot.core.files import write_text
+from fleetfoot.jobs.measure_record import MeasureRecord
+
+NAME = "fleetfoot.measure/2"
+FILE = Path(__file__).with_name("measure.schema.json")
+
+
+def measure_schema() -> dict[str, Any]:
+    """Return the schema: every key always present, no others, null where unknown.
+
+    Raises:
+        MissingError: pydantic is not installed.
+    """
+    pydantic = require("pydantic", extra="train")
+    schema: dict[str, Any] = pydantic.TypeAdapter(MeasureRecord).json_schema()
+    schema["properties"] = {"schema": {"const": NAME}, **schema["properties"]}
+    for part in (schema, *schema["$defs"].values()):
+        _close(part)
+    schema.pop("description", None)
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": NAME,
+        **{key: value for key, value in schema.items() if key != "title"},
+    }
+
+
+def schema_text() -> str:
+    """Return the content of the file."""
+    return json.dumps(measure_schema(), indent=1) + "\n"
+
+
+def _close(part: dict[str, Any]) -> None:
+    part["required"] = list(part["properties"])
+    part["additionalProperties"] = False
+    for key in part["properties"].values():
+        key.pop("default", None)
+        key.pop("title", None)
+
+
+if __name__ == "__main__":
+    write_text(FILE, schema_text())

@@ -1,0 +1,127 @@
+"""What limits a measurement: few threads, few samples, words that do not exist, broken networks."""
+
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fleetfoot import cli
+from fleetfoot.core.errors import UsageError
+from fleetfoot.deploy import cells
+from fleetfoot.jobs import measure as job
+from fleetfoot.measure import device
+from fleetfoot.measure.latency import Schedule
+
+BRIEF = Schedule(min_samples=4, min_seconds=0.0, rounds=2, warm_up_seconds=0.0)
+
+
+def measured(bundle: Path, **words: Any) -> Any:
+    return job.measure([str(bundle)], **{"engine": "best", "schedule": BRIEF, **words})
+
+
+def test_a_quota_of_one_processor_is_one_thread_and_is_said(bundle: Path, tmp_path: Path):
+    group = tmp_path / "sys/fs/cgroup"
+    group.mkdir(parents=True)
+    (group / "cpu.max").write_text("100000 100000\n")
+    (group / "cpu.stat").write_text("throttled_usec 0\n")
+    record = measured(bundle, root=tmp_path, threads="2")
+    assert [cell.threads for cell in record.cells] == [1]
+    assert "--threads 2: 1 is all this process may use" in record.notes
+    assert record.throttled_ms == 0.0
+    if len(device.allowed_cpus()) > 1:
+        assert "at most 1 thread: the quota of the cgroup grants 1 processors" in record.notes
+
+
+def test_an_affinity_of_one_processor_is_one_thread_and_is_said_on_the_screen(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(device, "allowed_cpus", lambda: (0,))
+    monkeypatch.setattr(device.os, "cpu_count", lambda: 2)
+    assert cli.run(["measure", str(bundle), "--engine", "best", "--samples", "4"]) == 0
+    out = capsys.readouterr().out
+    assert "note: at most 1 thread: this process may run on 1 of 2 processors" in out
+    assert "p99 needs 100 samples: 4 were taken" in out
+
+
+def test_too_few_samples_for_a_percentile_are_said(bundle: Path):
+    record = measured(bundle, samples=12, schedule=None)
+    (cell,) = record.cells
+    assert 12 <= cell.samples < 100
+    assert cell.latency_ms_p90 is not None
+    assert (cell.latency_ms_p99, cell.error) == (None, None)
+    assert cell.note == f"p99 needs 100 samples: {cell.samples} were taken"
+    assert "p99 is unknown in 1 of 1 rows: --samples 100 would give it" in record.notes
+    assert record.exit_code == 0
+    with pytest.raises(UsageError, match="--samples 0"):
+        measured(bundle, samples="0", schedule=None)
+    with pytest.raises(UsageError, match="takes one number"):
+        measured(bundle, samples="5,6", schedule=None)
+
+
+def test_an_engine_that_does_not_exist_is_a_row_and_the_others_are_measured(
+    bundle: Path, capsys: pytest.CaptureFixture[str]
+):
+    words = ["measure", str(bundle), "--engine", "tensorrt,onnxruntime", "--samples", "4"]
+    assert cli.run([*words, "--precision", "float32", "--quiet"]) == 2
+    out, err = capsys.readouterr()
+    assert "--engine tensorrt: is not one of eager, compile, onnxruntime, openvino" in err
+    assert err.count("\n") == 1
+    assert "onnxruntime" in out
+
+
+def test_a_network_whose_forward_fails_is_a_row_and_the_others_are_measured(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+):
+    torch = pytest.importorskip("torch")
+    from fleetfoot.nets import create
+
+    class Broken(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            raise ValueError("no such thing\nas this")
+
+    monkeypatch.setattr(create, "create", lambda name, **_: Broken())
+    record = job.measure(
+        ["fleetnet_small", str(bundle)], engine="onnxruntime", threads=1, schedule=BRIEF
+    )
+    broken, sound = record.cells
+    assert broken.error == "its export fails: no such thing"
+    assert (broken.exit_code, sound.exit_code, record.exit_code) == (1, None, 1)
+    assert broken.params is not None
+    assert sound.latency_ms_p50 is not None
+
+
+def test_a_precision_that_the_device_lacks_is_a_row(tmp_path: Path):
+    pytest.importorskip("torch")
+    record = job.measure(
+        ["fleetnet_small"], engine="eager", precision="int8", threads=1, schedule=BRIEF
+    )
+    assert record.cells[0].error == "eager has no int8; it has float32, bfloat16, float16"
+    assert record.exit_code == 6
+
+
+class Watch:
+    """A counter of a machine that takes one watt."""
+
+    source = "watch"
+
+    def read(self) -> dict[str, float]:
+        return {"all": 1000 * time.perf_counter()}
+
+    def spent(self, before: dict[str, float], after: dict[str, float]) -> float:
+        return after["all"] - before["all"]
+
+
+def test_energy_is_that_of_one_image_with_its_source(bundle: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(job, "find_meter", lambda device, root: Watch())
+    monkeypatch.setattr(cells, "measure_energy", partial(cells.measure_energy, seconds=0.02))
+    (cell,) = measured(bundle).cells
+    assert cell.energy_source == "watch"
+    assert cell.energy_gross_mj > cell.energy_mj
+
+
+def test_without_a_counter_no_energy_is_invented(bundle: Path, tmp_path: Path):
+    (cell,) = measured(bundle, root=tmp_path).cells
+    assert (cell.energy_mj, cell.energy_gross_mj) == (None, None)
+    assert "no energy counter" in cell.energy_source
