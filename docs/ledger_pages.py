@@ -13,12 +13,20 @@ PAPERS = {
     "arXiv:1905.11946": ("efficientnet", "EfficientNet (Tan and Le, 2019)"),
     "arXiv:1807.11164": ("shufflenetv2", "ShuffleNetV2 (Ma et al., 2018)"),
     "NIPS 2012": ("alexnet", "AlexNet (Krizhevsky et al., 2012)"),
+    "Williams": ("roofline", "Roofline (Williams, Waterman and Patterson, 2009)"),
 }
 NOT_MEASURED = "not measured yet"
 OUTCOMES = {
     "failed_as_it_should": "failed as it should",
     "passed": "PASSED, though it must fail",
     "not_run": "not run",
+}
+
+PICTURE_WORDS = {
+    "macs": "latency over multiply-accumulates",
+    "bytes": "latency over bytes moved",
+    "bytes-fused": "latency over bytes moved with fusion",
+    "roofline": "latency over the roofline estimate",
 }
 
 Json = dict[str, Any]
@@ -84,7 +92,7 @@ def rule_in_words(rule: str) -> str:
 def _known(claim: Claim) -> tuple[str, str]:
     for source, (name, title) in PAPERS.items():
         if claim.paper.startswith(source):
-            return name, f"{title}, {source}"
+            return name, f"{title}, {source}" if source.startswith("arXiv") else title
     source = claim.paper.partition(",")[0].strip()
     return re.sub(r"[^a-z0-9.]+", "-", source.lower()).strip("-"), source
 
@@ -106,6 +114,7 @@ def _index(claims: Sequence[Claim], stored: Stored, pictures: Mapping[str, str])
         f"{_picture('claims.svg', 'measured over published, claim by claim', pictures)}"
         f"{_table(claims, stored, '../papers/')}"
         f"{_where(measured)}"
+        f"{_costs(claims, pictures)}"
     )
 
 
@@ -155,14 +164,6 @@ def _section(claim: Claim, stored: Stored, pictures: Mapping[str, str]) -> str:
     return "".join(parts)
 
 
-PICTURE_WORDS = {
-    "macs": "latency over multiply-accumulates",
-    "bytes": "latency over bytes moved",
-    "bytes-fused": "latency over bytes moved with fusion",
-    "estimate": "latency over the roofline estimate",
-}
-
-
 def _result(claim: Claim, result: Json) -> str:
     measurement, control = result["measurement"], result["control"]
     note = f"\n{measurement['note']}\n" if measurement["note"] else ""
@@ -191,6 +192,18 @@ def machine_of(result: Json) -> str:
         f"{versions.get('torch', 'unknown')}, commit {commit}"
         f"{' with changes' if provenance['dirty'] else ''}.\n"
     )
+
+
+def _costs(claims: Sequence[Claim], pictures: Mapping[str, str]) -> str:
+    """Return the pictures of what tells the time of a network, with the claims behind them."""
+    found = [
+        f"{_picture(name, words, pictures)}[`{claim.id}`](../papers/{page_of(claim)}.md#"
+        f"{_anchor(claim)})\n\n"
+        for claim in claims
+        for file, words in PICTURE_WORDS.items()
+        if (name := f"{claim.id.replace('/', '.')}.{file}.svg") in pictures
+    ]
+    return f"\n## What tells the time of a network\n\n{''.join(found)}" if found else ""
 
 
 def _rows(title: str, rows: Sequence[Mapping[str, Any]]) -> str:

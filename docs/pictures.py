@@ -6,6 +6,7 @@ from typing import Any
 from ledger_pages import OUTCOMES, PICTURE_WORDS, Stored, number, page_of, results_of
 
 from fleetfoot.claims.claim import Claim
+from fleetfoot.measure.compare import spearman, spearman_interval
 from fleetfoot.report.plane import Axis
 from fleetfoot.report.ratios import Ratio, ratio_chart
 from fleetfoot.report.scatter import Dot, scatter
@@ -17,12 +18,13 @@ COLOURS = {
     "not reproduced": "bad",
     "not at this scale": "dim",
 }
-# A table whose rows have a network, a time and a cost is drawn once per cost.
+# A table whose rows have a network, a time and costs is drawn once per cost: per one that the
+# claim's id names, where it names one.
 COSTS = {
     "macs": ("macs", "GMACs per image", 1e9),
     "bytes_moved": ("bytes", "bytes moved, MB", 1e6),
     "bytes_moved_fused": ("bytes-fused", "bytes moved with fusion, MB", 1e6),
-    "estimate_ms": ("estimate", "roofline estimate, ms", 1.0),
+    "roofline_ms": ("roofline", "roofline estimate, ms", 1.0),
 }
 NETS, TIMES, ENOUGH = ("net", "network", "name"), ("latency_ms_p50", "ms_p50", "ms"), 10
 
@@ -78,23 +80,40 @@ def _costs(claim: Claim, rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     time = next((key for key in TIMES if key in rows[0]), None)
     if net is None or time is None:
         return {}
-    found: dict[str, str] = {}
-    for key, (file, label, unit) in COSTS.items():
-        if all(row.get(key) for row in rows):
-            dots = [
-                Dot(
-                    x=row[key] / unit,
-                    y=row[time],
-                    css="c1",
-                    label=str(row[net]),
-                    title=f"{row[net]}: {row[key] / unit:.3g} {label}, {row[time]:.3g} ms",
-                )
-                for row in rows
-            ]
-            found[f"{claim.id.replace('/', '.')}.{file}.svg"] = scatter(
-                dots,
-                Axis.over([dot.x for dot in dots], label, log=True),
-                Axis.over([dot.y for dot in dots], "latency p50, ms", log=True),
-                title=PICTURE_WORDS[file],
-            )
-    return found
+    named = {file for file, _, _ in COSTS.values() if file.partition("-")[0] in claim.id}
+    return {
+        f"{claim.id.replace('/', '.')}.{file}.svg": _cost(rows, (net, time, key), label, unit, file)
+        for key, (file, label, unit) in COSTS.items()
+        if (not named or file in named) and all(row.get(key) for row in rows)
+    }
+
+
+def _cost(
+    rows: Sequence[Mapping[str, Any]],
+    keys: tuple[str, str, str],
+    label: str,
+    unit: float,
+    file: str,
+) -> str:
+    """Return a dot per network, its time over one cost, and how well the ranks of both agree."""
+    net, time, cost = keys
+    dots = [
+        Dot(
+            x=row[cost] / unit,
+            y=row[time],
+            css="c1",
+            label=str(row[net]),
+            title=f"{row[net]}: {row[cost] / unit:.3g} {label}, {row[time]:.3g} ms",
+        )
+        for row in rows
+    ]
+    xs, ys = [dot.x for dot in dots], [dot.y for dot in dots]
+    low, high = spearman_interval(xs, ys)
+    agreement = f"rank correlation {spearman(xs, ys):.2f}, 95 % interval {low:.2f} to {high:.2f}"
+    return scatter(
+        dots,
+        Axis.over(xs, label, log=True),
+        Axis.over(ys, "latency p50, ms", log=True),
+        title=PICTURE_WORDS[file],
+        legend=[("c1", agreement)],
+    )

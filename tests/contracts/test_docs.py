@@ -98,7 +98,12 @@ def test_the_picture_has_a_dot_for_each_measured_claim(
 def test_costs_of_many_networks_are_drawn(docs: dict[str, ModuleType], tmp_path: Path) -> None:
     claim = a_claim("measuring/made-up")
     rows = tuple(
-        {"net": f"net{i}", "macs": 10**8 + i, "bytes_moved": 10**6 * (i + 1), "latency_ms_p50": 2.0}
+        {
+            "net": f"net{i}",
+            "macs": 10**8 + i,
+            "bytes_moved": 10**6 * (i + 1),
+            "latency_ms_p50": 2.0 + i,
+        }
         for i in range(12)
     )
     a_result(claim, 2.5, tmp_path, rows)
@@ -107,7 +112,8 @@ def test_costs_of_many_networks_are_drawn(docs: dict[str, ModuleType], tmp_path:
     page = docs["ledger_pages"].ledger_pages([claim], stored([tmp_path]), pictures)
     assert "../images/measuring.made-up.macs.svg" in page["papers/fasternet.md"]
     root = ET.fromstring(pictures["measuring.made-up.macs.svg"])
-    assert len(root.findall("{http://www.w3.org/2000/svg}circle")) == 12
+    assert len(root.findall("{http://www.w3.org/2000/svg}circle")) == 12 + 1  # and the legend's
+    assert "rank correlation 1.00" in pictures["measuring.made-up.macs.svg"]
 
 
 def test_a_claim_without_a_result_says_so(docs: dict[str, ModuleType]) -> None:

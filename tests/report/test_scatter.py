@@ -35,7 +35,7 @@ def test_labels_never_overlap() -> None:
     chart = scatter(dots, axis, axis, title="t")
     found = re.findall(r'<text class="tick" x="([\d.]+)" y="([\d.]+)">(net_\d+)', chart)
     assert len(found) > 20
-    boxes = [(float(x), float(y), 6.7 * len(name)) for x, y, name in found]
+    boxes = [(float(x), float(y), 7.2 * len(name)) for x, y, name in found]
     for (x0, y0, w0), (x1, y1, w1) in itertools.combinations(boxes, 2):
         assert abs(y0 - y1) >= 11.9 or x0 + w0 <= x1 + 0.2 or x1 + w1 <= x0 + 0.2
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from fleetfoot.report.axes import svg
 from fleetfoot.report.plane import LEFT, TOP, Axis, Plane
 
-LETTER, LINE = 6.7, 12.0  # width and height of a label's letters, in pixels of the drawing
+LETTER, LINE = 7.2, 12.0  # width and height of a label's letters, in pixels of the drawing
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
