@@ -7,8 +7,8 @@ import pytest
 
 from fleetfoot import cli
 from fleetfoot.core.results import to_json
-from fleetfoot.jobs.measure_record import MeasureCell, MeasureRecord
-from fleetfoot.jobs.measure_schema import FILE, NAME, schema_text
+from fleetfoot.jobs.measure_record import SCHEMA, MeasureCell, MeasureRecord
+from fleetfoot.jobs.measure_schema import FILE, schema_text
 from fleetfoot.measure.device import device_profile
 from fleetfoot.measure.roofline import Ceilings
 
@@ -36,9 +36,9 @@ def test_the_file_is_made_from_the_record():
 
 def test_a_record_is_valid_and_a_key_less_or_more_is_not():
     schema = json.loads(FILE.read_text(encoding="utf-8"))
-    answer = to_json(RECORD, schema=NAME)
+    answer = to_json(RECORD, schema=SCHEMA)
     jsonschema.validate(answer, schema)
-    assert f"fleetfoot.measure/{cli.SCHEMA_VERSIONS['measure']}" == NAME
+    assert f"fleetfoot.measure/{cli.SCHEMA_VERSIONS['measure']}" == SCHEMA
     less = {key: value for key, value in answer.items() if key != "notes"}
     for wrong in (less, answer | {"extra": 1}, answer | {"schema": "fleetfoot.measure/1"}):
         with pytest.raises(jsonschema.ValidationError):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from fleetfoot.measure.device import DeviceProfile
 from fleetfoot.measure.roofline import Ceilings
 
+SCHEMA = "fleetfoot.measure/2"
+
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureCell:

@@ -12,9 +12,8 @@ from typing import Any
 
 from fleetfoot.core.errors import require
 from fleetfoot.core.files import write_text
-from fleetfoot.jobs.measure_record import MeasureRecord
+from fleetfoot.jobs.measure_record import SCHEMA, MeasureRecord
 
-NAME = "fleetfoot.measure/2"
 FILE = Path(__file__).with_name("measure.schema.json")
 
 
@@ -26,13 +25,13 @@ def measure_schema() -> dict[str, Any]:
     """
     pydantic = require("pydantic", extra="train")
     schema: dict[str, Any] = pydantic.TypeAdapter(MeasureRecord).json_schema()
-    schema["properties"] = {"schema": {"const": NAME}, **schema["properties"]}
+    schema["properties"] = {"schema": {"const": SCHEMA}, **schema["properties"]}
     for part in (schema, *schema["$defs"].values()):
         _close(part)
     schema.pop("description", None)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": NAME,
+        "title": SCHEMA,
         **{key: value for key, value in schema.items() if key != "title"},
     }
 
