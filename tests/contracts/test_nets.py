@@ -62,6 +62,7 @@ def test_bytes_and_memory_are_in_order(net_name: str) -> None:
     widest = max(sum(sizes[n] for n in {*step.reads, *step.writes}) for step in steps)
     assert counts.least_peak_bytes is not None  # no network has too many orders
     assert widest <= counts.least_peak_bytes <= counts.peak_live_bytes <= counts.arena_bytes
+    assert counts.peak_live_bytes <= counts.held_bytes
 
 
 def test_formulas_of_the_modules_give_the_same_counts(net_name: str) -> None:

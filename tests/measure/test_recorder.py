@@ -1,4 +1,4 @@
-"""What a recording says of views, of work in place, and of tensors made on the way."""
+"""What a recording says of views, work in place, tensors made on the way, and variables."""
 
 import torch
 from torch import Tensor, nn
@@ -43,3 +43,25 @@ def test_a_tensor_made_on_the_way_lives_from_its_maker() -> None:
     assert recording.memory.steps == (Step((), (1,)), Step((0,), (2,)), Step((2, 1), (3,)))
     assert set(recording.memory.sizes.values()) == {2 * FLOATS}
     assert recording.memory.inputs == (0,)
+
+
+class KeepsWhatItNeedsNoMore(nn.Module):
+    """The variable names the first map until the end, though the third step needs the second."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = x * 2
+        second = first * 2
+        return second * 2
+
+
+def test_a_map_is_held_while_a_variable_names_it() -> None:
+    """The caller names the input; each step adds a map and none is given up."""
+    size = 4 * FLOATS
+    held = record(KeepsWhatItNeedsNoMore(), (1, 4, 3, 3)).held_bytes
+    assert held == (2 * size, 3 * size, 4 * size)
+
+
+def test_a_map_that_is_renamed_is_given_up() -> None:
+    chain = nn.Sequential(*(nn.Sigmoid() for _ in range(4)))
+    size = 4 * FLOATS  # a Sequential gives a map up when the next module returns
+    assert record(chain, (1, 4, 3, 3)).held_bytes == (2 * size, *(3 * size,) * 3)

@@ -33,6 +33,8 @@ class Counts:
             parameters do not.
         peak_live_bytes: the largest of them.
         arena_bytes: of one buffer that all maps are packed into (`measure.memory`).
+        held_bytes: peak where a map lives as long as a variable of the program names it, as it
+            does in PyTorch; what operators need for themselves comes on top.
         batch: images in the call.
         records: every operator, in order.
         memory: the same operators as steps on buffers, for `measure.memory`.
@@ -48,6 +50,7 @@ class Counts:
     live_bytes: tuple[int, ...]
     peak_live_bytes: int
     arena_bytes: int
+    held_bytes: int
     batch: int
     records: tuple[OpRecord, ...]
     memory: MemoryGraph
@@ -82,6 +85,7 @@ def count(
         live_bytes=live,
         peak_live_bytes=max(live, default=0),
         arena_bytes=arena_size(recording.memory),
+        held_bytes=max(recording.held_bytes, default=0),
         batch=batch,
         records=records,
         memory=recording.memory,

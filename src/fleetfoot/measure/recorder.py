@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -55,11 +56,14 @@ class Recording:
         records: every operator, in order.
         output_ids: of the tensors that the network returns.
         memory: the same operators as steps on buffers; a view is the buffer that it looks at.
+        held_bytes: of the maps that variables of the program name while each operator runs, so
+            that they are not freed, needed or not; the input is held throughout.
     """
 
     records: tuple[OpRecord, ...]
     output_ids: tuple[int, ...]
     memory: MemoryGraph
+    held_bytes: tuple[int, ...]
 
 
 def record(net: nn.Module, input_shape: Shape, *, bytes_per_element: int = 4) -> Recording:
@@ -80,7 +84,8 @@ def record(net: nn.Module, input_shape: Shape, *, bytes_per_element: int = 4) ->
     with torch.no_grad(), recorder:
         result = shadow(x)
     outputs = tuple(recorder.id_of(t) for t in tree_leaves(result) if isinstance(t, Tensor))
-    return Recording(tuple(recorder.records), outputs, recorder.memory(outputs))
+    held = tuple(bytes_per_element * elements for elements in recorder.held)
+    return Recording(tuple(recorder.records), outputs, recorder.memory(outputs), held)
 
 
 def _on_meta(net: nn.Module) -> nn.Module:
@@ -100,18 +105,20 @@ def _shape_of(tensor: Tensor) -> Tensor:
 
 @dataclass
 class _Recorder(TorchDispatchMode):
-    """Sees every operator; keeps the tensors alive so that no storage is met twice."""
+    """Sees every operator; holds no tensor, so that the program's own variables decide."""
 
     bytes_per_element: int
     records: list[OpRecord] = field(default_factory=list[OpRecord])
     storage_of: list[int] = field(default_factory=list[int])  # by tensor id
     elements: list[int] = field(default_factory=list[int])  # of its storage, by tensor id
     parameters: set[int] = field(default_factory=set[int])  # tensor ids
+    held: list[int] = field(default_factory=list[int])  # elements that variables name, by record
 
     def __post_init__(self) -> None:
         super().__init__()
         self._current: dict[int, int] = {}  # storage -> id of its present content
-        self._alive: list[Any] = []
+        self._storages: dict[int, StorageWeakRef] = {}  # kept: no storage is met twice
+        self._named: dict[int, int] = {}  # storage -> its elements, while a variable names it
         self._path: list[str] = []
 
     def watch(self, net: nn.Module) -> None:
@@ -126,12 +133,14 @@ class _Recorder(TorchDispatchMode):
     def name(self, tensor: Tensor, *, is_parameter: bool) -> int:
         """Give the present content of a tensor the next number."""
         number, key = len(self.storage_of), _storage_key(tensor)
-        self._alive.append(tensor)
         self._current[key] = number
+        self._storages.setdefault(key, StorageWeakRef(tensor.untyped_storage()))
         self.storage_of.append(key)
         self.elements.append(tensor.untyped_storage().nbytes() // tensor.element_size())
         if is_parameter:
             self.parameters.add(number)
+        else:
+            self._named[key] = self.elements[-1]
         return number
 
     def id_of(self, tensor: Tensor) -> int:
@@ -173,6 +182,8 @@ class _Recorder(TorchDispatchMode):
                 bytes_moved=moved,
             )
         )
+        self._named = {s: n for s, n in self._named.items() if not self._storages[s].expired()}
+        self.held.append(sum(self._named.values()))
 
     def memory(self, output_ids: tuple[int, ...]) -> MemoryGraph:
         """Return the operators as steps on buffers; parameters are left out."""
