@@ -214,6 +214,7 @@ def measure(  # noqa: PLR0913  the words of the verb
     size: str | None = None,
     samples: int | None = None,
     device: str = "cpu",
+    out: Path | None = None,
     talk: Talk = QUIET,
 ) -> int:
     """Counts, latency, roofline and energy of networks on this device.
@@ -230,6 +231,7 @@ def measure(  # noqa: PLR0913  the words of the verb
         size: Side of the square input in pixels.
         samples: Calls timed per row; without it 100 or 2 seconds, the more. p99 needs 100.
         device: cpu, or cuda for networks in torch.
+        out: Folder for a page with pictures, measure.html, and its figures, measure.json.
     """
     from fleetfoot.jobs.measure import measure as job
 
@@ -244,6 +246,7 @@ def measure(  # noqa: PLR0913  the words of the verb
             size=size,
             samples=samples,
             device=device,
+            out=out,
             listener=listener,
         )
     _answer("measure", record, talk)

@@ -14,6 +14,7 @@ from pathlib import Path
 from fleetfoot.core.errors import MissingError, UsageError, require
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.deploy.cells import CellTiming, measure_cells
+from fleetfoot.jobs.measure_page import check_page, write_page
 from fleetfoot.jobs.measure_record import MeasureCell, MeasureRecord
 from fleetfoot.jobs.measure_words import Words, parse_numbers, parse_threads, parse_words
 from fleetfoot.jobs.subjects import Facts, Planned, Subject, subject_of
@@ -41,6 +42,7 @@ def measure(  # noqa: PLR0913  the words of the verb
     size: str | int | None = None,
     samples: str | int | None = None,
     device: str = "cpu",
+    out: Path | str | None = None,
     listener: Listener | None = None,
     schedule: Schedule | None = None,
     root: Path | str = "/",
@@ -58,6 +60,7 @@ def measure(  # noqa: PLR0913  the words of the verb
         size: sides of the square input; None is the published one.
         samples: calls timed per cell; None is `SAMPLES` or what fits into `SECONDS`, the more.
         device: ``cpu``, or ``cuda`` for networks in torch.
+        out: folder for measure.html and measure.json, with pictures; None writes no files.
         listener: hears what is being done.
         schedule: how long to measure; None is what `samples` asks for.
         root: where ``proc`` and ``sys`` are; a test gives a folder of its own.
@@ -65,11 +68,13 @@ def measure(  # noqa: PLR0913  the words of the verb
     Raises:
         UsageError: nothing to measure, unknown network or layout, no engine or precision that is
             known, bad number.
-        DataError: a bundle is missing or damaged.
-        MissingError: a network by name without torch.
+        DataError: a bundle is missing or damaged, or ``out`` is a file.
+        MissingError: a network by name without torch, or a page without Jinja2.
     """
     if not nets:
         raise UsageError("measure needs at least one network: fleetfoot measure NET...")
+    if out is not None:
+        check_page(Path(out))
     profile = device_profile(root)
     counts, cut = parse_threads(threads, profile.threads)
     words = parse_words(engine, precision, layout, counts, batch, size, device)
@@ -85,7 +90,7 @@ def measure(  # noqa: PLR0913  the words of the verb
     roofs = _roofs(rows, device, run.listener)
     cells = tuple(_with_roof(row, roofs) for row in rows)
     notes = (thread_limit(profile), *cut, *disturbances(profile), _too_few(cells))
-    return MeasureRecord(
+    record = MeasureRecord(
         date=started,
         device=profile,
         load_1min_after=load_1min(root),
@@ -94,6 +99,9 @@ def measure(  # noqa: PLR0913  the words of the verb
         notes=tuple(note for note in notes if note),
         cells=cells,
     )
+    if out is not None:
+        write_page(record, Path(out), listener=run.listener, device=device)
+    return record
 
 
 def _schedule(samples: str | int | None) -> Schedule:

@@ -1,0 +1,149 @@
+"""`fleetfoot measure --out DIR`: what the page needs beyond the cells, and the page itself.
+
+Each network by name is counted for its memory over the schedule and timed layer by layer in
+float32, at the first size, batch and thread count that its cells have.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fleetfoot.core.errors import DataError, FleetfootError, MissingError, require
+from fleetfoot.core.listener import Listener
+from fleetfoot.core.results import to_json
+from fleetfoot.deploy.bundle import load
+from fleetfoot.jobs.measure_record import SCHEMA, MeasureRecord
+from fleetfoot.jobs.runs import bundle_of, resolve
+from fleetfoot.measure.latency import Schedule
+from fleetfoot.measure.roofline import Ceilings, measure_ceilings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from fleetfoot.measure.layers import LayerPoint
+
+PRECISION = "float32"
+
+Json = dict[str, Any]
+
+
+def check_page(folder: Path) -> None:
+    """Refuse what would keep the page from being written, before minutes of timing.
+
+    Raises:
+        DataError: ``folder`` is a file.
+        MissingError: Jinja2 is not installed.
+    """
+    require("jinja2", extra="train")
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"--out {folder}: is a file; name a folder")
+
+
+def write_page(
+    record: MeasureRecord,
+    folder: Path,
+    *,
+    listener: Listener,
+    device: str = "cpu",
+    schedule: Schedule | None = None,
+) -> None:
+    """Write measure.html and measure.json into ``folder``; older ones are replaced.
+
+    Args:
+        record: what was measured.
+        folder: made where it is not there.
+        listener: hears what is being done.
+        device: of the record; layers are timed on the CPU alone.
+        schedule: how long each layer is timed.
+
+    Raises:
+        MissingError: Jinja2 is not installed.
+    """
+    require("jinja2", extra="train")
+    from fleetfoot.report.measure_page import build_measure_report, write_measure_page
+
+    measured = to_json(record, schema=SCHEMA)
+    first: dict[str, Json] = {}
+    for cell in measured["cells"]:
+        first.setdefault(cell["net"], cell)
+    known = {roof.threads: roof for roof in record.ceilings if PRECISION in roof.gflops}
+    layers: list[Json] = []
+    memory: list[Json] = []
+    for name, cell in first.items():
+        found: Json = {"ceilings": None, "points": (), "reason": None}
+        try:
+            net, image = _network(name, cell["size"])
+            memory.append({"net": name, **_memory(net, image, cell["batch"])})
+            if device != "cpu":
+                raise FleetfootError("layers are timed on the CPU alone")
+            threads = cell["threads"]
+            if threads not in known:
+                known[threads] = measure_ceilings(threads, (PRECISION,), listener)
+            listener.stage(f"timing the layers of {name}")
+            points = _points(net, image, cell["batch"], known[threads], schedule)
+            found |= {"ceilings": known[threads], "points": points}
+        except (FleetfootError, RuntimeError) as error:
+            found["reason"] = str(error).partition("\n")[0]
+        layers.append({"net": name, "precision": PRECISION, **found})
+    accuracy = {name: top1 for name in first if (top1 := known_accuracy(name)) is not None}
+    report = build_measure_report(measured, layers=layers, memory=memory, accuracy=accuracy)
+    write_measure_page(report, folder)
+
+
+def known_accuracy(name: str) -> Json | None:
+    """Return ``top1`` and its ``source`` of a bundle or of a network with published weights."""
+    if resolve(name).folder is not None:
+        top1 = load(bundle_of(name)).record["chosen"].get("top1")
+        source = "measured by the gate of its bundle"
+    else:
+        try:
+            require("torch", extra="train")
+        except MissingError:
+            return None
+        from fleetfoot.nets.weights import pretrained
+
+        info = pretrained(name)
+        top1, source = info and info.published_top1, "published, ImageNet-1k"
+    return None if top1 is None else {"top1": top1, "source": source}
+
+
+def _network(name: str, size: int) -> "tuple[nn.Module, tuple[int, ...]]":
+    """Return a network in evaluation mode, and the shape of one image of this size."""
+    if resolve(name).folder is not None:
+        raise FleetfootError("a bundle is timed as a whole: measure its network by name")
+    require("torch", extra="train")
+    from fleetfoot.nets.catalog import entry
+    from fleetfoot.nets.create import create
+
+    return create(name).eval(), (entry(name).input[0], size, size)
+
+
+def _memory(net: "nn.Module", image: tuple[int, ...], batch: int) -> Json:
+    from fleetfoot.measure.counts import count
+
+    counts = count(net, image, batch=batch)
+    return {
+        "live_bytes": counts.live_bytes,
+        "names": [f"{record.path} ({record.kind})" for record in counts.records],
+        "arena_bytes": counts.arena_bytes,
+    }
+
+
+def _points(
+    net: "nn.Module",
+    image: tuple[int, ...],
+    batch: int,
+    ceilings: Ceilings,
+    schedule: Schedule | None,
+) -> "tuple[LayerPoint, ...]":
+    from fleetfoot.deploy.calibrate_norms import calibrate_norms
+    from fleetfoot.measure.layers import layer_points
+
+    return layer_points(
+        calibrate_norms(net, image, batch=2),
+        image,
+        batch=batch,
+        threads=ceilings.threads,
+        precision=PRECISION,
+        ceilings=ceilings,
+        schedule=schedule,
+    )
