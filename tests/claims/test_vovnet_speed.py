@@ -26,11 +26,11 @@ def test_a_ratio_is_of_the_column_asked_for(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_control_and_bottleneck_save_the_same_work() -> None:
     with torch.device("meta"):
-        plain, narrow = VoVNet(V27_SLIM, 0), VoVNet(vovnet_speed.NARROW, 0)
-        nets = (plain, bottlenecked(plain), narrow)
+        plain, shallow = VoVNet(V27_SLIM, 0), VoVNet(vovnet_speed.SHALLOW, 0)
+        nets = (plain, bottlenecked(plain), shallow)
     macs = [count(net.get_submodule("stages"), (128, 150, 150)).macs for net in nets]
     assert macs[1] / macs[0] == pytest.approx(0.68, abs=0.005)
-    assert macs[2] == pytest.approx(macs[1], rel=0.015)
+    assert macs[2] == pytest.approx(macs[1], rel=0.01)
 
 
 def test_rates_are_work_over_time(monkeypatch: pytest.MonkeyPatch) -> None:

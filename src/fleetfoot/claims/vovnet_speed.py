@@ -94,8 +94,7 @@ def bottleneck_rows(forms: Mapping[str, Callable[[], nn.Module]], setting: Setti
     return rows_of(nets, (V27_SLIM.stem_channels[-1], side, side), setting)
 
 
-# Stages of the same work as with bottlenecks (1.73 against 1.75 GMACs), without another operator.
-NARROW = replace(V27_SLIM, widths=(48, 60, 72, 84))
+SHALLOW = replace(V27_SLIM, layers=3)  # the work of five layers with bottlenecks, within 1 %
 
 
 def _plain() -> nn.Module:
@@ -107,8 +106,8 @@ def _time_with_bottlenecks(setting: Setting) -> Measurement:
     return _second_over_first(bottleneck_rows(forms, setting))
 
 
-def _time_of_narrow_layers(setting: Setting) -> Measurement:
-    forms = {"plain": _plain, "narrow": lambda: VoVNet(NARROW, 1000)}
+def _time_of_fewer_layers(setting: Setting) -> Measurement:
+    forms = {"plain": _plain, "three layers": lambda: VoVNet(SHALLOW, 1000)}
     return _second_over_first(bottleneck_rows(forms, setting))
 
 
@@ -164,8 +163,8 @@ CLAIMS = (
         paper_value=None,
         measure=_time_with_bottlenecks,
         verdict=at_least(1.0, 0.84),
-        control=_time_of_narrow_layers,
-        control_sentence="the same work is saved by narrower layers, without further operators",
+        control=_time_of_fewer_layers,
+        control_sentence="the same work is saved by leaving out two of the five layers of a module",
         scales=("smoke", "cpu", "gpu"),
     ),
 )
