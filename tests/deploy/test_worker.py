@@ -36,6 +36,7 @@ def test_opens_and_times_without_torch(subject, tmp_path: Path):
     replies, imports = talk([json.dumps(cell).encode(), b'{"calls": 3}', b'{"calls": 1}'])
     assert replies[0]["actual_precision"] == "float32"
     assert 0 < replies[0]["first_call_ms"] < replies[0]["open_ms"]
+    assert replies[0]["process_bytes"] is None or replies[0]["process_bytes"] > 1 << 24
     assert [len(reply["ms"]) for reply in replies[1:]] == [3, 1]
     assert " torch\n" not in imports
     assert "openvino._pyopenvino" in imports

@@ -8,7 +8,14 @@ from torch import nn
 from fleetfoot.core.errors import FleetfootError
 from fleetfoot.measure import process_memory
 from fleetfoot.measure.counts import count
-from fleetfoot.measure.process_memory import grown, peak_of, peak_of_events, peak_rss_of, status
+from fleetfoot.measure.process_memory import (
+    grown,
+    highest_resident,
+    peak_of,
+    peak_of_events,
+    peak_rss_of,
+    status,
+)
 from fleetfoot.nets.create import create
 
 MEBI = 1 << 20
@@ -49,6 +56,14 @@ def test_peak_is_the_mark_above_the_size_before(
     monkeypatch.setattr(process_memory, "status", lambda: next(answers))
     monkeypatch.setattr(process_memory, "reset_mark", lambda: None)
     assert peak_of(lambda: None) == peak
+
+
+def test_a_mark_that_cannot_be_reset_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process_memory, "reset_mark", lambda: False)
+    assert highest_resident(lambda: None) is None
+    monkeypatch.setattr(process_memory, "reset_mark", lambda: True)
+    monkeypatch.setattr(process_memory, "status", lambda: sizes(7, 5))
+    assert highest_resident(lambda: None) == 7
 
 
 def test_a_difference_with_an_unknown_is_unknown() -> None:

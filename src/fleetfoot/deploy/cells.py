@@ -77,6 +77,8 @@ class CellTiming:
         actual_precision: what the engine says it computes in.
         open_ms: cold start: importing, reading, compiling and the first call, in a fresh process.
         first_call_ms: the first call alone.
+        process_bytes: highest resident size of the process in a call after the first: interpreter,
+            engine, weights and maps; None where the system does not say, or on an accelerator.
         error: why there is no latency.
         exit_code: that a command ends with for this error; None without one.
         energy: of its calls; None without a meter.
@@ -88,6 +90,7 @@ class CellTiming:
     open_ms: float | None
     error: str | None
     first_call_ms: float | None = None
+    process_bytes: int | None = None
     exit_code: int | None = None
     energy: Energy | None = None
 
@@ -197,6 +200,7 @@ class _Worker:
             open_ms=self._facts.get("open_ms"),
             error=self.error,
             first_call_ms=self._facts.get("first_call_ms"),
+            process_bytes=self._facts.get("process_bytes"),
             exit_code=None if self.error is None else (self._exit_code or 1),
             energy=self._energy,
         )

@@ -24,6 +24,7 @@ import numpy as np
 from fleetfoot.core.errors import MissingError
 from fleetfoot.core.seeds import rng
 from fleetfoot.measure.latency import Block, timed_block
+from fleetfoot.measure.process_memory import highest_resident
 
 TORCH_PRECISIONS = ("float32", "bfloat16", "float16")
 POOL = 4  # inputs that are taken in turn, so that none stays in the first cache
@@ -77,10 +78,12 @@ def _open(cell: dict[str, Any], commands: BinaryIO) -> tuple[Callable[[], Any], 
     end = time.perf_counter()
     if not np.isfinite(np.asarray(output, dtype=np.float32)).all():
         raise ValueError("its outputs are not finite numbers")
+    on_host = cell["device"] == "cpu"  # an accelerator's memory is not the process's
     return _in_turn(run, inputs), {
         "open_ms": 1000 * (end - start),
         "first_call_ms": 1000 * (end - first),
         "actual_precision": opened.precision(),
+        "process_bytes": highest_resident(lambda: run(inputs[1])) if on_host else None,
     }
 
 

@@ -94,14 +94,17 @@ def _in_fresh_process(task: Mapping[str, Any], settings: Mapping[str, str]) -> d
     source = str(Path(fleetfoot.__file__).parent.parent)
     paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
     fixed = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(task["threads"])}
-    done = subprocess.run(
-        [sys.executable, "-m", "fleetfoot.measure.process_memory", json.dumps(task)],
-        env={**os.environ, **fixed, **settings},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "fleetfoot.measure.process_memory", json.dumps(task)],
+            env={**os.environ, **fixed, **settings},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise FleetfootError(f"its memory could not be measured in {SECONDS:.0f} s") from None
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:]
         raise FleetfootError(f"its memory could not be measured: {''.join(last)}")
@@ -163,12 +166,24 @@ def grown(before: int | None, after: int | None) -> int | None:
     return None if before is None or after is None else after - before
 
 
-def reset_mark() -> None:
-    """Make the highest resident size the present one, where that is allowed."""
+def highest_resident(call: Callable[[], Any]) -> int | None:
+    """Return the highest resident size of this process during a call, all that it holds included.
+
+    None where the system keeps no mark or does not let it be reset.
+    """
+    if not reset_mark():
+        return None
+    call()
+    return status().get("VmHWM")
+
+
+def reset_mark() -> bool:
+    """Make the highest resident size the present one; False where that is not allowed."""
     try:
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
     except OSError:
-        return
+        return False
+    return True
 
 
 def give_back() -> None:
