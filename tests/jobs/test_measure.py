@@ -16,7 +16,17 @@ from fleetfoot.jobs import measure as job
 from fleetfoot.measure.latency import Schedule
 
 TOP = {
-    *("schema", "date", "device", "load_1min_after", "throttled_ms", "ceilings", "notes", "cells"),
+    *(
+        "schema",
+        "date",
+        "device",
+        "accelerator",
+        "load_1min_after",
+        "throttled_ms",
+        "ceilings",
+        "notes",
+        "cells",
+    ),
 }
 QUICK = Schedule(
     min_samples=5, min_seconds=0.01, rounds=2, warm_up_seconds=0.02, max_seconds=0.5, seed=0
@@ -29,7 +39,7 @@ KEYS = {
     *("energy_mj", "energy_source", "error"),
     *("noise", "cold_start_ms", "energy_gross_mj", "note", "exit_code"),
     *("bytes_moved_fused", "elementwise_ops", "activations", "peak_live_bytes", "arena_bytes"),
-    "least_peak_bytes",
+    *("least_peak_bytes", "process_bytes"),
 }
 
 

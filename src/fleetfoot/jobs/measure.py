@@ -22,6 +22,7 @@ from fleetfoot.measure.conditions import disturbances, thread_limit, throttled_m
 from fleetfoot.measure.device import device_profile, load_1min
 from fleetfoot.measure.energy import Meter, find_meter
 from fleetfoot.measure.latency import Schedule, samples_for
+from fleetfoot.measure.provenance import accelerator
 from fleetfoot.measure.roofline import Ceilings, measure_ceilings, roof_fraction
 
 MOST_AT_ONCE = 16  # processes that are held open side by side
@@ -93,6 +94,7 @@ def measure(  # noqa: PLR0913  the words of the verb
     record = MeasureRecord(
         date=started,
         device=profile,
+        accelerator=accelerator(device),
         load_1min_after=load_1min(root),
         throttled_ms=None if after is None or stopped is None else after - stopped,
         ceilings=tuple(roofs.values()),
@@ -249,6 +251,7 @@ def _timed(row: MeasureCell, timing: CellTiming) -> MeasureCell:
         noise=latency.noise,
         cold_start_ms=timing.open_ms,
         first_call_ms=timing.first_call_ms,
+        process_bytes=timing.process_bytes,
         samples=latency.samples,
         gflops_achieved=None if row.macs is None else 2 * row.macs * row.batch / seconds / 1e9,
         energy_mj=None if energy is None else energy.net_mj / row.batch,

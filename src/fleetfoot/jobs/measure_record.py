@@ -31,6 +31,8 @@ class MeasureCell:
         peak_live_bytes: most bytes of maps alive at once in the network as published; no weights.
         arena_bytes: of one buffer that all maps are packed into, at least `peak_live_bytes`.
         least_peak_bytes: the smallest peak over all orders of the operators.
+        process_bytes: highest resident size of the row's process in a call after the first:
+            interpreter, engine, weights and maps, as the system sees them.
         latency_ms_p50: median time of a call; with p90, p99 (None with too few samples to have
             one beyond it) and iqr, the distance between the quartiles.
         noise: spread of the medians of the blocks, relative to the median: what measuring the
@@ -67,6 +69,7 @@ class MeasureCell:
     peak_live_bytes: int | None = None
     arena_bytes: int | None = None
     least_peak_bytes: int | None = None
+    process_bytes: int | None = None
     latency_ms_p50: float | None = None
     latency_ms_p90: float | None = None
     latency_ms_p99: float | None = None
@@ -92,6 +95,7 @@ class MeasureRecord:
     Attributes:
         date: UTC, to the second, when measuring began.
         device: the machine; `load_1min` in it was read before measuring.
+        accelerator: name of the CUDA device that was measured; None on the processor.
         load_1min_after: load average after the last cell, our own work included.
         throttled_ms: time the cgroup's quota stopped this process meanwhile; None without a quota.
         ceilings: the roofs of each number of threads; empty where nothing was computed by torch.
@@ -101,6 +105,7 @@ class MeasureRecord:
 
     date: str
     device: DeviceProfile
+    accelerator: str | None = None
     load_1min_after: float | None
     throttled_ms: float | None
     ceilings: tuple[Ceilings, ...]

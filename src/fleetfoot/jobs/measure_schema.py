@@ -1,9 +1,11 @@
 """The JSON schema of what `fleetfoot measure --json` prints, made from the record itself.
 
 `python -m fleetfoot.jobs.measure_schema` writes it beside this file; a test fails if they differ.
-Reading older output: version 1 has no keys `date`, `load_1min_after`, `throttled_ms`, `ceilings`
-and `notes`; its cells have no `noise`, `cold_start_ms`, `energy_gross_mj`, `note` and `exit_code`,
-and their `first_call_ms` is what is called `cold_start_ms` since version 2.
+Reading older output: version 1 has no keys `date`, `accelerator`, `load_1min_after`,
+`throttled_ms`, `ceilings` and `notes`; its cells have no `bytes_moved_fused`, `elementwise_ops`,
+`activations`, `peak_live_bytes`, `arena_bytes`, `least_peak_bytes`, `process_bytes`, `noise`,
+`cold_start_ms`, `energy_gross_mj`, `note` and `exit_code`, and their `first_call_ms` is what is
+called `cold_start_ms` since version 2.
 """
 
 import json

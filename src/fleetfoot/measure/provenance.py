@@ -51,7 +51,7 @@ def provenance(*, device: str = "cpu") -> Provenance:
         machine={
             "cpu": profile.cpu,
             "cores": profile.threads,
-            "accelerator": _accelerator(device),
+            "accelerator": accelerator(device),
             "system": profile.system,
             "python": profile.python,
             "fingerprint": profile.fingerprint,
@@ -73,12 +73,13 @@ def code_sha256() -> str:
     return digest.hexdigest()
 
 
-def _accelerator(device: str) -> str | None:
+def accelerator(device: str) -> str | None:
+    """Return the name of the CUDA device; None for another device, or where torch sees none."""
     if device != "cuda":
         return None
     import torch
 
-    return torch.cuda.get_device_name()
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
 def _version(package: str) -> str | None:
