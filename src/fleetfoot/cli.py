@@ -250,9 +250,9 @@ def measure(  # noqa: PLR0913  the words of the verb
             listener=listener,
         )
     _answer("measure", record, talk)
-    for cell in record.cells:
-        if cell.exit_code is not None:
-            _say(one_line(f"{cell.net}, {cell.engine} {cell.precision}: {cell.error}"))
+    failed = (cell for cell in record.cells if cell.exit_code is not None)
+    for line in dict.fromkeys(f"{c.net}, {c.engine} {c.precision}: {c.error}" for c in failed):
+        _say(one_line(line))
     return record.exit_code
 
 

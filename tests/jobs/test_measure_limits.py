@@ -31,7 +31,7 @@ def test_a_quota_of_one_processor_is_one_thread_and_is_said(bundle: Path, tmp_pa
     assert "--threads 2: 1 is all this process may use" in record.notes
     assert record.throttled_ms == 0.0
     if len(device.allowed_cpus()) > 1:
-        assert "at most 1 thread: the quota of the cgroup grants 1 processors" in record.notes
+        assert "at most 1 thread: the quota of the cgroup grants 1 processor" in record.notes
 
 
 def test_an_affinity_of_one_processor_is_one_thread_and_is_said_on_the_screen(
@@ -64,10 +64,11 @@ def test_an_engine_that_does_not_exist_is_a_row_and_the_others_are_measured(
     bundle: Path, capsys: pytest.CaptureFixture[str]
 ):
     words = ["measure", str(bundle), "--engine", "tensorrt,onnxruntime", "--samples", "4"]
-    assert cli.run([*words, "--precision", "float32", "--quiet"]) == 2
+    assert cli.run([*words, "--precision", "float32,int8", "--quiet"]) == 2
     out, err = capsys.readouterr()
     assert "--engine tensorrt: is not one of eager, compile, onnxruntime, openvino" in err
-    assert err.count("\n") == 1
+    assert "the bundle holds no int8 form" in err
+    assert err.count("\n") == 2  # the engine once, not once for each precision
     assert "onnxruntime" in out
 
 

@@ -14,7 +14,7 @@ from fleetfoot.deploy.cells import YARDSTICKS, Cell
 from fleetfoot.deploy.engines import ENGINES as GRAPH_ENGINES
 from fleetfoot.deploy.engines import engine_precisions, installed_engines
 from fleetfoot.deploy.form import GraphForm
-from fleetfoot.jobs.measure_words import Words, why_unknown
+from fleetfoot.jobs.measure_words import ENGINES, Words, why_unknown
 from fleetfoot.jobs.runs import bundle_of, check_net, resolve
 
 if TYPE_CHECKING:
@@ -276,6 +276,8 @@ def _named_engines(names: Iterable[str], *, torch: bool, device: str = "cpu") ->
 
 def _named_precisions(engine: str, names: Iterable[str]) -> tuple[str, ...]:
     """Return the precisions to try; "all" is every one that needs no calibration images."""
+    if engine not in ENGINES:
+        return ("float32",)  # one row to say that there is no such engine
     if engine in YARDSTICKS:
         everything: tuple[str, ...] = ("float32", "bfloat16")
     elif engine in installed_engines():

@@ -14,7 +14,7 @@ BUSY = 0.2  # load average per allowed processor above which others disturb
 
 def thread_limit(profile: DeviceProfile) -> str | None:
     """Return why fewer threads are used than the host has processors; None if none are lost."""
-    threads = f"{profile.threads} thread{'s' if profile.threads > 1 else ''}"
+    threads = _count(profile.threads, "thread")
     if profile.threads < profile.cores_allowed and profile.quota_cpus is not None:
         return (
             f"at most {threads}: the quota of the cgroup grants {profile.quota_cpus:g} processors"
@@ -27,13 +27,17 @@ def thread_limit(profile: DeviceProfile) -> str | None:
     return None
 
 
+def _count(number: float, thing: str) -> str:
+    return f"{number:g} {thing}{'' if number == 1 else 's'}"
+
+
 def disturbances(profile: DeviceProfile) -> tuple[str, ...]:
     """Return what makes times on this machine vary, a line each."""
     notes: list[str] = []
     if profile.load_1min is not None and profile.load_1min > BUSY * profile.cores_allowed:
         notes.append(
-            f"load average {profile.load_1min:.2f} on {profile.cores_allowed} processors before "
-            "measuring: other work disturbs the times"
+            f"load average {profile.load_1min:.2f} on {_count(profile.cores_allowed, 'processor')} "
+            "before measuring: other work disturbs the times"
         )
     if profile.governor not in (None, "performance"):
         notes.append(f"frequency governor {profile.governor}: times vary with the clock")
