@@ -17,6 +17,7 @@ PACKAGES = (
     *("fleetfoot", "torch", "torchvision", "onnxruntime", "openvino", "numpy", "pillow", "timm"),
 )
 SOURCE = Path(fleetfoot.__file__).parent
+_SOURCES = "*.py"  # of the folder in which git is asked, and below it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,8 @@ class Provenance:
         machine: processor, cores allowed, accelerator, system, Python.
         versions: of the packages that are installed.
         commit: of the source tree; None outside one.
-        dirty: whether the package's files differ from that commit.
+        dirty: whether the package's source files differ from that commit; results beside them do
+            not count.
         code_sha256: of all source files of the package.
         load_1min: load average when this record was made.
     """
@@ -58,7 +60,7 @@ def provenance(*, device: str = "cpu") -> Provenance:
         },
         versions={name: version for name in PACKAGES if (version := _version(name))},
         commit=commit,
-        dirty=None if commit is None else bool(_git("status", "--porcelain", "--", str(SOURCE))),
+        dirty=None if commit is None else bool(_git("status", "--porcelain", "--", _SOURCES)),
         code_sha256=code_sha256(),
         load_1min=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     )
