@@ -16,9 +16,8 @@ def thread_limit(profile: DeviceProfile) -> str | None:
     """Return why fewer threads are used than the host has processors; None if none are lost."""
     threads = _count(profile.threads, "thread")
     if profile.threads < profile.cores_allowed and profile.quota_cpus is not None:
-        return (
-            f"at most {threads}: the quota of the cgroup grants {profile.quota_cpus:g} processors"
-        )
+        granted = _count(profile.quota_cpus, "processor")
+        return f"at most {threads}: the quota of the cgroup grants {granted}"
     if profile.cores_allowed < profile.cores_logical:
         return (
             f"at most {threads}: this process may run on {profile.cores_allowed} of "
