@@ -9,6 +9,7 @@ Papers   Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inf
 
 import bisect
 import heapq
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -63,10 +64,7 @@ def live_bytes(graph: MemoryGraph) -> tuple[int, ...]:
     for number, (first, last) in lifetimes(graph).items():
         change[first] += graph.sizes[number]
         change[last + 1] -= graph.sizes[number]
-    live: list[int] = []
-    for difference in change[:-1]:
-        live.append(difference + (live[-1] if live else 0))
-    return tuple(live)
+    return tuple(itertools.accumulate(change[:-1]))
 
 
 def lifetimes(graph: MemoryGraph) -> dict[int, tuple[int, int]]:
@@ -151,14 +149,14 @@ class _Orders:
     def __init__(self, graph: MemoryGraph) -> None:
         self.graph = graph
         self.born = set(graph.inputs)  # buffers that no step makes
-        self.writers: Counter[int] = Counter()
+        self.writers: Counter[int] = Counter()  # of a buffer: the set of steps that write it
         self.users: Counter[int] = Counter()  # of a buffer: the set of steps that touch it
         self.before: list[int] = []  # of a step: the set of steps that it waits for
         self.followers: list[list[int]] = [[] for _ in graph.steps]
         for index, step in enumerate(graph.steps):
             self._add(index, step)
-        unused = [n for n in graph.inputs if not self.users[n] and n not in graph.outputs]
-        live = sum(graph.sizes[n] for n in self.born.difference(unused))
+        needed = [n for n in self.born if self.users[n] or n in graph.outputs]
+        live = sum(graph.sizes[n] for n in needed)
         ready = tuple(i for i, before in enumerate(self.before) if not before)
         self.known = {0: (live, ready)}  # live bytes and possible next steps of a set
 
@@ -185,9 +183,9 @@ class _Orders:
             needed = live + self._made(step, done)
             yield step, after, needed
             if after not in self.known:
-                freed = [n for n in self.followers[step] if not self.before[n] & ~after]
-                others = tuple(n for n in ready if n != step)
-                self.known[after] = (needed - self._freed(step, after), (*others, *freed))
+                followers = (n for n in self.followers[step] if not self.before[n] & ~after)
+                others = (n for n in ready if n != step)
+                self.known[after] = (needed - self._freed(step, after), (*others, *followers))
 
     def _made(self, step: int, done: int) -> int:
         """Return the bytes of the buffers that a step is the first to write."""
