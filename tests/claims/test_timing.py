@@ -9,7 +9,7 @@ from torch import nn
 from fleetfoot.claims import timing
 from fleetfoot.claims.claim import Setting
 from fleetfoot.core.errors import FleetfootError, MissingError
-from fleetfoot.measure.latency import Schedule
+from fleetfoot.measure.latency import Schedule, summarise
 
 SMOKE = Setting(scale="smoke")
 
@@ -48,6 +48,18 @@ def test_a_foreign_network_without_timm_is_one_line(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(__import__("sys").modules, "timm", None)
     with pytest.raises(MissingError, match=r"fleetfoot\[claims\]"):
         timing.foreign("mobilevit_xxs")
+
+
+def test_a_ratio_is_of_rounds_and_carries_an_interval() -> None:
+    """A machine that gets slower and slower falls on both: each round's ratio is 2."""
+    fast = summarise([[t, t, 9 * t] for t in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)])
+    slow = summarise([[2 * t, 2 * t, t] for t in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)])
+    measured = timing.times_as_long(slow, fast, table=({"row": 1},))
+    assert (measured.value, measured.low, measured.high) == pytest.approx((2.0, 2.0, 2.0))
+    assert measured.table == ({"row": 1},)
+    noisy = summarise([[2.0 * t] for t in (1.0, 2.5, 4.0, 6.0, 16.0, 48.0)])
+    wide = timing.times_as_long(noisy, fast)
+    assert (wide.low or 0) < 2 < (wide.high or 0)
 
 
 @pytest.mark.slow

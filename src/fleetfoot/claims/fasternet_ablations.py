@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least_ratio
-from fleetfoot.claims.timing import native, network_ms
+from fleetfoot.claims.timing import native, network_ms, times_as_long
 from fleetfoot.deploy.calibrate_norms import calibrate_norms
 from fleetfoot.measure.latency import Latency
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
@@ -90,7 +90,7 @@ def gelu_over(name: str, other: Make) -> Callable[[Setting], Measurement]:
 
     def measured(setting: Setting) -> Measurement:
         times = network_ms({"gelu": with_gelu(), name: other()}, image(setting), setting)
-        return Measurement(value=times["gelu"].ms_p50 / times[name].ms_p50, table=rows_of(times))
+        return times_as_long(times["gelu"], times[name], table=rows_of(times))
 
     return measured
 
@@ -101,8 +101,7 @@ def over_folded(name: str, other: Make) -> Callable[[Setting], Measurement]:
     def measured(setting: Setting) -> Measurement:
         nets = {name: other(), "folded batch norm": folded(setting), "batch norm": with_gelu()}
         times = network_ms(nets, image(setting), setting)
-        ratio = times[name].ms_p50 / times["folded batch norm"].ms_p50
-        return Measurement(value=ratio, table=rows_of(times))
+        return times_as_long(times[name], times["folded batch norm"], table=rows_of(times))
 
     return measured
 

@@ -85,14 +85,15 @@ def _timed(
     }
     times = operator_ms(calls, setting)
     for name, layout in stacks:
-        ms = times[f"{name} {layout}"].ms_p50
+        latency = times[f"{name} {layout}"]
         yield {
             "operator": name,
             "layout": layout,
             "map": "x".join(map(str, shape)),
             "macs": macs[name, layout],
-            "latency_ms_p50": ms,
-            "gflops": 2 * macs[name, layout] * batch / ms / 1e6,
+            "latency_ms_p50": latency.ms_p50,
+            "latency_ms_iqr": latency.ms_iqr,
+            "gflops": 2 * macs[name, layout] * batch / latency.ms_p50 / 1e6,
         }
 
 

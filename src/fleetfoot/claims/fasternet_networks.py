@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least_ratio
-from fleetfoot.claims.timing import foreign, native, network_ms
+from fleetfoot.claims.timing import foreign, native, network_ms, times_as_long
 from fleetfoot.ops.partial_conv import PartialConv2d
 
 GPU_BATCH = 32
@@ -53,7 +53,7 @@ def with_full_convolutions(net: nn.Module) -> nn.Module:
     return net
 
 
-def times_as_long(
+def rival_over_ours(
     pair: Pair, change: Callable[[nn.Module], nn.Module] = lambda net: net
 ) -> Callable[[Setting], Measurement]:
     """Return the measurement of the rival's time over ours, after a change of ours."""
@@ -76,7 +76,7 @@ def times_as_long(
             }
             for name, latency in times.items()
         )
-        return Measurement(value=times[pair.rival].ms_p50 / times[pair.ours].ms_p50, table=table)
+        return times_as_long(times[pair.rival], times[pair.ours], table=table)
 
     return measured
 
@@ -101,9 +101,9 @@ def _claim(pair: Pair, *, on_gpu: bool) -> Claim:
         protocol=f"{protocol} {pair.title} is {origin}, at {pair.side} px.",
         unit=f"time of {pair.title} / time of {name}",
         paper_value=ratio,
-        measure=times_as_long(pair),
+        measure=rival_over_ours(pair),
         verdict=at_least_ratio(ratio),
-        control=times_as_long(pair, with_full_convolutions),
+        control=rival_over_ours(pair, with_full_convolutions),
         control_sentence=f"every partial convolution of {name} is a full one",
         needs=Needs(
             packages=("timm",) if pair.is_foreign else (), device="cuda" if on_gpu else "cpu"

@@ -8,26 +8,30 @@ import contextlib
 from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from fleetfoot.claims.claim import Setting
+from fleetfoot.claims.claim import Measurement, Setting
 from fleetfoot.core.errors import FleetfootError, require
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.deploy.calibrate_norms import calibrate_norms
 from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells
+from fleetfoot.measure.compare import bootstrap_interval
 from fleetfoot.measure.latency import Latency, Schedule, measure_interleaved
 from fleetfoot.nets.create import create
 
 # So few that a smoke run takes seconds; nothing is judged by them.
 SMOKE = Schedule(min_samples=4, min_seconds=0.02, rounds=2, warm_up_seconds=0.05, max_seconds=0.2)
-# At least 50 calls even of a network that takes a third of a second.
-FULL = Schedule(min_samples=50, min_seconds=1.0, rounds=5, warm_up_seconds=2.0, max_seconds=20.0)
+# At least 50 calls even of a network that takes a third of a second, and enough rounds for an
+# interval.
+FULL = Schedule(min_samples=50, min_seconds=1.0, rounds=10, warm_up_seconds=2.0, max_seconds=20.0)
 
 SETTLING_SIDE = 224
 
 Image = tuple[int, ...]
 Layout = str
+Rows = tuple[Mapping[str, Any], ...]
 
 
 def schedule_of(setting: Setting) -> Schedule:
@@ -107,6 +111,19 @@ def _latency_of(timing: CellTiming) -> Latency:
     if timing.latency is None:
         raise FleetfootError(f"{timing.name} cannot be timed: {timing.error}")
     return timing.latency
+
+
+def times_as_long(slow: Latency, fast: Latency, *, table: Rows = ()) -> Measurement:
+    """Return how many times as long one takes as another, with its 95 % interval.
+
+    The two blocks of one round lie next to each other in time: their ratio is one observation, the
+    value is the median of these.
+    """
+    rounds = zip(slow.blocks_ms, fast.blocks_ms)
+    logs = [float(np.log(np.median(a) / np.median(b))) for a, b in rounds]
+    low, high = bootstrap_interval(logs)
+    value, low, high = (float(np.exp(x)) for x in (np.median(logs), low, high))
+    return Measurement(value=value, low=low, high=high, table=table)
 
 
 def network_call(
