@@ -1,7 +1,8 @@
 """Write what the docs say of the program and of stored results, and the results in README.
 
 From the program: docs/reference/. From `fleetfoot.claims` and its stored results: docs/papers/ and
-the pictures in docs/images/. From benchmarks/results/: the tables of README.
+its pictures in docs/images/. From benchmarks/results/: the tables of README,
+docs/reference/measurements.md and its pictures.
 `just docs` writes all of it; with `--check` nothing is written and a difference is an error.
 """
 
@@ -13,6 +14,7 @@ from itertools import groupby
 from pathlib import Path
 
 from ledger_pages import ledger_pages
+from measurements import measurement_pictures, measurements_page
 from pictures import ledger_pictures
 from results import machine_line, peers_line, peers_table, results_table
 
@@ -55,12 +57,14 @@ def pages() -> dict[str, str]:
     """Return the text of every generated file by its path below docs/."""
     claims = tuple(ledger.claims().values())
     stored = ledger.stored([ledger.SHIPPED])
-    pictures = ledger_pictures(claims, stored)
+    pictures = ledger_pictures(claims, stored) | measurement_pictures()
     papers = ledger_pages(claims, stored, pictures)
+    measurements = measurements_page(pictures)
     return {
         "reference/command-line.md": command_line(),
         "reference/exit-codes.md": exit_codes(),
         "reference/networks.md": networks(),
+        **({"reference/measurements.md": HEAD + measurements} if measurements else {}),
         README: readme(),
         **{name: HEAD + text for name, text in papers.items()},
         **{f"images/{name}": text for name, text in pictures.items()},
@@ -116,7 +120,10 @@ def _results() -> str:
 
 def _peers() -> str:
     table = peers_table()
-    return f"\n## Beside timm, in the same minutes\n\n{table}\n{peers_line()}" if table else ""
+    if not table:
+        return ""
+    more = "More: [measurements](docs/reference/measurements.md).\n"
+    return f"\n## Beside timm, in the same minutes\n\n{table}\n{peers_line()}{more}"
 
 
 def _between(text: str, name: str, content: str) -> str:

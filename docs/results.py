@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+RESULTS_LINK = "../../benchmarks/results"  # from docs/reference/
 RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "results"
 Figures = dict[str, Any]
 
@@ -132,8 +133,8 @@ def peers_table() -> str:
     return "".join(lines)
 
 
-def peers_line() -> str:
-    """Return one sentence on the run behind `peers_table`, with its anchors."""
+def peers_line(folder: str = "benchmarks/results") -> str:
+    """Return one sentence on the run behind `peers_table`, with its anchors and its file."""
     figures = read("peers")
     if figures is None:
         return ""
@@ -144,7 +145,7 @@ def peers_line() -> str:
     said = ", ".join(f"{name} {min(ms):.1f} to {max(ms):.1f} ms" for name, ms in anchors.items())
     return (
         f"Median ms of a call, batch {figures['batch']}, {figures['threads']} thread, random "
-        f"weights; anchors in the same runs: {said}. [peers](benchmarks/results/peers.json); "
+        f"weights; anchors in the same runs: {said}. [peers]({folder}/peers.json); "
         "`just bench peers` measures it again.\n"
     )
 
@@ -162,6 +163,20 @@ def _ms(value: float | None) -> str:
     return "" if value is None else f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 
+def _noise(f: Figures) -> str:
+    one = f["one_process"]
+    return (
+        f"contains 0 in {one['contains_zero']} of {one['repeats']}, half-width "
+        f"{percent(one['half_width_share_median'])}; 10 % slower told apart in "
+        f"{one['slow_told_apart']} of {one['repeats']}"
+    )
+
+
+def _measure(f: Figures) -> str:
+    found = f["report"]["headline"]
+    return f"{found['cells']} rows of {found['nets']} networks in {f['wall_seconds']:.0f} s"
+
+
 ROWS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("digits", "`fit digits --minutes 1`", _digits),
     ("photos", "290 photographs, 6 classes, EfficientNet-Lite0, `--minutes 2`", _photos),
@@ -173,5 +188,7 @@ ROWS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("throughput", "FasterNet-T0 training from JPEG files: plan against float32", _throughput),
     ("kill_resume", "`kill -9` and `--resume`", _kills),
     ("photos", "`predict` on photographs, whole process", _predict),
+    ("noise", "a network timed against itself, 95 % interval of the difference", _noise),
+    ("measure_nets", "`measure --engine all --threads 1`, layers included", _measure),
     ("startup", "`fleetfoot --help`, whole process", _startup),
 )

@@ -12,9 +12,10 @@ import pytest
 
 from fleetfoot.claims.claim import Claim, Measurement, at_least, capped
 from fleetfoot.claims.ledger import claims, stored
+from fleetfoot.report.measure_page import build_measure_report
 
 DOCS = Path(__file__).parents[2] / "docs"
-MODULES = ("ledger_pages", "pictures", "results", "generate")
+MODULES = ("ledger_pages", "pictures", "results", "measurements", "generate")
 
 Json = dict[str, Any]
 
@@ -143,12 +144,41 @@ def test_the_table_of_peers(
     ]
     anchors = [{"anchor": "gemm_2048", "latency_ms_p50": ms} for ms in (98.0, 99.0, None)]
     figures = {"threads": 1, "batch": 1, "rows": rows, "anchors": anchors}
-    (tmp_path / "peers.json").write_text(json.dumps({"figures": figures}), encoding="utf-8")
+    _write(tmp_path, "peers", figures)
     assert docs["results"].peers_table().splitlines()[2:] == [
         "| a | fleetfoot | 1.23 |",
         "| a | timm |  |",
     ]
     assert "gemm_2048 98.0 to 99.0 ms" in docs["results"].peers_line()
+
+
+def test_the_page_of_measurements(
+    docs: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docs["results"], "RESULTS", tmp_path)
+    assert docs["measurements"].measurement_pictures() == {}
+    assert docs["measurements"].measurements_page({}) == ""
+    cell = {
+        **{"net": "a", "engine": "eager", "precision": "float32", "layout": "nchw", "threads": 1},
+        **{"batch": 1, "size": 8, "latency_ms_p50": 2.0, "macs": 10**9},
+    }
+    memory = [{"net": "a", "live_bytes": [4], "names": ["x"], "arena_bytes": 4}]
+    report = build_measure_report({"device": {}, "cells": [cell]}, memory=memory)
+    _write(tmp_path, "measure_nets", {"wall_seconds": 61.0, "report": report})
+    peak = {"net": "b", "batch": 1, "peak_live_bytes": 2 * 10**6, "least_peak_bytes": None}
+    unknown = {"arena_bytes": 3 * 10**6, "measured": {"call_bytes": None}, "difference": None}
+    _write(tmp_path, "peak_memory", {"rows": [peak | unknown]})
+    pictures = docs["measurements"].measurement_pictures()
+    assert "measure-latency.svg" in pictures
+    page = docs["measurements"].measurements_page(pictures)
+    assert "1 of 1 combinations of 1 networks" in page
+    assert "../images/measure-latency.svg" in page
+    assert "| b | 1 | 2.0 | unknown | 3.0 |" in page  # unknown is said, never 0
+    assert "Noise" not in page
+
+
+def _write(folder: Path, name: str, figures: Json) -> None:
+    (folder / f"{name}.json").write_text(json.dumps({"figures": figures}), encoding="utf-8")
 
 
 def test_the_committed_pages_are_those_of_the_committed_results(

@@ -1,0 +1,136 @@
+"""The page of measurements: noise, ratios, memory and pictures, from benchmarks/results/."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from results import RESULTS_LINK, peers_line, peers_table, percent, read
+
+from fleetfoot.report.figures import shown
+from fleetfoot.report.measure_pictures import measure_pictures
+from fleetfoot.report.standalone import standalone
+
+Json = dict[str, Any]
+
+DRAWN = 3  # networks whose roofline and memory are shown
+
+
+def measurement_pictures() -> dict[str, str]:
+    """Return SVG files by name; none without a result of `measure_nets`."""
+    figures = read("measure_nets")
+    if figures is None:
+        return {}
+    report = figures["report"]
+    shown_nets = {layers["net"] for layers in report["layers"][:DRAWN]}
+    charts = measure_pictures(report)
+    return {
+        f"measure-{name}.svg": standalone(chart)
+        for name, chart in charts.items()
+        if chart and (name in ("latency", "accuracy") or name.partition("-")[2] in shown_nets)
+    }
+
+
+def measurements_page(pictures: Mapping[str, str]) -> str:
+    """Return the page; a part without its result file is left out, an empty page is empty."""
+    parts = [_noise(), _peers(), _yardsticks(), _memory(), _pictures(pictures)]
+    found = "".join(part for part in parts if part)
+    return f"# Measurements\n{found}" if found else ""
+
+
+def _noise() -> str:
+    figures = read("noise")
+    if figures is None:
+        return ""
+    one, two = figures["one_process"], figures["two_processes"]
+    return (
+        "\n## Noise: a network against itself\n\n"
+        f"{figures['net']}, {one['repeats']} repeats of {figures['samples']} calls in "
+        f"{figures['rounds']} blocks. The 95 % interval of the difference contains 0 in "
+        f"{one['contains_zero']} of {one['repeats']}; its half-width is "
+        f"{percent(one['half_width_share_median'])} of the median time (95th percentile "
+        f"{percent(one['half_width_share_p95'])}), at most 5 % in {one['narrow_enough']}. A "
+        f"version made {percent(figures['slower'] - 1)} slower on purpose is told apart in "
+        f"{one['slow_told_apart']} of {one['repeats']}. Between two fresh processes the "
+        f"same network differs by {percent(two['difference_share_median'])} in the median of "
+        f"{two['repeats']} pairs, by {percent(two['difference_share_max'])} at most "
+        f"([noise]({RESULTS_LINK}/noise.json)).\n"
+    )
+
+
+def _peers() -> str:
+    table = peers_table()
+    return f"\n## Beside timm\n\n{table}\n{peers_line(RESULTS_LINK)}" if table else ""
+
+
+def _yardsticks() -> str:
+    figures = read("yardsticks")
+    if figures is None:
+        return ""
+    rows = [
+        f"| {r['net']} | {r['implementation']} | {r['form']} | {r['times_as_fast']:.2f} "
+        f"| {r['times_as_fast_before']:.2f} |\n"
+        for r in figures["rows"]
+    ]
+    must = figures["must"]
+    return (
+        "\n## Times as fast as the eager form, now and before\n\n"
+        f"{figures['within_a_fifth']} of {len(rows)} ratios lie within a fifth of those before; "
+        f"{must['net']} with {must['form']} has to lie between {must['low']:g} and "
+        f"{must['high']:g}: {'it does' if must['holds'] else 'it does NOT'} "
+        f"([yardsticks]({RESULTS_LINK}/yardsticks.json)).\n\n"
+        f"| network | by | form | now | before |\n|---|---|---|--:|--:|\n{''.join(rows)}"
+    )
+
+
+def _memory() -> str:
+    figures = read("peak_memory")
+    if figures is None:
+        return ""
+    names = ("variables", "torch_workspace", "system_workspace", "fragmentation")
+    rows: list[str] = []
+    for row in figures["rows"]:
+        counted = [row["peak_live_bytes"], row["least_peak_bytes"], row["arena_bytes"]]
+        difference = row["difference"] or dict.fromkeys(names)
+        measured = row["measured"]["call_bytes"]
+        cells = [_mb(size) for size in (*counted, *(difference[n] for n in names), measured)]
+        rows.append(f"| {row['net']} | {row['batch']} | {' | '.join(cells)} |\n")
+    return (
+        "\n## Peak memory: counted, and as the system sees it\n\n"
+        "MB above the process before the call; weights are in none of them. Counted peak, plus "
+        "maps that variables name longer than needed, plus workspace of operators from torch "
+        "and from the system, plus freed blocks that the C library keeps, is what was measured "
+        f"([peak_memory]({RESULTS_LINK}/peak_memory.json)).\n\n"
+        "| network | batch | counted peak | least over orders | arena | variables "
+        "| torch workspace | system workspace | fragmentation | measured |\n"
+        f"|---|{'--:|' * 9}\n{''.join(rows)}"
+    )
+
+
+def _mb(size: int | None) -> str:
+    return "unknown" if size is None else f"{size / 1e6:.1f}"
+
+
+def _pictures(pictures: Mapping[str, str]) -> str:
+    figures = read("measure_nets")
+    if figures is None:
+        return ""
+    titles = {
+        "latency": "Latency over multiply-accumulates",
+        "accuracy": "Accuracy over latency",
+        **{f"roofline-{r['net']}": f"Roofline of {r['net']}" for r in figures["report"]["layers"]},
+        **{
+            f"memory-{m['net']}": f"Memory of {m['net']} over its operators"
+            for m in figures["report"]["memory"]
+        },
+    }
+    parts = [
+        f"\n### {title}\n\n![{title}](../images/measure-{name}.svg)\n"
+        for name, title in titles.items()
+        if f"measure-{name}.svg" in pictures
+    ]
+    rows = figures["report"]["headline"]
+    return (
+        f"\n## Pictures\n\n{rows['timed']} of {rows['cells']} combinations of {rows['nets']} "
+        f"networks ran, in {shown(figures['wall_seconds'], 'seconds')} in all "
+        f"([measure_nets]({RESULTS_LINK}/measure_nets.json)). `fleetfoot measure NET... --out DIR` "
+        f"makes such a page of your machine.\n{''.join(parts)}"
+    )
