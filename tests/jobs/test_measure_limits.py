@@ -11,8 +11,10 @@ from fleetfoot import cli
 from fleetfoot.core.errors import UsageError
 from fleetfoot.deploy import cells
 from fleetfoot.jobs import measure as job
+from fleetfoot.jobs.measure_record import MeasureCell
 from fleetfoot.measure import device
 from fleetfoot.measure.latency import Schedule
+from fleetfoot.measure.roofline import Ceilings
 
 BRIEF = Schedule(min_samples=4, min_seconds=0.0, rounds=2, warm_up_seconds=0.0)
 
@@ -120,6 +122,30 @@ def test_energy_is_that_of_one_image_with_its_source(bundle: Path, monkeypatch: 
     (cell,) = measured(bundle).cells
     assert cell.energy_source == "watch"
     assert cell.energy_gross_mj > cell.energy_mj
+
+
+def test_a_counter_that_fails_meanwhile_gives_no_figure(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class Broken(Watch):
+        def read(self) -> dict[str, float]:
+            raise OSError("gone")
+
+    monkeypatch.setattr(job, "find_meter", lambda device, root: Broken())
+    (cell,) = measured(bundle).cells
+    assert cell.latency_ms_p50 is not None
+    assert (cell.energy_mj, cell.energy_source) == (None, job.UNREAD)
+
+
+def test_faster_than_the_roof_is_said():
+    row = MeasureCell(
+        net="n", form="eager", engine="eager", precision="float32", layout="nchw", threads=1,
+        batch=1, size=8, macs=10**9, bytes_moved_fused=10**6, gflops_achieved=150.0,
+    )  # fmt: skip
+    roof = Ceilings(threads=1, gflops={"float32": 100.0}, gb_per_s={"memory": 10.0})
+    found = job._with_roof(row, {1: roof})
+    assert (found.roof_fraction, found.note) == (1.5, job.FASTER)
+    assert job._with_roof(row, {}) == row
 
 
 def test_without_a_counter_no_energy_is_invented(bundle: Path, tmp_path: Path):

@@ -169,8 +169,12 @@ class _Worker:
             env=_environment(cell.threads),
             start_new_session=True,  # Ctrl-C is the coordinator's to handle
         )
-        content = _module_bytes(cell)
-        self._send({**_description(cell, cpus), "module_bytes": len(content)}, content)
+        try:
+            content = _module_bytes(cell)
+            self._send({**_description(cell, cpus), "module_bytes": len(content)}, content)
+        except BaseException:  # an interruption here must not leave the process behind
+            self.close()
+            raise
 
     def wait_until_open(self) -> None:
         if self._facts or self.error:

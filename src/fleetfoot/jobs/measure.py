@@ -30,6 +30,9 @@ SAMPLES = samples_for(0.99)
 SECONDS = 2.0  # per cell, at least, after warming up
 ROUNDS = 10
 A_DAY = 86_400.0
+ABOVE_THE_ROOF = 1.05
+FASTER = "faster than the roof: caches serve what counts as memory, or the ceilings were disturbed"
+UNREAD = "not measured: the counter could not be read meanwhile"
 
 
 def measure(  # noqa: PLR0913  the words of the verb
@@ -168,7 +171,12 @@ class _Run:
             exit_code=plan.exit_code,
             **asdict(facts),
         )
-        return row if plan.cell is None else _timed(row, timings[plan.cell.name])
+        if plan.cell is None:
+            return row
+        timing = timings[plan.cell.name]
+        if self.meter is not None and timing.latency is not None and timing.energy is None:
+            row = replace(row, energy_source=UNREAD)
+        return _timed(row, timing)
 
 
 def _roofs(rows: Sequence[MeasureCell], device: str, listener: Listener) -> dict[int, Ceilings]:
@@ -191,7 +199,8 @@ def _with_roof(row: MeasureCell, roofs: Mapping[int, Ceilings]) -> MeasureCell:
     fraction = roof_fraction(
         row.gflops_achieved or 0.0, intensity, roofs[row.threads], row.precision
     )
-    return replace(row, roof_fraction=fraction)
+    above = fraction is not None and fraction > ABOVE_THE_ROOF
+    return replace(row, roof_fraction=fraction, note=row.note or (FASTER if above else None))
 
 
 def _has_intensity(row: MeasureCell) -> bool:
@@ -268,7 +277,7 @@ def _missing_percentiles(samples: int) -> str | None:
 
 
 def _too_few(cells: Sequence[MeasureCell]) -> str | None:
-    found = sum(cell.note is not None for cell in cells)
+    found = sum(cell.samples is not None and cell.samples < SAMPLES for cell in cells)
     if not found:
         return None
     return f"p99 is unknown in {found} of {len(cells)} rows: --samples {SAMPLES} would give it"
