@@ -7,12 +7,14 @@ and timm's implementation in PyTorch eager (float32 in both layouts, bfloat16 by
 compiled, in ONNX Runtime and in OpenVINO (float32, bfloat16, float16). Weights are random, batch
 norms settled by noise. Ours is exported as `fleetfoot measure` does it, batch norm folded; timm's
 is exported as published, and the engine folds. Two anchors run along, a product of 2048-square
-matrices and ResNet-18, so that results of different days can be compared.
+matrices and ResNet-18, so that results of different days can be compared. Intervals of differences
+come from the blocks of one process each; what two processes of one network differ by is in the
+result of `noise`.
 """
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from fleetfoot.core.errors import FleetfootError
 from fleetfoot.deploy.calibrate_norms import calibrate_norms
 from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells
 from fleetfoot.deploy.export_onnx import export_onnx
+from fleetfoot.measure.compare import difference
 from fleetfoot.measure.counts import count
 from fleetfoot.measure.latency import Schedule
 from fleetfoot.measure.provenance import provenance
@@ -52,7 +55,7 @@ FORMS = (  # engine, precision, layout
 )
 IMPLEMENTATIONS = ("fleetfoot", "timm")
 ANCHORS = ("gemm_2048", "resnet18")
-FULL = Schedule(min_samples=50, min_seconds=2.0, rounds=5, max_seconds=10.0)
+FULL = Schedule(min_samples=50, min_seconds=2.0, rounds=10, max_seconds=10.0)
 QUICK = Schedule(min_samples=5, min_seconds=0.1, rounds=3, warm_up_seconds=0.2, max_seconds=1.0)
 
 
@@ -65,8 +68,10 @@ def main() -> None:
     started, schedule = provenance(), QUICK if words.quick else FULL
     rows: list[dict[str, Any]] = []
     anchors: list[dict[str, Any]] = []
+    differences: list[dict[str, Any]] = []
     for name in words.nets.split(","):
-        found = measured(name, schedule)
+        found, apart = measured(name, schedule)
+        differences += apart
         rows += [row for row in found if row["implementation"] != "anchor"]
         anchors += [row for row in found if row["implementation"] == "anchor"]
         print(f"{name}: {sum(row['error'] is None for row in found)} of {len(found)} forms")
@@ -75,14 +80,18 @@ def main() -> None:
         "batch": 1,
         "schedule": asdict(schedule),
         "rows": rows,
+        "differences": differences,
         "anchors": anchors,
     }
     what = __doc__.splitlines()[0]
     write_result("peers", what, figures, started=started, folder=words.out)
 
 
-def measured(name: str, schedule: Schedule) -> list[dict[str, Any]]:
-    """Return one row per form of a network and per anchor, all from one interleaved run."""
+def measured(name: str, schedule: Schedule) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return a row per form of a network and per anchor, and the differences between the peers.
+
+    All are from one interleaved run.
+    """
     with tempfile.TemporaryDirectory(prefix="fleetfoot-") as folder:
         rows: list[dict[str, Any]] = []
         cells: list[Cell] = list(anchor_cells())
@@ -97,11 +106,29 @@ def measured(name: str, schedule: Schedule) -> list[dict[str, Any]]:
                 rows.append({**facts, "size": SIZES[name], "error": error})
                 cells.append(cell)
         refused = [row.get("error") for row in rows]
-        timings = measure_cells([c for c, e in zip(cells, refused) if e is None], schedule)
-    return [
+        able = [cell for cell, error in zip(cells, refused) if error is None]
+        timings = measure_cells(able, schedule, in_turn=True)
+    found = [
         {**row, **described(cell), **times(timings.get(cell.name), row.get("error"))}
         for row, cell in zip(rows, cells)
     ]
+    return found, list(between(name, timings))
+
+
+def between(name: str, timings: Mapping[str, CellTiming]) -> Iterator[dict[str, Any]]:
+    """Yield ours less timm's in each form that both have: median and 95 % interval, in ms."""
+    for engine, precision, layout in FORMS:
+        pair = [timings.get(f"{by} {engine} {precision} {layout}") for by in IMPLEMENTATIONS]
+        ours, theirs = (timing and timing.latency for timing in pair)
+        if ours is not None and theirs is not None:
+            found = difference(ours.blocks_ms, theirs.blocks_ms)
+            yield {
+                **{"net": name, "engine": engine, "precision": precision, "layout": layout},
+                "difference_ms": found.median_ms,
+                "low_ms": found.low_ms,
+                "high_ms": found.high_ms,
+                "share": found.median_ms / theirs.ms_p50,
+            }
 
 
 def network(name: str, implementation: str) -> nn.Module:
@@ -165,7 +192,8 @@ def times(timing: CellTiming | None, error: str | None) -> dict[str, Any]:
         **{f"latency_{name}": latency and getattr(latency, name) for name in names},
         "noise": latency and latency.noise,
         "samples": latency and latency.samples,
-        "open_ms": timing and timing.open_ms,
+        "cold_start_ms": timing and timing.open_ms,
+        "first_call_ms": timing and timing.first_call_ms,
         "actual_precision": timing and timing.actual_precision,
         "error": error if timing is None else timing.error,
     }

@@ -57,8 +57,21 @@ def _noise() -> str:
 
 
 def _peers() -> str:
-    table = peers_table()
-    return f"\n## Beside timm\n\n{table}\n{peers_line(RESULTS_LINK)}" if table else ""
+    figures = read("peers")
+    if figures is None:
+        return ""
+    rows = [
+        f"| {d['net']} | {d['engine']} {d['precision']} {d['layout']} | {d['difference_ms']:+.2f} "
+        f"| {d['low_ms']:+.2f} to {d['high_ms']:+.2f} | {100 * d['share']:+.1f} % |\n"
+        for d in figures["differences"]
+    ]
+    return (
+        f"\n## Beside timm\n\n{peers_table()}\n{peers_line(RESULTS_LINK)}\n"
+        "Ours less timm's, below zero ours is faster; the interval is of these two processes, and "
+        "two processes of one network differ too (above).\n\n"
+        "| network | form | ms | 95 % interval | of timm's time |\n|---|---|--:|--:|--:|\n"
+        f"{''.join(rows)}"
+    )
 
 
 def _yardsticks() -> str:

@@ -143,13 +143,19 @@ def test_the_table_of_peers(
         {**words, "implementation": "timm", "latency_ms_p50": None},
     ]
     anchors = [{"anchor": "gemm_2048", "latency_ms_p50": ms} for ms in (98.0, 99.0, None)]
-    figures = {"threads": 1, "batch": 1, "rows": rows, "anchors": anchors}
+    apart = {"difference_ms": -0.5, "low_ms": -0.6, "high_ms": 0.1, "share": -0.25}
+    figures = {
+        **{"threads": 1, "batch": 1, "rows": rows, "anchors": anchors},
+        "differences": [{**words, **apart}],
+    }
     _write(tmp_path, "peers", figures)
     assert docs["results"].peers_table().splitlines()[2:] == [
         "| a | fleetfoot | 1.23 |",
         "| a | timm |  |",
     ]
     assert "gemm_2048 98.0 to 99.0 ms" in docs["results"].peers_line()
+    page = docs["measurements"].measurements_page({})
+    assert "| a | eager float32 nchw | -0.50 | -0.60 to +0.10 | -25.0 % |" in page
 
 
 def test_the_page_of_measurements(
