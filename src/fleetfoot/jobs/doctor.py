@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from fleetfoot.core.errors import MissingError
 from fleetfoot.core.results import to_json
 
 Status = Literal["ok", "absent", "wrong"]
@@ -87,6 +88,7 @@ def doctor(*, folder: Path = Path()) -> DoctorRecord:
         _caught("openvino engine", _openvino),
         _compiler(),
         *device_checks,
+        _caught("energy counter", _energy),
         _disk(folder),
         _writable(folder),
     ]
@@ -190,6 +192,15 @@ def device_checks(profile: dict[str, Any]) -> list[Check]:
     bf16 = "amx_bf16" in sets or "avx512_bf16" in sets
     detail = "fast (hardware)" if bf16 else "no hardware support: float32 will be chosen"
     return [*checks, Check("bfloat16", "ok" if bf16 else "absent", detail)]
+
+
+def _energy() -> Check:
+    from fleetfoot.measure.energy import find_meter
+
+    try:
+        return Check("energy counter", "ok", find_meter().source)
+    except MissingError as error:
+        return Check("energy counter", "absent", f"`measure` gives no energy: {error}")
 
 
 def _disk(folder: Path) -> Check:
