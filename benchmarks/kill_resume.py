@@ -21,6 +21,8 @@ from typing import Any
 
 from record import write_result
 
+from fleetfoot.measure.provenance import provenance
+
 COMMAND = (sys.executable, "-m", "fleetfoot", "fit")
 SETTINGS = ("--set", "state_every=10", "--set", "batch=64")
 TIMES = ("seconds", "images_per_second")
@@ -72,6 +74,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=40)
     words = parser.parse_args()
+    started = provenance()
     scratch = Path(tempfile.mkdtemp(prefix="fleetfoot-kill-"))
     whole, run = scratch / "whole", scratch / "killed"
     fit = [*COMMAND, "digits", "--epochs", str(words.epochs), *SETTINGS, "--out", str(whole)]
@@ -108,7 +111,7 @@ def main() -> None:
         "killed_and_resumed": found,
         "identical": expected == found,
     }
-    write_result("kill_resume", __doc__.splitlines()[0], figures)
+    write_result("kill_resume", __doc__.splitlines()[0], figures, started=started)
     print(f"{len(moments)} kills, identical: {expected == found}")
     shutil.rmtree(scratch)
     raise SystemExit(0 if expected == found and len(moments) == words.kills else 1)

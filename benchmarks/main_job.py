@@ -23,6 +23,8 @@ from typing import Any
 
 from record import write_result
 
+from fleetfoot.measure.provenance import provenance
+
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 FLEETFOOT = (sys.executable, "-m", "fleetfoot")
 
@@ -146,9 +148,9 @@ def main() -> None:
     words = parser.parse_args()
     for name in words.jobs:
         scratch = Path(tempfile.mkdtemp(prefix=f"fleetfoot-{name}-"))
-        start = time.perf_counter()
+        started, start = provenance(), time.perf_counter()
         figures = JOBS[name](words.data.resolve(), scratch)
-        write_result(name, JOBS[name].__doc__ or "", figures)
+        write_result(name, JOBS[name].__doc__ or "", figures, started=started)
         print(f"{name}: {time.perf_counter() - start:.0f} s")
         if words.keep:
             shutil.copytree(scratch, words.keep / name, dirs_exist_ok=True)

@@ -17,6 +17,7 @@ from record import write_result
 from fleetfoot.data.open_data import open_data
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
+from fleetfoot.measure.provenance import provenance
 from fleetfoot.recipes.evaluation import crops
 
 VAL_IMAGES = 2000
@@ -31,6 +32,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     root = parser.parse_args().data
+    started = provenance()
     figures = {}
     for name, (images, preprocess) in CASES.items():
         data = open_data(f"{name}:{root / name}")
@@ -40,7 +42,7 @@ def main() -> None:
         )
         top1 = {str(penalty): accuracy(train, val, penalty) for penalty in PENALTIES}
         figures[name] = {"images": images, "top1": max(top1.values()), "top1_by_penalty": top1}
-    write_result("pixel_baseline", __doc__.splitlines()[0], figures)
+    write_result("pixel_baseline", __doc__.splitlines()[0], figures, started=started)
     print(figures)
 
 

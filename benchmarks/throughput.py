@@ -22,6 +22,7 @@ from fleetfoot.data.augment import Augment
 from fleetfoot.data.loader import Batch, Loader
 from fleetfoot.data.open_data import open_for_evaluation
 from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.measure.provenance import provenance
 from fleetfoot.nets.create import create
 from fleetfoot.train.allocator import keep_freed_memory
 from fleetfoot.train.inputs import Normalise
@@ -75,6 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
     data = parser.parse_args().data
+    started = provenance()
     torch.set_num_threads(2)
     keep_freed_memory()  # as every run of `fit` does; it helps both jobs
     names = tuple(sorted({p.name.split("_")[1] for p in (data / "imagenet_sample").glob("*.jpg")}))
@@ -104,7 +106,7 @@ def main() -> None:
         "ratio_median_of_rounds": statistics.median(b / a for a, b in zip(slow, fast)),
         "input": {name: vars(job.loader.profile) for name, job in jobs.items()},
     }
-    write_result("throughput", __doc__.splitlines()[0], figures)
+    write_result("throughput", __doc__.splitlines()[0], figures, started=started)
     print(f"ratio {figures['ratio']:.2f}: {figures['images_per_second']}")
 
 
