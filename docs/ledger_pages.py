@@ -158,14 +158,16 @@ def _section(claim: Claim, stored: Stored, pictures: Mapping[str, str]) -> str:
     found = results_of(claim, stored)
     if not found:
         parts.append(f"{NOT_MEASURED.capitalize()} (scales: {', '.join(claim.scales)}).\n")
-    parts += [_result(claim, result) for result in found]
+    parts.append("\n".join(_result(claim, result) for result in found))
     for file, words in PICTURE_WORDS.items():
-        parts.append(_picture(f"{claim.id.replace('/', '.')}.{file}.svg", words, pictures))
+        picture = _picture(f"{claim.id.replace('/', '.')}.{file}.svg", words, pictures)
+        parts.append(picture and f"\n{picture.rstrip()}\n")
     return "".join(parts)
 
 
 def _result(claim: Claim, result: Json) -> str:
     measurement, control = result["measurement"], result["control"]
+    other = control["table"] if control["table"] != measurement["table"] else ()
     note = f"\n{measurement['note']}\n" if measurement["note"] else ""
     return (
         "| | value | |\n|---|--:|---|\n"
@@ -176,7 +178,7 @@ def _result(claim: Claim, result: Json) -> str:
         f"{OUTCOMES[result['control_outcome']]} |\n"
         f"{note}\n{machine_of(result)}"
         f"{_rows('What was measured', measurement['table'])}"
-        f"{_rows('The control', control['table'])}\n"
+        f"{_rows('The control', other)}"
     )
 
 
@@ -185,10 +187,12 @@ def machine_of(result: Json) -> str:
     provenance = result["provenance"]
     machine, versions = provenance["machine"], provenance["versions"]
     device = machine["accelerator"] or f"{machine['cores']} cores ({machine['cpu']})"
+    took = result["minutes"]
+    time = f"{took:.1f} minutes" if took >= 1 else f"{60 * took:.0f} seconds"
     commit = (provenance["commit"] or "")[:10] or "unknown"
     return (
         f"Measured {provenance['date'][:10]} at the {result['scale']} scale in "
-        f"{result['minutes']:.1f} minutes on {device}, Python {machine['python']}, torch "
+        f"{time} on {device}, Python {machine['python']}, torch "
         f"{versions.get('torch', 'unknown')}, commit {commit}"
         f"{' with changes' if provenance['dirty'] else ''}.\n"
     )

@@ -81,6 +81,22 @@ def test_a_measured_claim_is_told_whole(docs: dict[str, ModuleType], tmp_path: P
     assert "../papers/fasternet.md#fasternetmade-up" in pages["reference/claims.md"]
 
 
+def test_two_scales_are_both_told_and_smoke_only_alone(
+    docs: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    claim = a_claim("fasternet/made-up")
+    a_result(claim, 2.5, tmp_path)
+    results = stored([tmp_path])
+    cpu = results[claim.id, "cpu"]
+    both = {**results, (claim.id, "smoke"): {**cpu, "scale": "smoke"}}
+    both[claim.id, "gpu"] = {**cpu, "scale": "gpu", "minutes": 0.5}
+    found = docs["ledger_pages"].results_of(claim, both)
+    assert [result["scale"] for result in found] == ["gpu", "cpu"]
+    page = docs["ledger_pages"].ledger_pages([claim], both, {})["papers/fasternet.md"]
+    assert "at the gpu scale in 30 seconds" in page
+    assert "at the cpu scale" in page
+
+
 def test_the_picture_has_a_dot_for_each_measured_claim(
     docs: dict[str, ModuleType], tmp_path: Path
 ) -> None:
