@@ -9,16 +9,17 @@ docs/reference/measurements.md and its pictures.
 import inspect
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from ledger_pages import ledger_pages
+from ledger_pages import Stored, ledger_pages, standing
 from measurements import measurement_pictures, measurements_page
 from pictures import ledger_pictures
 from results import machine_line, peers_line, peers_table, results_table
 
 from fleetfoot.claims import ledger
+from fleetfoot.claims.claim import Claim
 from fleetfoot.cli import app
 from fleetfoot.core import errors, registry
 from fleetfoot.nets.create import list_nets
@@ -65,7 +66,7 @@ def pages() -> dict[str, str]:
         "reference/exit-codes.md": exit_codes(),
         "reference/networks.md": networks(),
         **({"reference/measurements.md": HEAD + measurements} if measurements else {}),
-        README: readme(),
+        README: readme(_ledger(claims, stored, pictures)),
         **{name: HEAD + text for name, text in papers.items()},
         **{f"images/{name}": text for name, text in pictures.items()},
     }
@@ -108,10 +109,20 @@ def exit_codes() -> str:
     return "".join(lines)
 
 
-def readme() -> str:
-    """Return the README with its tables of results made anew."""
+def readme(claims: str) -> str:
+    """Return the README with its tables of results, and what it says of claims, made anew."""
     text = _between((DOCS / README).read_text(encoding="utf-8"), "results", _results())
-    return _between(text, "peers", _peers())
+    return _between(_between(text, "peers", _peers()), "ledger", claims)
+
+
+def _ledger(claims: Sequence[Claim], stored: Stored, pictures: Mapping[str, str]) -> str:
+    picture = "\n![measured over published, claim by claim](docs/images/claims.svg)\n"
+    return (
+        "\n## What the papers claim, measured here\n\n"
+        f"{standing(claims, stored)} Each has a rule fixed beforehand and a control that must "
+        "fail: [the ledger](docs/reference/claims.md).\n"
+        f"{picture if 'claims.svg' in pictures else ''}"
+    )
 
 
 def _results() -> str:

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
-from fleetfoot.claims.claim import SCALES, Claim
+from fleetfoot.claims.claim import SCALES, Claim, Verdict
 
 # Page, name and authors of a paper, by what `Claim.paper` begins with.
 PAPERS = {
@@ -97,19 +97,23 @@ def _known(claim: Claim) -> tuple[str, str]:
     return re.sub(r"[^a-z0-9.]+", "-", source.lower()).strip("-"), source
 
 
+def standing(claims: Sequence[Claim], stored: Stored) -> str:
+    """Return one sentence: how many claims, how many measured, with which verdicts."""
+    found = [results_of(claim, stored)[:1] for claim in claims]
+    verdicts = [result["verdict"] for results in found for result in results]
+    counts = [f"{verdicts.count(v)} {v}" for v in get_args(Verdict) if v in verdicts]
+    told = f": {', '.join(counts)}" if counts else ""
+    return f"{len(claims)} claims, {len(verdicts)} of them measured{told}."
+
+
 def _index(claims: Sequence[Claim], stored: Stored, pictures: Mapping[str, str]) -> str:
     measured = [result for claim in claims for result in results_of(claim, stored)[:1]]
-    verdicts = [result["verdict"] for result in measured]
-    counts = ", ".join(
-        f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(sorted(verdicts))
-    )
     return (
         "# The ledger of claims\n\n"
         "Headline claims of the papers, in our own words, each with a rule that was fixed before "
         "measuring and a control that must fail: the same measurement with the idea removed or "
         "broken. A verdict of *not reproduced* is a result like the others.\n\n"
-        f"{len(claims)} claims, {len(measured)} of them measured"
-        f"{f': {counts}' if counts else ''}. `fleetfoot claims run ID` measures one on your "
+        f"{standing(claims, stored)} `fleetfoot claims run ID` measures one on your "
         "machine, `fleetfoot claims table` shows all side by side.\n\n"
         f"{_picture('claims.svg', 'measured over published, claim by claim', pictures)}"
         f"{_table(claims, stored, '../papers/')}"
