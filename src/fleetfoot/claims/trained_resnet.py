@@ -137,7 +137,7 @@ def _trained(training: Training, folder: Path | None, listener: Listener) -> Tra
         result = train(
             net, data, recipe, plan=plan, folder=run, preprocess=pixels, progress=listener
         )
-    pictures = crops(data.test or data.val, pixels, limit=training.pictures)
+    pictures = crops(data.val, pixels, limit=training.pictures)
     plain = net.to(memory_format=torch.contiguous_format).eval()
     return Trained(
         initial.eval(), plain, result.val_top1, torch.from_numpy(pixels.normalise(pictures))
