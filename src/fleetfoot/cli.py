@@ -355,7 +355,7 @@ def claims(
     word: Literal["list", "run", "table"],
     /,
     *ids: str,
-    scale: Literal["smoke", "cpu", "gpu"] = "cpu",
+    scale: Literal["smoke", "cpu", "gpu"] | None = None,
     data: Path | None = None,
     device: Literal["cpu", "cuda"] = "cpu",
     out: Path = Path("results"),
@@ -366,7 +366,8 @@ def claims(
     Args:
         word: list, run or table.
         ids: Claims, or patterns such as 'fasternet/*'; for list and table all without any.
-        scale: How thoroughly to run: smoke takes seconds, cpu minutes, gpu an accelerator.
+        scale: How thoroughly to run: smoke takes seconds, cpu minutes, gpu an accelerator; that of
+            the device unless given.
         data: Folder of data sets, for claims that need one.
         device: Where to run.
         out: Folder of your own results: run writes there, table prefers them to those shipped.

@@ -68,6 +68,7 @@ def test_a_stored_result_still_stands(path: Path) -> None:
     assert set(record) == {"schema"} | {f.name for f in dataclasses.fields(ledger.Result)}
     claim = ledger.claims()[record["id"]]
     assert path.name == ledger.file_name(claim.id, record["scale"])
+    assert (record["scale"] == "gpu") == bool(record["provenance"]["machine"]["accelerator"])
     assert record["verdict_sha256"] == ledger.rule_sha256(claim), "the rule changed since"
     assert record["verdict"] == claim.judge(record["measurement"]["value"], record["scale"])
     assert record["control_outcome"] == "failed_as_it_should"
@@ -143,6 +144,8 @@ def test_running_judges_claim_and_control_by_one_rule() -> None:
         ),
         ({"needs": Needs(packages=("no_such",))}, SMOKE, MissingError, r"fleetfoot\[claims\]"),
         ({"needs": Needs(device="cuda")}, SMOKE, MissingError, "--device cuda"),
+        ({}, Setting(scale="cpu", device="cuda"), UsageError, "do not fit"),
+        ({"scales": ("cpu", "gpu")}, Setting(scale="gpu"), UsageError, "do not fit"),
     ],
 )
 def test_what_cannot_be_measured_is_refused(
@@ -161,6 +164,52 @@ def test_a_claim_that_breaks_is_one_line() -> None:
     refused = ledger.attempt(claim_of(1, 1, measure=broken), SMOKE)
     assert isinstance(refused, FleetfootError)
     assert "family/what: unexpected RuntimeError: no way" in str(refused)
+
+
+def test_smoke_runs_on_any_device() -> None:
+    ledger.check(claim_of(1, 1), Setting(scale="smoke", device="cuda"))
+    ledger.check(claim_of(1, 1, scales=("gpu",)), Setting(scale="gpu", device="cuda"))
+
+
+def test_a_control_that_breaks_leaves_the_measurement(tmp_path: Path) -> None:
+    def broken(_: Setting) -> Measurement:
+        raise RuntimeError("no\nway")
+
+    result = ledger.run(dataclasses.replace(claim_of(2.5, 1.0), control=broken), Setting())
+    assert (result.verdict, result.control, result.control_outcome) == (
+        "reproduced",
+        None,
+        "not_run",
+    )
+    assert "no way" in (result.control_error or "")
+    ledger.store(result, tmp_path)
+    assert ledger.stored([tmp_path])["family/what", "cpu"]["control"] is None
+
+
+def test_what_is_shared_counts_in_the_minutes() -> None:
+    shared = Measurement(value=2.0, minutes=3.0)
+    assert ledger.run(claim_of(2, 1, measure=lambda _: shared), Setting()).minutes == 3.0
+    assert ledger.run(claim_of(2, 1), Setting()).minutes < 1.0
+
+
+@pytest.mark.parametrize(
+    ("verdict", "figures", "expected"),
+    [
+        (at_least(2.0, 1.5), (2.2, 2.1, 2.3), False),
+        (at_least(2.0, 1.5), (2.2, 1.9, 2.5), True),
+        (at_least(2.0, 1.5), (1.4, 1.3, 1.5), True),
+        (at_least(2.0, 1.5), (2.2, None, None), None),
+        (at_least(2.0, 1.5), (None, 1.0, 3.0), None),
+        # both ends and the value lie outside the band that the interval spans
+        (within(10.0, reproduced=0.1, partly=0.2), (14.0, 5.0, 15.0), True),
+    ],
+)
+def test_an_interval_that_contains_a_border_is_told(
+    verdict: Any, figures: tuple[float | None, ...], expected: bool | None
+) -> None:
+    claim = claim_of(1, 1, verdict=verdict)
+    assert claim.at_border("cpu", *figures) is expected
+    assert not claim.at_border("smoke", *figures)  # nothing is judged there
 
 
 def test_patterns() -> None:
@@ -188,6 +237,22 @@ def test_results_are_kept_by_id_and_scale(tmp_path: Path) -> None:
     path.write_text('{"schema": "another/1"}')
     with pytest.raises(DataError, match="is not a claim result"):
         ledger.stored((own,))
+
+
+@pytest.mark.parametrize(
+    ("part", "key"),
+    [("", "verdict"), ("", "control"), ("measurement", "low"), ("provenance", "commit")],
+)
+def test_a_result_without_a_key_is_refused(tmp_path: Path, part: str, key: str) -> None:
+    path = ledger.store(ledger.run(claim_of(2.5, 1.0), Setting()), tmp_path)
+    record = json.loads(path.read_text())
+    del (record[part] if part else record)[key]
+    path.write_text(json.dumps(record))
+    with pytest.raises(DataError, match=rf"what\.cpu\.json: .* lacks .*{key}"):
+        ledger.stored((tmp_path,))
+    path.write_text(json.dumps({**record, "measurement": 3, "provenance": None}))
+    with pytest.raises(DataError, match="lacks"):
+        ledger.stored((tmp_path,))
 
 
 @pytest.mark.slow

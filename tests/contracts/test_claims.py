@@ -34,5 +34,6 @@ def test_a_claim_runs_at_smoke_scale(claim: Claim) -> None:
         pytest.skip(str(error))
     result = ledger.run(claim, setting)
     check(result.measurement)
+    assert result.control is not None, result.control_error
     check(result.control)
     assert json.loads(json.dumps(to_json(result)))["id"] == claim.id

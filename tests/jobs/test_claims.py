@@ -74,6 +74,32 @@ def test_the_table_prefers_own_results_and_thorough_scales(tmp_path: Path) -> No
     assert mine.verdict == "not reproduced"
 
 
+def test_the_table_has_a_row_for_each_scale(tmp_path: Path) -> None:
+    ledger.store(ledger.run(GOOD, Setting()), tmp_path)
+    gpu = dataclasses.replace(ledger.run(GOOD, Setting()), scale="gpu")
+    ledger.store(gpu, ledger.SHIPPED)
+    rows = claims("table", ["toy/good"], out=tmp_path).claims
+    assert [row.scale for row in rows] == ["gpu", "cpu"]
+
+
+def test_the_scale_is_that_of_the_device(tmp_path: Path) -> None:
+    words = {"word": "run", "ids": ["toy/good"], "out": tmp_path}
+    assert claims(**words).claims[0].scale == "cpu"
+    with pytest.raises(UsageError, match="matches 'toy/\\*' at the gpu scale"):
+        claims(**{**words, "ids": ["toy/*"], "device": "cuda"})
+    assert "do not fit" in (claims(**words, scale="cpu", device="cuda").claims[0].error or "")
+
+
+def test_a_control_that_breaks_is_told(tmp_path: Path) -> None:
+    claim = dataclasses.replace(GOOD, control=broken)
+    ledger.store(ledger.run(claim, Setting()), tmp_path)
+    row = claims("table", ["toy/good"], out=tmp_path).claims[0]
+    assert (row.control_value, row.control_outcome) == (None, "not_run")
+    stream = io.StringIO()
+    show("claims", ClaimsRecord(word="table", claims=(row,)), stream)
+    assert "not run: unexpected RuntimeError: no way" in stream.getvalue()
+
+
 def test_a_rule_that_moved_is_told(tmp_path: Path) -> None:
     moved = dataclasses.replace(GOOD, verdict=at_least(3.0, 1.5))
     ledger.store(ledger.run(moved, Setting()), tmp_path)
@@ -113,11 +139,15 @@ def test_the_screen_has_paper_and_measurement_side_by_side() -> None:
             **{
                 field.name: getattr(GOOD, field.name)
                 for field in dataclasses.fields(ClaimRow)
-                if hasattr(GOOD, field.name) and field.name not in ("control", "verdict")
+                if hasattr(GOOD, field.name)
+                and field.name not in ("control", "verdict", "at_border")
             },
             control="nothing",
             verdict="reproduced",
             value=2.5,
+            low=1.9,
+            high=2.6,
+            at_border=True,
             control_value=1.0,
             control_outcome="failed_as_it_should",
             scale="cpu",
@@ -126,9 +156,11 @@ def test_the_screen_has_paper_and_measurement_side_by_side() -> None:
     )
     stream = io.StringIO()
     show("claims", ClaimsRecord(word="table", claims=rows), stream)
-    heading, line = stream.getvalue().splitlines()
-    assert heading.split()[:4] == ["claim", "verdict", "paper", "here"]
-    assert line.split()[:5] == ["toy/good", "reproduced", "2", "2.5", "1"]
+    heading, line, _, remark = stream.getvalue().splitlines()
+    assert heading.split()[:6] == ["claim", "verdict", "paper", "here", "interval", "control"]
+    assert "outcome of control" in heading
+    assert line.split()[:9] == ["toy/good", "reproduced", "*", "2", "2.5", "1.9", "to", "2.6", "1"]
+    assert remark == "* the interval contains a border of the rule"
     stream = io.StringIO()
     show("claims", ClaimsRecord(word="list", claims=rows), stream)
     assert "Two is more than one." in stream.getvalue()

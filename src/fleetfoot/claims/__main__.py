@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fleetfoot.claims.claim import SCALES, Setting
+from fleetfoot.claims.claim import DEVICES, SCALES, Setting, fitting_scale
 from fleetfoot.claims.ledger import Result, attempt, matching, store
 from fleetfoot.core.errors import FleetfootError
 
@@ -18,10 +18,11 @@ from fleetfoot.core.errors import FleetfootError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the named claims and store their results; return the exit code of the first failure."""
     words = _parser().parse_args(arguments)
-    setting = Setting(scale=words.scale, data=words.data, device=words.device)
+    scale = words.scale or fitting_scale(words.device)
+    setting = Setting(scale=scale, data=words.data, device=words.device)
     code = 0
     try:
-        chosen = matching(words.ids, scale=words.scale)
+        chosen = matching(words.ids, scale=scale)
     except FleetfootError as error:
         _say(str(error))
         return error.exit_code
@@ -37,9 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _summary(result: Result) -> str:
     paper = "no figure" if result.paper_value is None else f"{result.paper_value:.3g}"
+    control = result.control_error if result.control is None else f"{result.control.value:.3g}"
     return (
         f"{result.id}: {result.verdict}, {result.measurement.value:.3g} (paper {paper}), "
-        f"control {result.control.value:.3g} {result.control_outcome}"
+        f"control {result.control_outcome}: {control}"
     )
 
 
@@ -47,9 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m fleetfoot.claims")
     run = parser.add_subparsers(required=True).add_parser("run", help="measure and store claims")
     run.add_argument("ids", nargs="+", metavar="ID", help="claim, or a pattern such as fasternet/*")
-    run.add_argument("--scale", choices=SCALES, default="cpu")
+    run.add_argument("--scale", choices=SCALES, help="that of the device unless given")
     run.add_argument("--data", type=Path, help="folder of data sets")
-    run.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    run.add_argument("--device", choices=DEVICES, default="cpu")
     run.add_argument("--out", type=Path, default=Path("results"), help="folder of results")
     return parser
 

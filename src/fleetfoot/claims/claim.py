@@ -16,6 +16,7 @@ Verdict = Literal["reproduced", "partly", "not reproduced", "not at this scale"]
 ControlOutcome = Literal["failed_as_it_should", "passed", "not_run"]
 
 SCALES: tuple[Scale, ...] = ("smoke", "cpu", "gpu")
+DEVICES = ("cpu", "cuda")
 HELD: tuple[Verdict, ...] = ("reproduced", "partly")
 
 
@@ -47,6 +48,8 @@ class Measurement:
         low: lower end of an interval for `value`, None where none was computed.
         high: its upper end.
         note: what the reader must know about this measurement; "" if nothing.
+        minutes: wall time of figures that several claims share, measured once in a process; None
+            where nothing is shared.
     """
 
     value: float
@@ -54,6 +57,7 @@ class Measurement:
     low: float | None = None
     high: float | None = None
     note: str = ""
+    minutes: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,9 +114,31 @@ class Claim:
         """Return the verdict on a value measured at a scale."""
         return self.verdict(value) if scale in self.decides_at else "not at this scale"
 
+    def at_border(
+        self, scale: Scale, value: float | None, low: float | None, high: float | None
+    ) -> bool | None:
+        """Return whether an interval contains a border of the rule; None without an interval.
+
+        The rule is asked all along the interval, whose ends may both lie outside a band.
+        """
+        if value is None or low is None or high is None:
+            return None
+        verdict = self.judge(value, scale)
+        inside = (low + (high - low) * index / 100 for index in range(1, 100))
+        return any(self.judge(point, scale) != verdict for point in (low, *inside, high))
+
     def judge_control(self, value: float) -> ControlOutcome:
         """Return whether the rule rejects the control's value, as it must at every scale."""
         return "passed" if self.verdict(value) in HELD else "failed_as_it_should"
+
+
+def fitting_scale(device: str) -> Scale:
+    """Return the scale that is judged on a device.
+
+    >>> fitting_scale("cuda")
+    'gpu'
+    """
+    return "gpu" if device == "cuda" else "cpu"
 
 
 def at_least(reproduced: float, partly: float) -> Callable[[float], Verdict]:

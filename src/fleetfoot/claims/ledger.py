@@ -11,8 +11,8 @@ import importlib
 import inspect
 import pkgutil
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from fleetfoot.claims.claim import (
     Scale,
     Setting,
     Verdict,
+    fitting_scale,
 )
 from fleetfoot.core.errors import (
     DataError,
@@ -48,10 +49,11 @@ class Result:
     """One measurement of a claim with its control, as it is stored.
 
     Attributes:
-        control: the control's measurement.
+        control: the control's measurement; None if it broke.
         control_outcome: whether the rule rejected it, as it must.
+        control_error: why there is no control; None where there is one.
         verdict_sha256: of the rule's source when the claim was measured.
-        minutes: wall time of measurement and control.
+        minutes: wall time of measurement and control, with what they share with other claims.
         provenance: machine, versions, code.
     """
 
@@ -62,11 +64,20 @@ class Result:
     paper_value: float | None
     verdict: Verdict
     measurement: Measurement
-    control: Measurement
+    control: Measurement | None
     control_outcome: ControlOutcome
+    control_error: str | None
     verdict_sha256: str
     minutes: float
     provenance: Provenance
+
+
+_KEYS = {
+    "": tuple(part.name for part in fields(Result)),
+    "measurement": tuple(part.name for part in fields(Measurement)),
+    "control": tuple(part.name for part in fields(Measurement)),
+    "provenance": tuple(part.name for part in fields(Provenance)),
+}
 
 
 @cache
@@ -129,7 +140,7 @@ def run(claim: Claim, setting: Setting) -> Result:
     """Measure a claim and its control, and judge both.
 
     Raises:
-        UsageError: the claim has no form at this scale.
+        UsageError: the claim has no form at this scale, or the scale is of another device.
         DataError: it needs data that are not there.
         MissingError: it needs a package or device that is not there.
     """
@@ -138,8 +149,9 @@ def run(claim: Claim, setting: Setting) -> Result:
     start = time.monotonic()
     setting.listener.stage(f"{claim.id}: measuring")
     measurement = claim.measure(setting)
-    setting.listener.stage(f"{claim.id}: control ({claim.control_sentence})")
-    control = claim.control(setting)
+    control, error = _control(claim, setting)
+    minutes = (time.monotonic() - start) / 60
+    shared = sum(m.minutes or 0 for m in (measurement, control) if m is not None)
     return Result(
         id=claim.id,
         paper=claim.paper,
@@ -149,17 +161,33 @@ def run(claim: Claim, setting: Setting) -> Result:
         verdict=claim.judge(measurement.value, setting.scale),
         measurement=measurement,
         control=control,
-        control_outcome=claim.judge_control(control.value),
+        control_outcome="not_run" if control is None else claim.judge_control(control.value),
+        control_error=error,
         verdict_sha256=rule_sha256(claim),
-        minutes=(time.monotonic() - start) / 60,
+        # the claim that measured the shared figures has their time in its own
+        minutes=max(minutes, shared),
         provenance=record,
     )
+
+
+def _control(claim: Claim, setting: Setting) -> tuple[Measurement | None, str | None]:
+    """Return the control, or why there is none: what was measured before it is kept."""
+    setting.listener.stage(f"{claim.id}: control ({claim.control_sentence})")
+    try:
+        return claim.control(setting), None
+    except Exception as error:
+        return None, explain(error)[0]
 
 
 def check(claim: Claim, setting: Setting) -> None:
     """Refuse a claim that cannot be measured in this setting; see `run`."""
     if setting.scale not in claim.scales:
         raise UsageError(f"{claim.id} has no {setting.scale} scale, only {', '.join(claim.scales)}")
+    if setting.scale not in ("smoke", fitting_scale(setting.device)):
+        raise UsageError(
+            f"--scale {setting.scale} --device {setting.device}: do not fit, the gpu scale is "
+            "measured on cuda and the cpu scale on the cpu"
+        )
     for name in claim.needs.data:
         if setting.data is None:
             raise DataError(f"{claim.id} needs the data set {name}: give its folder with --data")
@@ -217,5 +245,28 @@ def stored(folders: Iterable[Path]) -> dict[tuple[str, str], dict[str, Any]]:
             record = read_json(path, what="claim result")
             if record.get("schema") != SCHEMA:
                 raise DataError(f"{path}: is not a claim result ({SCHEMA})")
+            lacking = [
+                name for part, names in _KEYS.items() for name in _lacks(record, part, names)
+            ]
+            if lacking:
+                raise DataError(f"{path}: the claim result is damaged, it lacks {lacking[0]}")
             found[record["id"], record["scale"]] = record
     return found
+
+
+def _lacks(record: Mapping[str, Any], part: str, names: Sequence[str]) -> Iterable[str]:
+    """Yield the keys that are missing in a part of a result; a control may be absent whole."""
+    held = record.get(part) if part else record
+    if held is None and part == "control":
+        return
+    for name in names:
+        if not isinstance(held, dict) or name not in held:
+            yield f"{part}.{name}".strip(".")
+
+
+def results_of(
+    claim: Claim, found: Mapping[tuple[str, str], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Return a claim's stored results, the most thorough first; smoke only if it is alone."""
+    results = [found[claim.id, scale] for scale in reversed(SCALES) if (claim.id, scale) in found]
+    return [result for result in results if result["scale"] != "smoke"] or results

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetfoot.claims.claim import SCALES, Claim, Scale, Setting
+from fleetfoot.claims.claim import DEVICES, SCALES, Claim, Scale, Setting, fitting_scale
 from fleetfoot.core.errors import FleetfootError, UsageError, require
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.core.results import to_json
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from fleetfoot.claims.ledger import Result
 
 WORDS = ("list", "run", "table")
-DEVICES = ("cpu", "cuda")
 RULE_CHANGED = "its rule was changed after it was measured: run it again"
 
 
@@ -31,8 +30,11 @@ class ClaimRow:
         verdict: by the rule that was fixed beforehand.
         low: lower end of the interval of `value`, where one was computed.
         high: its upper end.
+        at_border: whether the interval contains a border of the rule, so that another measurement
+            may get another verdict; None without an interval.
         control: what the control removes or breaks.
         control_value: what it measured; the rule must reject it.
+        control_error: why it was not run.
         machine: accelerator if one was used, else the processor.
         commit: of the code that measured.
         dirty: whether the code differed from that commit.
@@ -53,9 +55,11 @@ class ClaimRow:
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    at_border: bool | None = None
     scale: str | None = None
     control_value: float | None = None
     control_outcome: str | None = None
+    control_error: str | None = None
     machine: str | None = None
     commit: str | None = None
     dirty: bool | None = None
@@ -67,7 +71,10 @@ class ClaimRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimsRecord:
-    """The claims asked for, in order of id; `word` is what was done with them."""
+    """The claims asked for, in order of id; `word` is what was done with them.
+
+    A table has a row per scale at which a claim was measured.
+    """
 
     word: str
     claims: tuple[ClaimRow, ...]
@@ -77,7 +84,7 @@ def claims(
     word: str,
     ids: Sequence[str] = (),
     *,
-    scale: str = "cpu",
+    scale: str | None = None,
     data: Path | str | None = None,
     device: str = "cpu",
     out: Path | str = "results",
@@ -88,7 +95,8 @@ def claims(
     Args:
         word: "list", "run" or "table".
         ids: ids or shell patterns; none is all, except for "run".
-        scale: "smoke", "cpu" or "gpu"; a pattern takes the claims that have this scale.
+        scale: "smoke", "cpu" or "gpu", None for that of the device; a pattern takes the claims
+            that have this scale.
         data: folder of data sets.
         device: "cpu" or "cuda".
         out: folder of the user's own results; "run" writes there, "table" prefers them.
@@ -109,7 +117,7 @@ def claims(
     from fleetfoot.claims.ledger import matching
 
     found = matching(ids or ("*",))
-    rows = map(_row, found) if word == "list" else _table(found, Path(out))
+    rows = [_row(claim) for claim in found] if word == "list" else _table(found, Path(out))
     return ClaimsRecord(word=word, claims=tuple(rows))
 
 
@@ -119,10 +127,11 @@ def _one_of(word: str, value: str, allowed: Sequence[str]) -> None:
 
 
 def _setting(
-    scale: str, data: Path | str | None, device: str, listener: Listener | None
+    scale: str | None, data: Path | str | None, device: str, listener: Listener | None
 ) -> Setting:
-    _one_of("--scale", scale, SCALES)
     _one_of("--device", device, DEVICES)
+    scale = scale or fitting_scale(device)
+    _one_of("--scale", scale, SCALES)
     return Setting(
         scale=scale,  # pyright: ignore[reportArgumentType]  checked above
         data=None if data is None else Path(data),
@@ -148,14 +157,13 @@ def _run(ids: Sequence[str], setting: Setting, out: Path) -> tuple[ClaimRow, ...
 
 
 def _table(found: Sequence[Claim], out: Path) -> list[ClaimRow]:
-    """Return one row a claim, with its stored result of the most thorough scale if there is one."""
-    from fleetfoot.claims.ledger import SHIPPED, stored
+    """Return a row per stored result of a claim; one without figures if there is none."""
+    from fleetfoot.claims.ledger import SHIPPED, results_of, stored
 
     results = stored((SHIPPED, out))
     rows: list[ClaimRow] = []
     for claim in found:
-        scales = [scale for scale in reversed(SCALES) if (claim.id, scale) in results]
-        rows.append(_measured(claim, results[claim.id, scales[0]]) if scales else _row(claim))
+        rows += [_measured(claim, result) for result in results_of(claim, results)] or [_row(claim)]
     return rows
 
 
@@ -164,16 +172,17 @@ def _measured(claim: Claim, result: "Result | Mapping[str, Any]") -> ClaimRow:
 
     record = to_json(result)
     measurement, provenance = record["measurement"], record["provenance"]
+    interval = {name: measurement[name] for name in ("value", "low", "high")}
     changed = record["verdict_sha256"] != rule_sha256(claim)
     return _row(
         claim,
         verdict=record["verdict"],
-        value=measurement["value"],
-        low=measurement["low"],
-        high=measurement["high"],
+        **interval,
+        at_border=claim.at_border(record["scale"], **interval),
         scale=record["scale"],
-        control_value=record["control"]["value"],
+        control_value=record["control"] and record["control"]["value"],
         control_outcome=record["control_outcome"],
+        control_error=record["control_error"],
         machine=provenance["machine"]["accelerator"] or provenance["machine"]["cpu"],
         commit=provenance["commit"],
         dirty=provenance["dirty"],

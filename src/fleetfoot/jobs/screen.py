@@ -325,17 +325,33 @@ def _claims_list(claims: Sequence[Any], stream: TextIO) -> None:
 
 
 def _claims_table(claims: Sequence[Any], stream: TextIO) -> None:
-    headings = ("claim", "verdict", "paper", "here", "control", "", "scale", "machine", "unit")
+    headings = (
+        *("claim", "verdict", "paper", "here", "interval", "control", "outcome of control"),
+        *("scale", "machine", "unit"),
+    )
     rows = [
         (
-            *(c.id, c.error or c.verdict or "not measured", number(c.paper_value)),
-            *(number(c.value), number(c.control_value)),
-            *((c.control_outcome or "-").replace("_", " "), c.scale or "-", c.machine or "-"),
-            c.unit,
+            *(c.id, _verdict(c), number(c.paper_value), number(c.value), _interval(c)),
+            *(number(c.control_value), _control(c), c.scale or "-", c.machine or "-", c.unit),
         )
         for c in claims
     ]
-    table(stream, headings, rows, right=(2, 3, 4))
+    table(stream, headings, rows, right=(2, 3, 5))
+    if any(c.at_border for c in claims):
+        stream.write("\n* the interval contains a border of the rule\n")
+
+
+def _verdict(claim: Any) -> str:
+    return claim.error or f"{claim.verdict or 'not measured'}{' *' if claim.at_border else ''}"
+
+
+def _interval(claim: Any) -> str:
+    return "-" if claim.low is None else f"{number(claim.low)} to {number(claim.high)}"
+
+
+def _control(claim: Any) -> str:
+    outcome = (claim.control_outcome or "-").replace("_", " ")
+    return f"{outcome}: {claim.control_error}" if claim.control_error else outcome
 
 
 def _doctor(record: Any, stream: TextIO) -> None:
