@@ -9,6 +9,8 @@ from fleetfoot.core.results import to_json
 from fleetfoot.measure import provenance as file
 from fleetfoot.measure.provenance import provenance
 
+torch = pytest.importorskip("torch")
+
 
 def git(folder: Path, *words: str) -> None:
     who = ("-c", "user.name=a", "-c", "user.email=a@b")
@@ -55,4 +57,17 @@ def test_outside_a_repository_the_commit_is_unknown(
     record = to_json(provenance())
     assert (record["commit"], record["dirty"]) == (None, None)
     assert record["machine"]["cpu"]
-    assert record["machine"]["accelerator"] is None
+    assert {record["machine"][key] for key in ("accelerator", "cuda", "driver")} == {None}
+
+
+def test_an_accelerator_is_told_with_driver_and_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "an accelerator")
+    monkeypatch.setattr(torch.version, "cuda", "13.0")
+    monkeypatch.setattr(file, "_said", lambda *_: "580.1\n580.1")
+    machine = provenance(device="cuda").machine
+    assert [machine[key] for key in ("accelerator", "cuda", "driver")] == [
+        *("an accelerator", "13.0", "580.1"),
+    ]
+    monkeypatch.setattr(file, "_said", lambda *_: None)  # no driver's tool
+    assert provenance(device="cuda").machine["driver"] is None

@@ -26,7 +26,7 @@ class Provenance:
 
     Attributes:
         date: UTC, to the second.
-        machine: processor, cores allowed, accelerator, system, Python.
+        machine: processor, cores allowed, accelerator with its driver and CUDA, system, Python.
         versions: of the packages that are installed.
         commit: of the source tree; None outside one.
         dirty: whether the package's source files differ from that commit; results beside them do
@@ -54,6 +54,7 @@ def provenance(*, device: str = "cpu") -> Provenance:
             "cpu": profile.cpu,
             "cores": profile.threads,
             "accelerator": accelerator(device),
+            **_cuda(device),
             "system": profile.system,
             "python": profile.python,
             "fingerprint": profile.fingerprint,
@@ -84,6 +85,16 @@ def accelerator(device: str) -> str | None:
     return torch.cuda.get_device_name() if torch.cuda.is_available() else None
 
 
+def _cuda(device: str) -> dict[str, str | None]:
+    """Return the CUDA version that torch was built for and the driver's, where they are used."""
+    if accelerator(device) is None:
+        return {"cuda": None, "driver": None}
+    import torch
+
+    driver = _said("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    return {"cuda": torch.version.cuda, "driver": driver.splitlines()[0] if driver else None}
+
+
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
@@ -92,10 +103,13 @@ def _version(package: str) -> str | None:
 
 
 def _git(*words: str) -> str | None:
+    return _said("git", "-C", str(SOURCE), *words)
+
+
+def _said(*command: str) -> str | None:
+    """Return what a command says; None where it is missing or fails."""
     try:
-        done = subprocess.run(
-            ["git", "-C", str(SOURCE), *words], capture_output=True, text=True, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError:
         return None
     return done.stdout.strip() if done.returncode == 0 else None
