@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from ledger_pages import Stored, ledger_pages, standing
+from ledger_pages import ledger_pages
+from ledger_words import Stored, standing
 from measurements import measurement_pictures, measurements_page
 from pictures import ledger_pictures
 from results import machine_line, peers_line, peers_table, results_table
@@ -119,8 +120,8 @@ def _ledger(claims: Sequence[Claim], stored: Stored, pictures: Mapping[str, str]
     picture = "\n![measured over published, claim by claim](docs/images/claims.svg)\n"
     return (
         "\n## What the papers claim, measured here\n\n"
-        f"{standing(claims, stored)} Each has a rule fixed beforehand and a control that must "
-        "fail: [the ledger](docs/reference/claims.md).\n"
+        f"{standing(claims, stored)} Every claim has a rule fixed beforehand and a control that "
+        "must fail: [the ledger](docs/reference/claims.md).\n"
         f"{picture if 'claims.svg' in pictures else ''}"
     )
 

@@ -2,9 +2,26 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
-from fleetfoot.claims.claim import SCALES, Claim, Verdict
+from ledger_words import (
+    OUTCOMES,
+    Json,
+    Stored,
+    at_scale,
+    border,
+    control_in_words,
+    device_of,
+    emphasis,
+    interval,
+    machine_of,
+    number,
+    rule_in_words,
+    standing,
+)
+
+from fleetfoot.claims.claim import Claim
+from fleetfoot.claims.ledger import results_of
 
 # Page, name and authors of a paper, by what `Claim.paper` begins with.
 PAPERS = {
@@ -16,11 +33,6 @@ PAPERS = {
     "Williams": ("roofline", "Roofline (Williams, Waterman and Patterson, 2009)"),
 }
 NOT_MEASURED = "not measured yet"
-OUTCOMES = {
-    "failed_as_it_should": "failed as it should",
-    "passed": "PASSED, though it must fail",
-    "not_run": "not run",
-}
 
 PICTURE_WORDS = {
     "macs": "latency over multiply-accumulates",
@@ -28,9 +40,6 @@ PICTURE_WORDS = {
     "bytes-fused": "latency over bytes moved with fusion",
     "roofline": "latency over the roofline estimate",
 }
-
-Json = dict[str, Any]
-Stored = Mapping[tuple[str, str], Json]
 
 
 def ledger_pages(claims: Sequence[Claim], stored: Stored, pictures: Mapping[str, str]) -> Json:
@@ -47,48 +56,6 @@ def page_of(claim: Claim) -> str:
     return _known(claim)[0]
 
 
-def results_of(claim: Claim, stored: Stored) -> list[Json]:
-    """Return the stored results of a claim, the most thorough first; smoke only if alone."""
-    found = [stored[claim.id, scale] for scale in reversed(SCALES) if (claim.id, scale) in stored]
-    return [result for result in found if result["scale"] != "smoke"] or found
-
-
-def number(value: float | None) -> str:
-    """Return a figure of a claim with three digits, a large one without decimals.
-
-    >>> [number(v) for v in (7.10234, 0.8541, 1234.5, None)]
-    ['7.1', '0.854', '1,234', 'none']
-    """
-    if value is None:
-        return "none"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
-
-
-def rule_in_words(rule: str) -> str:
-    """Return a rule of `fleetfoot.claims.claim` as a sentence.
-
-    >>> rule_in_words("at_least(6.2, 3.6)")
-    'reproduced at 6.2 or more, partly at 3.6 or more'
-    """
-    capped = re.fullmatch(r"capped\((.*)\)", rule)
-    if capped:
-        return f"partly at best, where else it would be: {rule_in_words(capped[1])}"
-    found = re.fullmatch(r"(\w+)\(([\d.e+-]+), (?:reproduced=)?([\d.e+-]+)(.*)\)", rule)
-    if found is None:
-        return f"`{rule}`"
-    kind, first, second = found[1], float(found[2]), float(found[3])
-    if kind == "within":
-        partly = float(found[4].partition("=")[2])
-        return (
-            f"reproduced within {100 * second:g} % of {number(first)}, partly within "
-            f"{100 * partly:g} %"
-        )
-    word = {"at_least": "or more", "at_most": "or less"}.get(kind)
-    if word is None:
-        return f"`{rule}`"
-    return f"reproduced at {number(first)} {word}, partly at {number(second)} {word}"
-
-
 def _known(claim: Claim) -> tuple[str, str]:
     for source, (name, title) in PAPERS.items():
         if claim.paper.startswith(source):
@@ -97,17 +64,8 @@ def _known(claim: Claim) -> tuple[str, str]:
     return re.sub(r"[^a-z0-9.]+", "-", source.lower()).strip("-"), source
 
 
-def standing(claims: Sequence[Claim], stored: Stored) -> str:
-    """Return one sentence: how many claims, how many measured, with which verdicts."""
-    found = [results_of(claim, stored)[:1] for claim in claims]
-    verdicts = [result["verdict"] for results in found for result in results]
-    counts = [f"{verdicts.count(v)} {v}" for v in get_args(Verdict) if v in verdicts]
-    told = f": {', '.join(counts)}" if counts else ""
-    return f"{len(claims)} claims, {len(verdicts)} of them measured{told}."
-
-
 def _index(claims: Sequence[Claim], stored: Stored, pictures: Mapping[str, str]) -> str:
-    measured = [result for claim in claims for result in results_of(claim, stored)[:1]]
+    measured = [result for claim in claims for result in results_of(claim, stored)]
     return (
         "# The ledger of claims\n\n"
         "Headline claims of the papers, in our own words, each with a rule that was fixed before "
@@ -138,26 +96,28 @@ def _table(claims: Sequence[Claim], stored: Stored, folder: str) -> str:
     for claim in claims:
         page = f"{folder}{page_of(claim)}.md" if folder else ""
         link = f"[`{claim.id}`]({page}#{_anchor(claim)})"
+        start = f"| {link} | {claim.unit} | {number(claim.paper_value)} |"
         found = results_of(claim, stored)
-        here, verdict, control = "", NOT_MEASURED, ""
-        if found:
-            here = number(found[0]["measurement"]["value"])
-            verdict = f"{_emphasis(found[0]['verdict'])}{_at(found[0])}"
-            control = (
-                f"{number(found[0]['control']['value'])}, {OUTCOMES[found[0]['control_outcome']]}"
-            )
-        paper = number(claim.paper_value)
-        lines.append(f"| {link} | {claim.unit} | {paper} | {here} | {verdict} | {control} |\n")
+        lines += [f"{start} {_cells(claim, result)} |\n" for result in found]
+        if not found:
+            lines.append(f"{start}  | {NOT_MEASURED} |  |\n")
     return "".join(lines)
 
 
+def _cells(claim: Claim, result: Json) -> str:
+    here = number(result["measurement"]["value"])
+    verdict = f"{emphasis(result['verdict'])}{at_scale(result)}{border(claim, result)}"
+    return f"{here} | {verdict} | {_cell(control_in_words(result))}"
+
+
 def _section(claim: Claim, stored: Stored, pictures: Mapping[str, str]) -> str:
+    decided = [scale for scale in claim.decides_at if scale in claim.scales]
     place = re.search(r"\b(section|Table|Fig|Figure|appendix)\b.*", claim.paper)
     parts = [
         f"\n## `{claim.id}`\n\n{claim.sentence} ({place[0] if place else claim.paper})\n\n",
         f"Protocol: {claim.protocol}\n\n",
         f"Rule, fixed beforehand: {rule_in_words(claim.verdict.__qualname__)}; "
-        f"decided at: {', '.join(claim.decides_at)}. Control: {claim.control_sentence}.\n\n",
+        f"decided at: {', '.join(decided)}. Control: {claim.control_sentence}.\n\n",
     ]
     found = results_of(claim, stored)
     if not found:
@@ -171,35 +131,27 @@ def _section(claim: Claim, stored: Stored, pictures: Mapping[str, str]) -> str:
 
 def _result(claim: Claim, result: Json) -> str:
     measurement, control = result["measurement"], result["control"]
-    other = control["table"] if control["table"] != measurement["table"] else ()
+    table = control["table"] if control else ()
+    other = table if table != measurement["table"] else ()
     note = f"\n{measurement['note']}\n" if measurement["note"] else ""
     return (
         "| | value | |\n|---|--:|---|\n"
         f"| paper | {number(claim.paper_value)} | {claim.unit} |\n"
-        f"| here | **{number(measurement['value'])}** | {_interval(measurement)}"
-        f"{_emphasis(result['verdict'])}{_at(result)} |\n"
-        f"| control | {number(control['value'])} | {_interval(control)}"
-        f"{OUTCOMES[result['control_outcome']]} |\n"
+        f"| here | **{number(measurement['value'])}** | {interval(measurement)}"
+        f"{emphasis(result['verdict'])}{at_scale(result)}{border(claim, result)} |\n"
+        f"{_control_row(result)}"
         f"{note}\n{machine_of(result)}"
         f"{_rows('What was measured', measurement['table'])}"
         f"{_rows('The control', other)}"
     )
 
 
-def machine_of(result: Json) -> str:
-    """Return one sentence on where, when and with what code a result was measured."""
-    provenance = result["provenance"]
-    machine, versions = provenance["machine"], provenance["versions"]
-    device = machine["accelerator"] or f"{machine['cores']} cores ({machine['cpu']})"
-    took = result["minutes"]
-    time = f"{took:.1f} minutes" if took >= 1 else f"{60 * took:.0f} seconds"
-    commit = (provenance["commit"] or "")[:10] or "unknown"
-    return (
-        f"Measured {provenance['date'][:10]} at the {result['scale']} scale in "
-        f"{time} on {device}, Python {machine['python']}, torch "
-        f"{versions.get('torch', 'unknown')}, commit {commit}"
-        f"{' with changes' if provenance['dirty'] else ''}.\n"
-    )
+def _control_row(result: Json) -> str:
+    control = result["control"]
+    if control is None:
+        return f"| control | | {_cell(control_in_words(result))} |\n"
+    outcome = OUTCOMES[result["control_outcome"]]
+    return f"| control | {number(control['value'])} | {interval(control)}{outcome} |\n"
 
 
 def _costs(claims: Sequence[Claim], pictures: Mapping[str, str]) -> str:
@@ -238,20 +190,6 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def _interval(measurement: Json) -> str:
-    if measurement["low"] is None or measurement["high"] is None:
-        return ""
-    return f"interval {number(measurement['low'])} to {number(measurement['high'])}; "
-
-
-def _emphasis(verdict: str) -> str:
-    return f"**{verdict}**" if verdict != "not at this scale" else verdict
-
-
-def _at(result: Json) -> str:
-    return "" if result["scale"] == "cpu" else f" ({result['scale']})"
-
-
 def _anchor(claim: Claim) -> str:
     return re.sub(r"[^a-z0-9_-]", "", claim.id.lower())
 
@@ -262,6 +200,5 @@ def _picture(file: str, words: str, pictures: Mapping[str, str]) -> str:
 
 def _where(measured: Sequence[Json]) -> str:
     """Return the machines of all results, once each."""
-    machines = [result["provenance"]["machine"] for result in measured]
-    places = [m["accelerator"] or f"{m['cores']} cores ({m['cpu']})" for m in machines]
+    places = [device_of(result["provenance"]["machine"]) for result in measured]
     return f"\nMeasured on {'; '.join(dict.fromkeys(places))}.\n" if places else ""

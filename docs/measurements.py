@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from results import RESULTS_LINK, peers_line, peers_table, percent, read
+from results import RESULTS_LINK, mb, peers_line, peers_table, percent, read
 
 from fleetfoot.report.figures import shown
 from fleetfoot.report.measure_pictures import measure_pictures
@@ -104,7 +104,7 @@ def _memory() -> str:
         counted = [row["peak_live_bytes"], row["least_peak_bytes"], row["arena_bytes"]]
         difference = row["difference"] or dict.fromkeys(names)
         measured = row["measured"]["call_bytes"]
-        cells = [_mb(size) for size in (*counted, *(difference[n] for n in names), measured)]
+        cells = [mb(size) for size in (*counted, *(difference[n] for n in names), measured)]
         rows.append(f"| {row['net']} | {row['batch']} | {' | '.join(cells)} |\n")
     return (
         "\n## Peak memory: counted, and as the system sees it\n\n"
@@ -116,10 +116,6 @@ def _memory() -> str:
         "| torch workspace | system workspace | fragmentation | measured |\n"
         f"|---|{'--:|' * 9}\n{''.join(rows)}"
     )
-
-
-def _mb(size: int | None) -> str:
-    return "unknown" if size is None else f"{size / 1e6:.1f}"
 
 
 def _pictures(pictures: Mapping[str, str]) -> str:

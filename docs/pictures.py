@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ledger_pages import OUTCOMES, PICTURE_WORDS, Stored, number, page_of, results_of
+from ledger_pages import PICTURE_WORDS, page_of
+from ledger_words import Json, Stored, at_scale, control_in_words, number
 
 from fleetfoot.claims.claim import Claim
+from fleetfoot.claims.ledger import results_of
 from fleetfoot.measure.compare import spearman, spearman_interval
 from fleetfoot.report.plane import Axis
 from fleetfoot.report.ratios import Ratio, ratio_chart
@@ -28,8 +30,6 @@ COSTS = {
 }
 NETS, TIMES, ENOUGH = ("net", "network", "name"), ("latency_ms_p50", "ms_p50", "ms"), 10
 
-Json = dict[str, Any]
-
 
 def ledger_pictures(claims: Sequence[Claim], stored: Stored) -> dict[str, str]:
     """Return SVG files by name; nothing is drawn where nothing was measured."""
@@ -44,13 +44,13 @@ def ledger_pictures(claims: Sequence[Claim], stored: Stored) -> dict[str, str]:
 
 
 def _ratios(claims: Sequence[Claim], stored: Stored, title: str) -> str:
-    """Return one line a claim whose figure and paper's figure are above 0."""
+    """Return one line a result whose figure and paper's figure are above 0."""
     lines: list[Ratio] = []
     verdicts: list[str] = []
     for claim in claims:
-        for result in results_of(claim, stored)[:1]:
+        for result in results_of(claim, stored):
             paper, value = claim.paper_value, result["measurement"]["value"]
-            if paper is not None and paper > 0 and value > 0:
+            if paper is not None and paper > 0 and value is not None and value > 0:
                 lines.append(_line(claim, result, paper))
                 verdicts.append(result["verdict"])
     legend = [(css, verdict) for verdict, css in COLOURS.items() if verdict in verdicts]
@@ -59,16 +59,16 @@ def _ratios(claims: Sequence[Claim], stored: Stored, title: str) -> str:
 
 def _line(claim: Claim, result: Json, paper: float) -> Ratio:
     measurement, control = result["measurement"], result["control"]
+    at = at_scale(result)
     ends = {name: measurement[name] and measurement[name] / paper for name in ("low", "high")}
     return Ratio(
-        name=claim.id,
+        name=f"{claim.id}{at}",
         value=measurement["value"] / paper,
         css=COLOURS[result["verdict"]],
         words=f"{number(measurement['value'])} here, {number(paper)} in the paper",
-        title=f"{claim.id}: {result['verdict']}, {number(measurement['value'])} against "
-        f"{number(paper)} ({claim.unit}); control {number(control['value'])}, "
-        f"{OUTCOMES[result['control_outcome']]}",
-        control=control["value"] / paper,
+        title=f"{claim.id}{at}: {result['verdict']}, {number(measurement['value'])} against "
+        f"{number(paper)} ({claim.unit}); control {control_in_words(result)}",
+        control=control and control["value"] and control["value"] / paper,
         **ends,
     )
 

@@ -22,18 +22,26 @@ def results_table() -> str:
 
 
 def machine_line() -> str:
-    """Return one sentence on where the figures were measured."""
-    found = [
-        json.loads(path.read_text(encoding="utf-8")) for path in sorted(RESULTS.glob("*.json"))
-    ]
-    if not found:
+    """Return one sentence on where the figures were measured; files of another place are named."""
+    places: dict[str, list[str]] = {}
+    for path in sorted(RESULTS.glob("*.json")):
+        place = _place(json.loads(path.read_text(encoding="utf-8")))
+        places.setdefault(place, []).append(path.stem)
+    if not places:
         return ""
-    machine, versions = found[0]["machine"], found[0]["versions"]
-    return (
-        f"Measured on {machine['cores']} cores ({machine['cpu']}), Python {machine['python']}, "
-        f"torch {versions['torch']}, OpenVINO {versions['openvino']}, ONNX Runtime "
-        f"{versions['onnxruntime']}; `just bench main_job --data DATA` measures them again.\n"
+    usual, *others = sorted(places, key=lambda place: -len(places[place]))
+    apart = "".join(f"; {', '.join(places[place])} on {place}" for place in others)
+    return f"Measured on {usual}{apart}; `just bench main_job --data DATA` measures them again.\n"
+
+
+def _place(result: Figures) -> str:
+    machine, versions = result["machine"], result["versions"]
+    engines = {"torch": "torch", "openvino": "OpenVINO", "onnxruntime": "ONNX Runtime"}
+    installed = ", ".join(
+        f"{word} {versions[name]}" for name, word in engines.items() if versions.get(name)
     )
+    cores = f"{machine['cores']} cores ({machine['cpu']})"
+    return f"{machine.get('accelerator') or cores}, Python {machine['python']}, {installed}"
 
 
 def read(name: str) -> Figures | None:
@@ -172,6 +180,38 @@ def _noise(f: Figures) -> str:
     )
 
 
+def _peers_row(f: Figures) -> str:
+    shares = [row["share"] for row in f["differences"]]
+    faster = sum(row["high_ms"] < 0 for row in f["differences"])
+    return (
+        f"ours {100 * min(shares):+.0f} to {100 * max(shares):+.0f} % of timm's time; faster in "
+        f"{faster} of {len(shares)} forms, by the interval"
+    )
+
+
+def _yardsticks(f: Figures) -> str:
+    must = f["must"]
+    found = ", ".join(f"{by} {times:.2f}" for by, times in must["times_as_fast"].items())
+    return (
+        f"{f['within_a_fifth']} of {len(f['rows'])} within a fifth; {must['net']}, "
+        f"{must['form']}: {found or 'not measured'} (to lie in {must['low']:g} to "
+        f"{must['high']:g}: {'it does' if must['holds'] else 'it does NOT'})"
+    )
+
+
+def _peak_memory(f: Figures) -> str:
+    return "; ".join(
+        f"{row['net']} {mb(row['peak_live_bytes'])} and {mb(row['measured']['call_bytes'])} MB"
+        for row in f["rows"]
+        if row["batch"] == 1
+    )
+
+
+def mb(size: int | None) -> str:
+    """Return bytes as megabytes with one decimal."""
+    return "unknown" if size is None else f"{size / 1e6:.1f}"
+
+
 def _measure(f: Figures) -> str:
     found = f["report"]["headline"]
     return f"{found['cells']} rows of {found['nets']} networks in {f['wall_seconds']:.0f} s"
@@ -189,6 +229,9 @@ ROWS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("kill_resume", "`kill -9` and `--resume`", _kills),
     ("photos", "`predict` on photographs, whole process", _predict),
     ("noise", "a network timed against itself, 95 % interval of the difference", _noise),
+    ("peers", "networks beside timm's, in the same runs", _peers_row),
+    ("yardsticks", "times as fast as eager, now against before", _yardsticks),
+    ("peak_memory", "peak memory of one image, counted and measured", _peak_memory),
     ("measure_nets", "`measure --engine all --threads 1`, layers included", _measure),
     ("startup", "`fleetfoot --help`, whole process", _startup),
 )

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from fleetfoot.claims.claim import Claim, Measurement, at_least, capped
-from fleetfoot.claims.ledger import claims, stored
+from fleetfoot.claims.ledger import Result, claims, store, stored
+from fleetfoot.measure.provenance import Provenance
 from fleetfoot.report.measure_page import build_measure_report
 
 DOCS = Path(__file__).parents[2] / "docs"
-MODULES = ("ledger_pages", "pictures", "results", "measurements", "generate")
+MODULES = ("ledger_words", "ledger_pages", "pictures", "results", "measurements", "generate")
 
 Json = dict[str, Any]
 
@@ -44,21 +45,21 @@ def a_claim(identity: str, **words: Any) -> Claim:
 
 
 def a_result(claim: Claim, value: float, folder: Path, table: tuple[Json, ...] = ()) -> None:
-    measured = {"table": table, "low": 0.9 * value, "high": 1.1 * value, "note": "Mind | this."}
+    low, high = 0.9 * value, 1.1 * value
     machine = {"cpu": "a cpu", "cores": 2, "accelerator": None, "python": "3.11"}
-    result = {
-        "schema": "fleetfoot.claim/1",
-        **{"id": claim.id, "scale": "cpu", "unit": claim.unit, "paper_value": claim.paper_value},
-        **{"verdict": claim.judge(value, "cpu"), "control_outcome": "failed_as_it_should"},
-        **{"measurement": {"value": value, **measured}, "minutes": 1.25},
-        **{"control": {"value": 0.5, "table": (), "low": None, "high": None, "note": ""}},
-        "provenance": {
+    result = Result(
+        **{"id": claim.id, "paper": claim.paper, "scale": "cpu", "unit": claim.unit},
+        **{"paper_value": claim.paper_value, "verdict": claim.judge(value, "cpu")},
+        measurement=Measurement(value=value, table=table, low=low, high=high, note="Mind | this."),
+        control=Measurement(value=0.5),
+        **{"control_outcome": "failed_as_it_should", "control_error": None},
+        **{"verdict_sha256": "", "minutes": 1.25},
+        provenance=Provenance(
             **{"date": "2026-01-02T03:04:05Z", "machine": machine, "versions": {"torch": "9.9"}},
-            **{"commit": "0123456789abcdef", "dirty": False},
-        },
-    }
-    path = folder / f"{claim.id.replace('/', '.')}.cpu.json"
-    path.write_text(json.dumps(result), encoding="utf-8")
+            **{"commit": "0123456789abcdef", "dirty": False, "code_sha256": "", "load_1min": 0.25},
+        ),
+    )
+    store(result, folder)
 
 
 def test_a_measured_claim_is_told_whole(docs: dict[str, ModuleType], tmp_path: Path) -> None:
@@ -73,11 +74,19 @@ def test_a_measured_claim_is_told_whole(docs: dict[str, ModuleType], tmp_path: P
         *("It is fast. (Table 1)", "A stop watch.", "it is slow", "| paper | 2 | times |"),
         *("reproduced at 2 or more, partly at 1.5 or more", "**2.5**", "interval 2.25 to 2.75"),
         *("**reproduced**", "| control | 0.5 | failed as it should |", "2 cores (a cpu)"),
-        *("2026-01-02", "1.2 minutes", "torch 9.9", "commit 0123456789", "Mind | this."),
+        *(
+            "decided at: cpu.",
+            "2026-01-02",
+            "1.2 minutes",
+            "load 0.2 before it",
+            "torch 9.9",
+            "commit 0123456789",
+            "Mind | this.",
+        ),
         *("| a\\|b | 1.235 | 1,000,000 |", "../images/claims-fasternet.svg"),
     ):
         assert words in page, words
-    assert "1 claims, 1 of them measured: 1 reproduced" in pages["reference/claims.md"]
+    assert "1 claim, 1 of them measured: 1 reproduced. `fl" in pages["reference/claims.md"]
     assert "../papers/fasternet.md#fasternetmade-up" in pages["reference/claims.md"]
 
 
@@ -90,11 +99,34 @@ def test_two_scales_are_both_told_and_smoke_only_alone(
     cpu = results[claim.id, "cpu"]
     both = {**results, (claim.id, "smoke"): {**cpu, "scale": "smoke"}}
     both[claim.id, "gpu"] = {**cpu, "scale": "gpu", "minutes": 0.5}
-    found = docs["ledger_pages"].results_of(claim, both)
-    assert [result["scale"] for result in found] == ["gpu", "cpu"]
-    page = docs["ledger_pages"].ledger_pages([claim], both, {})["papers/fasternet.md"]
+    pages = docs["ledger_pages"].ledger_pages([claim], both, {})
+    page, index = pages["papers/fasternet.md"], pages["reference/claims.md"]
     assert "at the gpu scale in 30 seconds" in page
     assert "at the cpu scale" in page
+    assert "at the smoke scale" not in page
+    rows = [line for line in index.splitlines() if line.startswith("| [`fasternet/made-up`]")]
+    assert ["(gpu)" in row for row in rows] == [True, False]
+    assert "1 claim, 1 of them measured: 1 reproduced; 1 reproduced (gpu)." in index
+    drawn = docs["pictures"].ledger_pictures([claim], both)["claims.svg"]
+    assert "fasternet/made-up (gpu)" in drawn
+
+
+def test_what_limits_a_result_is_told(docs: dict[str, ModuleType], tmp_path: Path) -> None:
+    """An interval at a border, a control that broke, shared figures, the driver of a device."""
+    claim = a_claim("fasternet/made-up")
+    a_result(claim, 2.1, tmp_path)
+    results = stored([tmp_path])
+    (result,) = results.values()
+    result |= {"control": None, "control_outcome": "not_run", "control_error": "no | way"}
+    result["measurement"]["minutes"] = 1.25
+    result["provenance"]["machine"] |= {"accelerator": "a gpu", "driver": "580.1", "cuda": "13.0"}
+    pictures = docs["pictures"].ledger_pictures([claim], results)
+    pages = docs["ledger_pages"].ledger_pages([claim], results, pictures)
+    page = pages["papers/fasternet.md"]
+    assert "**reproduced**; the interval contains a border of the rule" in page
+    assert "In 1 of these verdicts the interval contains a border" in pages["reference/claims.md"]
+    assert "| control | | not run: no \\| way |" in page
+    assert "1.2 minutes, with figures that other claims share, on a gpu (driver 580.1, CUDA" in page
 
 
 def test_the_picture_has_a_dot_for_each_measured_claim(
@@ -142,7 +174,7 @@ def test_a_claim_without_a_result_says_so(docs: dict[str, ModuleType]) -> None:
 
 
 def test_every_rule_of_the_ledger_has_words(docs: dict[str, ModuleType]) -> None:
-    words = docs["ledger_pages"].rule_in_words
+    words = docs["ledger_words"].rule_in_words
     for claim in claims().values():
         assert "`" not in words(claim.verdict.__qualname__), claim.id
     assert words(capped(at_least(2.0, 1.0)).__qualname__).startswith("partly at best")
@@ -197,6 +229,43 @@ def test_the_page_of_measurements(
     assert "../images/measure-latency.svg" in page
     assert "| b | 1 | 2.0 | unknown | 3.0 |" in page  # unknown is said, never 0
     assert "Noise" not in page
+
+
+def test_every_place_of_the_results_is_told(
+    docs: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docs["results"], "RESULTS", tmp_path)
+    assert docs["results"].machine_line() == ""
+    for name, torch in (("a", "9.8"), ("b", "9.9"), ("c", "9.9")):
+        machine = {"cpu": "a cpu", "cores": 2, "python": "3.11", "accelerator": None}
+        result = {"machine": machine, "versions": {"torch": torch}}
+        (tmp_path / f"{name}.json").write_text(json.dumps(result), encoding="utf-8")
+    place = "2 cores (a cpu), Python 3.11, torch"
+    assert (
+        docs["results"]
+        .machine_line()
+        .startswith(f"Measured on {place} 9.9; a on {place} 9.8; `just")
+    )
+
+
+def test_the_rows_of_benchmarks(
+    docs: dict[str, ModuleType], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(docs["results"], "RESULTS", tmp_path)
+    shares = [{"share": -0.25, "high_ms": -0.1}, {"share": 0.04, "high_ms": 0.2}]
+    _write(tmp_path, "peers", {"differences": shares})
+    must = {"net": "a", "form": "f", "low": 4.0, "high": 6.5, "holds": True}
+    _write(
+        tmp_path,
+        "yardsticks",
+        {"within_a_fifth": 1, "rows": [{}, {}], "must": {**must, "times_as_fast": {"ours": 5.0}}},
+    )
+    sizes = {"batch": 1, "peak_live_bytes": 2 * 10**6, "measured": {"call_bytes": None}}
+    _write(tmp_path, "peak_memory", {"rows": [{"net": "a", **sizes}, {"net": "b", "batch": 8}]})
+    table = docs["results"].results_table()
+    assert "ours -25 to +4 % of timm's time; faster in 1 of 2 forms" in table
+    assert "1 of 2 within a fifth; a, f: ours 5.00 (to lie in 4 to 6.5: it does)" in table
+    assert "| a 2.0 and unknown MB |" in table
 
 
 def _write(folder: Path, name: str, figures: Json) -> None:

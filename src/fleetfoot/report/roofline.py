@@ -1,6 +1,7 @@
 """The roofline: what a layer reaches over how much it computes per byte, under the ceilings.
 
-Records   `Ceilings` and `LayerPoint` of `fleetfoot.measure.roofline` as plain JSON objects
+Records   `Ceilings` of `fleetfoot.measure.roofline` and `LayerPoint` of `fleetfoot.measure.layers`,
+          as plain JSON objects
 """
 
 import math

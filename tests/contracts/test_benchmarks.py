@@ -1,0 +1,37 @@
+"""The committed results of benchmarks show what the timing protocol must show."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
+
+
+def figures(name: str) -> dict[str, Any]:
+    path = RESULTS / f"{name}.json"
+    if not path.is_file():
+        pytest.skip(f"{name} was not measured yet")
+    return json.loads(path.read_text(encoding="utf-8"))["figures"]
+
+
+def test_equals_are_told_equal_and_a_slower_one_apart() -> None:
+    """In 90 of 100 repeats: 0 in the interval, half-width up to 5 %, 10 % slower told apart."""
+    found = figures("noise")
+    one = found["one_process"]
+    assert (found["slower"], one["repeats"], len(one["rows"])) == (1.1, 100, 100)
+    assert one["contains_zero"] == sum(row["contains_zero"] for row in one["rows"]) >= 90
+    assert one["narrow_enough"] == sum(r["half_width_share"] <= 0.05 for r in one["rows"]) >= 90
+    assert one["half_width_share_median"] <= 0.05
+    assert one["slow_told_apart"] >= 90
+
+
+def test_the_yardstick_holds() -> None:
+    """FasterNet-T0 with OpenVINO in bfloat16: 4 to 6.5 times as fast as the eager form."""
+    must = figures("yardsticks")["must"]
+    assert (must["net"], must["form"]) == ("fasternet_t0", "openvino bfloat16 nchw")
+    assert (must["low"], must["high"]) == (4.0, 6.5)
+    assert must["times_as_fast"]
+    assert all(4.0 <= times <= 6.5 for times in must["times_as_fast"].values())
+    assert must["holds"]
