@@ -71,7 +71,7 @@ def test_a_worker_that_dies_is_left_out(subject, graph: Path, instant):
         assert workers["dying"].block(1)
         os.kill(workers["dying"]._process.pid, signal.SIGKILL)
         assert workers["dying"].block(1) == []
-        assert workers["dying"].timing({}).error == "its process was ended by SIGKILL"
+        assert workers["dying"].timing(None, None).error == "its process was ended by SIGKILL"
         assert workers["sound"].block(2)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fleetfoot.core.errors import MissingError
+from fleetfoot.measure import energy as energy_module
 from fleetfoot.measure.energy import find_meter, measure_energy
 
 
@@ -87,17 +88,26 @@ def test_idle_is_subtracted(tmp_path: Path):
         passes(seconds, 30.0)
         return 50
 
-    energy = measure_energy(
-        work,
+    idled: list[float] = []
+
+    def idle(seconds: float) -> None:
+        idled.append(seconds)
+        passes(seconds, 10.0)
+
+    found = measure_energy(
+        {"a": work, "b": work, "failed": lambda seconds: 0},
         find_meter(root=tmp_path),
         seconds=5.0,
-        idle=lambda seconds: passes(seconds, 10.0),
+        idle=idle,
         clock=lambda: now,
     )
-    assert energy.idle_w == pytest.approx(10.0)
-    assert energy.gross_mj == pytest.approx(3000.0)
-    assert energy.net_mj == pytest.approx(2000.0)
-    assert (energy.calls, energy.seconds) == (50, 5.0)
+    assert list(found) == ["a", "b"]
+    assert idled == [5.0, 5.0]  # once before and once after all of them
+    for energy in found.values():
+        assert energy.idle_w == pytest.approx(10.0)
+        assert energy.gross_mj == pytest.approx(3000.0)
+        assert energy.net_mj == pytest.approx(2000.0)
+        assert (energy.calls, energy.seconds) == (50, 5.0)
 
 
 class NVMLError(Exception):
@@ -105,10 +115,13 @@ class NVMLError(Exception):
 
 
 def nvml(monkeypatch: pytest.MonkeyPatch, energy: Any) -> None:
+    monkeypatch.setattr(energy_module, "_uuid_by_torch", lambda: None)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     library = SimpleNamespace(
         NVMLError=NVMLError,
         nvmlInit=lambda: None,
         nvmlDeviceGetHandleByIndex=lambda index: index,
+        nvmlDeviceGetHandleByUUID=lambda uuid: uuid,
         nvmlDeviceGetTotalEnergyConsumption=energy,
     )
     monkeypatch.setitem(sys.modules, "pynvml", library)
@@ -120,6 +133,33 @@ def test_an_accelerator_counts_millijoules(monkeypatch: pytest.MonkeyPatch):
     meter = find_meter("cuda")
     assert meter.source == "NVML device 0"
     assert meter.spent(meter.read(), meter.read()) == 750.0
+
+
+def test_the_accelerator_is_the_first_that_cuda_sees(monkeypatch: pytest.MonkeyPatch):
+    asked: list[Any] = []
+    nvml(monkeypatch, lambda handle: asked.append(handle) or 0)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,1")
+    assert find_meter("cuda").source == "NVML device 3"
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "GPU-b,GPU-a")
+    assert find_meter("cuda").source == "NVML GPU-b"
+    monkeypatch.setattr(energy_module, "_uuid_by_torch", lambda: "GPU-c")
+    find_meter("cuda")
+    assert asked == [3, "GPU-b", "GPU-c"]
+
+
+def test_an_accelerator_whose_counter_fails_meanwhile(monkeypatch: pytest.MonkeyPatch):
+    readings = iter([0])
+
+    def once(handle: Any) -> int:
+        try:
+            return next(readings)
+        except StopIteration:
+            raise NVMLError("GPU is lost") from None
+
+    nvml(monkeypatch, once)
+    meter = find_meter("cuda")
+    with pytest.raises(OSError, match="GPU is lost"):
+        meter.read()
 
 
 def test_an_accelerator_without_the_counter_says_so(monkeypatch: pytest.MonkeyPatch):

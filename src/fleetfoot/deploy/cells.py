@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -110,7 +111,8 @@ def measure_cells(
         cells: what to measure.
         schedule: how long.
         in_turn: open one network after the other, so that cold starts do not disturb each other.
-        meter: counter of energy; each cell then also works alone for `energy.SECONDS`.
+        meter: counter of energy; each cell then also works alone for `energy.SECONDS`, and all are
+            idle for as long before the first and after the last. One that fails gives no figures.
 
     Raises:
         UsageError: two cells have one name.
@@ -122,10 +124,11 @@ def measure_cells(
     with _workers(cells, in_turn=in_turn) as workers:
         blocks = {name: worker.block for name, worker in workers.items() if not worker.error}
         times = measure_blocks(blocks, schedule or Schedule()) if blocks else {}
-        for name, worker in workers.items():
-            if meter is not None and name in times:
-                worker.measure_energy(meter, times[name].ms_p50)
-        return {name: worker.timing(times) for name, worker in workers.items()}
+        energies = {} if meter is None else _energies(workers, times, meter)
+        return {
+            name: worker.timing(times.get(name), energies.get(name))
+            for name, worker in workers.items()
+        }
 
 
 def median_of_fresh(
@@ -133,6 +136,16 @@ def median_of_fresh(
 ) -> list[CellTiming]:
     """Measure one cell in ``repeats`` fresh processes, one after the other."""
     return [measure_cells([cell], schedule)[cell.name] for _ in range(repeats)]
+
+
+def _energies(
+    workers: "Mapping[str, _Worker]", times: Mapping[str, Latency], meter: Meter
+) -> dict[str, Energy]:
+    works = {name: partial(workers[name].work, latency.ms_p50) for name, latency in times.items()}
+    try:
+        return measure_energy(works, meter)
+    except (OSError, ValueError):  # a counter that is no longer there: no figures
+        return {}
 
 
 @contextlib.contextmanager
@@ -157,7 +170,6 @@ class _Worker:
         self.cell = cell
         self.error: str | None = None
         self._exit_code: int | None = None
-        self._energy: Energy | None = None
         self._facts: dict[str, Any] = {}
         self._unread = b""
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  closed by `close`
@@ -186,27 +198,21 @@ class _Worker:
         self._send({"calls": calls})
         return self._receive(BLOCK_SECONDS).get("ms", [])
 
-    def measure_energy(self, meter: Meter, call_ms: float) -> None:
-        def work(seconds: float) -> int:
-            return len(self.block(max(1, round(1000 * seconds / call_ms))))
+    def work(self, call_ms: float, seconds: float) -> int:
+        """Work for so long and return how many calls that were; 0 after a failure."""
+        return len(self.block(max(1, round(1000 * seconds / call_ms))))
 
-        try:
-            energy = measure_energy(work, meter)
-        except (OSError, ValueError):  # a counter that is no longer there: no figure
-            return
-        self._energy = None if self.error else energy
-
-    def timing(self, times: Mapping[str, Latency]) -> CellTiming:
+    def timing(self, latency: Latency | None, energy: Energy | None) -> CellTiming:
         return CellTiming(
             name=self.cell.name,
-            latency=times.get(self.cell.name),
+            latency=latency,
             actual_precision=self._facts.get("actual_precision"),
             open_ms=self._facts.get("open_ms"),
             error=self.error,
             first_call_ms=self._facts.get("first_call_ms"),
             process_bytes=self._facts.get("process_bytes"),
             exit_code=None if self.error is None else (self._exit_code or 1),
-            energy=self._energy,
+            energy=energy,
         )
 
     def close(self) -> None:

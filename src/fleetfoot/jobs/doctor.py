@@ -196,10 +196,16 @@ def device_checks(profile: dict[str, Any]) -> list[Check]:
 def _energy() -> Check:
     from fleetfoot.measure.energy import find_meter
 
-    try:
-        return Check("energy counter", "ok", find_meter().source)
-    except Exception as error:  # a missing counter, or one that says nonsense
-        return Check("energy counter", "absent", f"`measure` gives no energy: {error}")
+    found: list[str] = []
+    reasons: list[str] = []
+    for device in ("cpu", "cuda"):
+        try:
+            found.append(find_meter(device).source)
+        except Exception as error:  # a missing counter, or one that says nonsense
+            reasons.append(f"{device}: {error}")
+    if found:
+        return Check("energy counter", "ok", " and ".join(found))
+    return Check("energy counter", "absent", f"`measure` gives no energy: {'; '.join(reasons)}")
 
 
 def _disk(folder: Path) -> Check:

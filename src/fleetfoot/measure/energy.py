@@ -6,9 +6,11 @@ Source   papers/measuring.md, "Energy"; kernel documentation `power/powercap/pow
 RAPL     domains overlap: psys holds the package, the package holds core and uncore. Read are the
          packages and, beside them, DRAM; nothing that lies within another. A counter wraps at
          `max_energy_range_uj`
-Idle     power is read before and after the work, and idle energy is subtracted: the net figure
+Idle     power is read before the first work and after the last, and idle energy is subtracted: the
+         net figure
 """
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -30,7 +32,11 @@ class Meter(Protocol):
     source: str
 
     def read(self) -> Mapping[str, float]:
-        """Return the counters in millijoules; each may wrap."""
+        """Return the counters in millijoules; each may wrap.
+
+        Raises:
+            OSError: a counter is no longer there; ValueError: it says nonsense.
+        """
         ...
 
     def spent(self, before: Mapping[str, float], after: Mapping[str, float]) -> float:
@@ -83,14 +89,18 @@ class Rapl:
 class Nvml:
     """The energy counter of one NVIDIA device, from Volta on."""
 
-    def __init__(self, library: Any, index: int) -> None:
+    def __init__(self, library: Any, handle: Any, name: str) -> None:
         self._library = library
-        self._handle = library.nvmlDeviceGetHandleByIndex(index)
-        self.source = f"NVML device {index}"
+        self._handle = handle
+        self.source = f"NVML {name}"
         self.read()  # an old device has no such counter: say so now
 
     def read(self) -> Mapping[str, float]:
-        return {"device": float(self._library.nvmlDeviceGetTotalEnergyConsumption(self._handle))}
+        try:
+            energy = self._library.nvmlDeviceGetTotalEnergyConsumption(self._handle)
+        except self._library.NVMLError as error:
+            raise OSError(str(error)) from error
+        return {"device": float(energy)}
 
     def spent(self, before: Mapping[str, float], after: Mapping[str, float]) -> float:
         return after["device"] - before["device"]
@@ -110,41 +120,58 @@ def find_meter(device: str = "cpu", *, root: Path | str = "/") -> Meter:
 
 
 def measure_energy(
-    run: Callable[[float], int],
+    works: Mapping[str, Callable[[float], int]],
     meter: Meter,
     *,
     seconds: float = SECONDS,
     idle: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.perf_counter,
-) -> Energy:
-    """Return the energy of the calls that ``run`` makes.
+) -> dict[str, Energy]:
+    """Return the energy of the calls that each work makes, one work after the other, by name.
 
     Args:
-        run: works for so many seconds and returns how many calls it made.
+        works: each works for so many seconds and returns how many calls it made; one that made
+            none has failed and is left out.
         meter: what to read.
-        seconds: of work, and of idling before and after; 10 or more, since counters are slow.
+        seconds: of each work, and of idling before the first and after the last; 10 or more, since
+            counters are slow.
         idle: does nothing for so many seconds.
         clock: seconds that pass.
+
+    Raises:
+        OSError: the counter is no longer there.
+        ValueError: it says nonsense.
     """
-    idle_mj, idle_seconds = _during(meter, clock, lambda: idle(seconds))
+    before = _during(meter, clock, lambda: idle(seconds))
+    spent = {name: _spent(work, meter, clock, seconds) for name, work in works.items()}
+    after = _during(meter, clock, lambda: idle(seconds))
+    idle_w = (before[0] + after[0]) / (before[1] + after[1]) / 1000
+    return {
+        name: Energy(
+            gross_mj=gross_mj / calls,
+            net_mj=(gross_mj - 1000 * idle_w * work_seconds) / calls,
+            idle_w=idle_w,
+            calls=calls,
+            seconds=work_seconds,
+            source=meter.source,
+        )
+        for name, (calls, gross_mj, work_seconds) in spent.items()
+        if calls
+    }
+
+
+def _spent(
+    work: Callable[[float], int], meter: Meter, clock: Callable[[], float], seconds: float
+) -> tuple[int, float, float]:
+    """Return the calls, the millijoules and the seconds of one work."""
     calls = 0
 
-    def work() -> None:
+    def run() -> None:
         nonlocal calls
-        calls = run(seconds)
+        calls = work(seconds)
 
-    gross_mj, work_seconds = _during(meter, clock, work)
-    later_mj, later_seconds = _during(meter, clock, lambda: idle(seconds))
-    idle_w = (idle_mj + later_mj) / (idle_seconds + later_seconds) / 1000
-    calls = max(calls, 1)
-    return Energy(
-        gross_mj=gross_mj / calls,
-        net_mj=(gross_mj - 1000 * idle_w * work_seconds) / calls,
-        idle_w=idle_w,
-        calls=calls,
-        seconds=work_seconds,
-        source=meter.source,
-    )
+    gross_mj, work_seconds = _during(meter, clock, run)
+    return calls, gross_mj, work_seconds
 
 
 def _during(
@@ -205,6 +232,30 @@ def _nvml() -> Nvml:
     library = require("pynvml", extra="energy")
     try:
         library.nvmlInit()
-        return Nvml(library, 0)
-    except library.NVMLError as error:
+        return Nvml(library, *_first_visible(library))
+    except (library.NVMLError, OSError) as error:
         raise MissingError(f"NVML gives no energy ({error})") from error
+
+
+def _first_visible(library: Any) -> tuple[Any, str]:
+    """Return the handle and the name of the device that CUDA calls 0.
+
+    CUDA and NVML number devices in different orders, and `CUDA_VISIBLE_DEVICES` renumbers CUDA's:
+    the identity that torch tells is the same in both.
+    """
+    named = _uuid_by_torch() or os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
+    if named and not named.isdecimal():
+        return library.nvmlDeviceGetHandleByUUID(named), named
+    index = int(named or 0)
+    return library.nvmlDeviceGetHandleByIndex(index), f"device {index}"
+
+
+def _uuid_by_torch() -> str | None:
+    try:
+        import torch
+
+        if not torch.cuda.is_available():
+            return None
+        return f"GPU-{torch.cuda.get_device_properties(0).uuid}"
+    except (ImportError, AttributeError, RuntimeError):  # no torch, or one that does not tell
+        return None
