@@ -129,6 +129,9 @@ def _open_torch(cell: dict[str, Any], content: bytes) -> "_Opened":
         from fleetfoot.measure.cuda import require_cuda
 
         require_cuda()
+        # A row that says float32 must not multiply in TF32, which has ten bits of mantissa.
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
     torch.set_num_threads(cell["threads"])
     torch.set_num_interop_threads(1)
     torch.set_flush_denormal(True)
