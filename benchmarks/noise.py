@@ -81,7 +81,7 @@ def one_process(repeats: int, schedule: Schedule) -> dict[str, Any]:
             seeded = Schedule(**{**vars(schedule), "seed": repeat})
             runs.append(measure_interleaved(calls, seeded))
     rows = [row(run["a"], run["b"], repeat) for repeat, run in enumerate(runs)]
-    slow = [difference(r["slow"].blocks_ms, r["a"].blocks_ms, i) for i, r in enumerate(runs)]
+    slow = [difference(r["slow"].blocks_ms, r["a"].blocks_ms, seed=i) for i, r in enumerate(runs)]
     apart = [d.low_ms > 0 and d.told_apart(abs(r["difference_ms"])) for d, r in zip(slow, rows)]
     shares = [d.median_ms / run["a"].ms_p50 for d, run in zip(slow, runs)]
     return {
@@ -122,7 +122,7 @@ def two_processes(pairs: int, schedule: Schedule) -> dict[str, Any]:
 
 def row(a: Latency, b: Latency, seed: int) -> dict[str, Any]:
     """Return one comparison of equals."""
-    found = difference(a.blocks_ms, b.blocks_ms, seed)
+    found = difference(a.blocks_ms, b.blocks_ms, seed=seed)
     return {
         "median_ms": a.ms_p50,
         "difference_ms": found.median_ms,

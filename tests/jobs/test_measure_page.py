@@ -41,6 +41,10 @@ def test_a_network_gets_its_layers_and_memory(tmp_path: Path) -> None:
     assert report["measure"]["schema"].startswith("fleetfoot.measure/")
     assert layers["ceilings"]["gflops"] == {"float32": 99.0}  # those of the record, not new ones
     assert {point["kind"] for point in layers["points"]} >= {"conv", "linear"}
+    points = [point for point in layers["points"] if point["mem_access"] is not None]
+    assert {point["kind"] for point in points} == {"conv"}
+    assert layers["mem_access"]["elements"] == sum(point["mem_access"] for point in points)
+    assert layers["mem_access"]["excess"] >= 1
     assert len(memory["live_bytes"]) == len(memory["names"])
     page = (tmp_path / "out" / "measure.html").read_text("utf-8")
     assert page.count('<svg class="chart"') == 3  # latency, roofline, memory; no accuracy is known
@@ -72,5 +76,8 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 def test_published_accuracy_has_its_source() -> None:
     pytest.importorskip("torch")
     known = known_accuracy("tf_efficientnet_lite0")
-    assert known == {"top1": 0.751, "source": "published, ImageNet-1k"}
+    assert known == {
+        **{"top1": 0.751, "source": "published, ImageNet-1k"},
+        **{"size": 224, "precision": None},
+    }
     assert known_accuracy("fasternet_t0") is None

@@ -27,8 +27,8 @@ def test_the_interval_contains_zero_for_equals_and_excludes_it_for_ten_per_cent(
         drift = np.cumsum(generator.normal(0, 0.02, 20))
         a, b = blocks(generator, drift), blocks(generator, drift)
         slow = blocks(generator, drift, scale=1.1)
-        same += not difference(a, b, repeat).told_apart()
-        apart += difference(slow, a, repeat).told_apart()
+        same += not difference(a, b, seed=repeat).told_apart()
+        apart += difference(slow, a, seed=repeat).told_apart()
     assert 0.92 <= same / 100 <= 1.0
     assert apart / 100 >= 0.98
 
@@ -47,7 +47,7 @@ def test_a_difference_is_taken_round_by_round():
 
 def test_a_difference_is_repeatable_and_needs_rounds():
     a, b = [[1.0], [2.0], [3.0]], [[1.5], [1.0], [2.5]]
-    assert difference(a, b, 3) == difference(a, b, 3)
+    assert difference(a, b, seed=3) == difference(a, b, seed=3)
     with pytest.raises(UsageError, match="at least 2"):
         difference([[1.0]], [[2.0]])
 
@@ -85,7 +85,7 @@ def test_an_interval_covers_the_truth_of_a_mean():
     inside = 0
     for repeat in range(60):
         low, high = bootstrap_interval(
-            generator.normal(size=8).tolist(), lambda v: float(v.mean()), repeat
+            generator.normal(size=8).tolist(), lambda v: float(v.mean()), seed=repeat
         )
         inside += low <= 0 <= high
     assert inside / 60 >= 0.9  # without the wider tails of few values it is 0.87

@@ -1,10 +1,14 @@
 """Which layers there are and what they cost, by hand; times only have to be there."""
 
+import copy
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
 
 from fleetfoot.core.errors import UsageError
+from fleetfoot.measure import layers
 from fleetfoot.measure.latency import Schedule
 from fleetfoot.measure.layers import layer_points, level_of
 from fleetfoot.measure.roofline import Ceilings
@@ -68,3 +72,49 @@ def test_the_level_is_the_innermost_that_holds_the_bytes():
     caches = {"L2": 100, "L3": 1000}
     assert [level_of(n, ROOF, caches) for n in (100, 101, 1001)] == ["L2", "L3", "memory"]
     assert level_of(1, Ceilings(threads=1, gflops={}, gb_per_s={"memory": 1.0}), caches) == "memory"
+
+
+class Squashed(nn.Module):
+    """Its activation overwrites what the convolution before it returned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 1)
+        self.act = nn.SiLU(inplace=True)
+        self.seen: list[torch.Tensor] = []
+        self.act.register_forward_pre_hook(lambda _, args: self.seen.append(args[0].clone()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.act(self.conv(x))
+
+
+def test_an_activation_in_place_always_gets_the_input_of_the_network(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    net = Squashed()
+    monkeypatch.setattr(copy, "deepcopy", lambda module: module)  # so that the test sees its calls
+    monkeypatch.setattr(layers, "count", lambda *_, **__: SimpleNamespace(records=()))
+    layer_points(net, (3, 6, 6), ceilings=ROOF, schedule=BRIEF)
+    assert len(net.seen) > 4
+    assert all(torch.equal(found, net.seen[0]) for found in net.seen)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_setting_of_denormals_is_put_back(before: bool):
+    torch.set_flush_denormal(before)
+    try:
+        with layers._denormals_flushed():
+            assert torch.tensor(2.0**-126) * 0.5 == 0
+        assert bool(torch.tensor(2.0**-126) * 0.5 == 0) == before
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def test_memory_access_of_a_convolution_stands_beside_its_bound():
+    """1x1 on 36 positions: 36 (4 + 16) + 64 elements; the bound is that of 8 to 8 channels."""
+    net = nn.Sequential(nn.Conv2d(4, 16, 1, bias=False), nn.ReLU())
+    conv, act = layer_points(net, (4, 6, 6), ceilings=ROOF, schedule=BRIEF)
+    assert conv.mem_access == 36 * 20 + 64
+    assert conv.least_mem_access == pytest.approx(36 * 16 + 64)
+    assert conv.mem_access_excess == pytest.approx(784 / 640)
+    assert (act.mem_access, act.least_mem_access, act.mem_access_excess) == (None, None, None)

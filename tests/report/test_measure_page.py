@@ -43,7 +43,8 @@ def report() -> Json:
     ]
     layer = {
         **{"path": "stem", "kind": "conv", "ms": 1.0, "gflops": 5.0},
-        **{"intensity": 2.0, "roof_fraction": 0.5},
+        **{"intensity": 2.0, "roof_fraction": 0.5, "level": "L2", "macs": 9},
+        **{"mem_access": 30, "least_mem_access": 20.0, "mem_access_excess": 1.5},
     }
     ceilings = {"gflops": {"float32": 100.0}, "gb_per_s": {"memory": 5.0}}
     return build_measure_report(
@@ -53,12 +54,12 @@ def report() -> Json:
         },
         layers=[
             {"net": "net_a", "precision": "float32", "ceilings": ceilings, "points": [layer],
-             "reason": None},
+             "mem_access": {"elements": 40, "least": 20.0, "excess": 2.0}, "reason": None},
             {"net": "net_<b>", "precision": "float32", "ceilings": None, "points": [],
-             "reason": "its <forward> fails"},
+             "mem_access": None, "reason": "its <forward> fails"},
         ],
         memory=[{"net": "net_a", "live_bytes": [8, 4], "names": ["x", "y"], "arena_bytes": 9}],
-        accuracy={"net_a": {"top1": 0.75, "source": "published"}},
+        accuracy={"net_a": {"top1": 0.75, "source": "published", "size": 8, "precision": None}},
     )  # fmt: skip
 
 
@@ -69,6 +70,9 @@ def test_both_files_say_the_same(report: Json, tmp_path: Path) -> None:
     assert stored == report
     figures = re.findall(r'<data data-key="([^"]+)" value="([^"]+)"', page)
     assert len(figures) > 20
+    assert {"/layers/0/points/0/mem_access_excess", "/layers/0/mem_access/excess"} <= {
+        key for key, _ in figures
+    }
     assert all(resolve(stored, key) == json.loads(value) for key, value in figures)
 
 

@@ -7,7 +7,7 @@ Json = dict[str, Any]
 
 
 def cell(net: str, ms: float, macs: int | None = 10**9, engine: str = "eager") -> Json:
-    words = {"precision": "float32", "layout": "nchw", "threads": 2, "batch": 1}
+    words = {"precision": "float32", "layout": "nchw", "threads": 2, "batch": 1, "size": 8}
     return {"net": net, "engine": engine, "latency_ms_p50": ms, "macs": macs, **words}
 
 
@@ -27,8 +27,20 @@ def test_cells_without_counts_are_left_out() -> None:
 
 def test_only_known_accuracies_are_drawn_with_their_front() -> None:
     cells = [cell("a", 9.0), cell("b", 3.0), cell("c", 1.0)]
-    accuracy = {"a": {"top1": 0.9, "source": "x"}, "b": {"top1": 0.5, "source": "x"}}
+    known = {"source": "x", "size": 8, "precision": None}
+    accuracy = {"a": {"top1": 0.9, **known}, "b": {"top1": 0.5, **known}}
     root = ET.fromstring(accuracy_over_latency(cells, accuracy))
     assert len([c for c in root.iter("circle") if c.find("title") is not None]) == 2
     assert root.find("polyline[@class='line front']") is not None
     assert accuracy_over_latency(cells, {}) == ""
+
+
+def test_an_accuracy_is_drawn_only_for_what_it_was_found_with() -> None:
+    published = {"top1": 0.9, "source": "x", "size": 8, "precision": None}
+    same = cell("a", 1.0)
+    assert accuracy_over_latency([same], {"a": published})
+    for change in ({"size": 16}, {"batch": 8}, {"precision": "int8"}):
+        assert accuracy_over_latency([same | change], {"a": published}) == ""
+    chosen = published | {"precision": "int8"}
+    assert accuracy_over_latency([same], {"a": chosen}) == ""
+    assert accuracy_over_latency([same | {"precision": "int8"}], {"a": chosen})

@@ -4,16 +4,18 @@ A row is one network, at one size and batch, in one engine and precision, with o
 many threads. What cannot run is a row with the reason in ``error``; the others are measured.
 """
 
+import itertools
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from fleetfoot.core.errors import MissingError, UsageError, require
 from fleetfoot.core.listener import Listener, Silent
-from fleetfoot.deploy.cells import CellTiming, measure_cells
+from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells
 from fleetfoot.jobs.measure_page import check_page, write_page
 from fleetfoot.jobs.measure_record import MeasureCell, MeasureRecord
 from fleetfoot.jobs.measure_words import Words, parse_numbers, parse_threads, parse_words
@@ -89,7 +91,7 @@ def measure(  # noqa: PLR0913  the words of the verb
     run = _Run(words, schedule, listener or Silent(), root)
     started, stopped = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), throttled_ms(root)
     with tempfile.TemporaryDirectory(prefix="fleetfoot-") as scratch:
-        rows = [row for s in subjects for row in run.rows(s, Path(tempfile.mkdtemp(dir=scratch)))]
+        rows = run.rows(subjects, Path(scratch))
     after = throttled_ms(root)
     roofs = _roofs(rows, device, run.listener)
     cells = tuple(_with_roof(row, roofs) for row in rows)
@@ -132,10 +134,24 @@ class _Run:
     def __post_init__(self) -> None:
         self.meter, self.energy_source = _meter(self.words.device, self.root)
 
-    def rows(self, subject: Subject, folder: Path) -> list[MeasureCell]:
+    def rows(self, subjects: Sequence[Subject], scratch: Path) -> list[MeasureCell]:
+        plans = [self.plans(number, subject, scratch) for number, subject in enumerate(subjects)]
+        timings = self.timings([plan.cell for plan in itertools.chain(*plans) if plan.cell])
+        return [row for s, own in zip(subjects, plans) for row in self.rows_of(s, own, timings)]
+
+    def plans(self, number: int, subject: Subject, scratch: Path) -> list[Planned]:
+        """Return the rows of a subject; no cell of another has the name of one of them."""
         self.listener.stage(f"preparing {subject.name}")
-        plans = list(subject.plan(self.words, folder))
-        timings = self.timings(subject.name, plans)
+        folder = scratch / str(number)
+        folder.mkdir()
+        return [
+            replace(plan, cell=plan.cell and replace(plan.cell, name=f"{number} {plan.name}"))
+            for plan in subject.plan(self.words, folder)
+        ]
+
+    def rows_of(
+        self, subject: Subject, plans: Sequence[Planned], timings: Mapping[str, CellTiming]
+    ) -> list[MeasureCell]:
         facts = cache(subject.facts)
         rows = [
             self.row(subject.name, plan, facts(plan.size, plan.batch, plan.precision), timings)
@@ -144,18 +160,16 @@ class _Run:
         ordinary = [row for row, plan in zip(rows, plans) if not plan.best]
         return ordinary + _best([row for row, plan in zip(rows, plans) if plan.best])
 
-    def timings(self, name: str, plans: Sequence[Planned]) -> dict[str, CellTiming]:
-        cells = [plan.cell for plan in plans if plan.cell is not None]
-        self.listener.stage(f"measuring {name}: {len(cells)} cells")
+    def timings(self, cells: Sequence[Cell]) -> dict[str, CellTiming]:
         timings: dict[str, CellTiming] = {}
-        for start in range(0, len(cells), MOST_AT_ONCE):
-            group = cells[start : start + MOST_AT_ONCE]
+        for number, group in enumerate(groups := side_by_side(cells), start=1):
+            self.listener.stage(f"measuring {len(group)} cells, group {number} of {len(groups)}")
             timings |= measure_cells(group, self.schedule, in_turn=True, meter=self.meter)
             self.listener.update(done=len(timings), total=len(cells))
         return timings
 
     def row(
-        self, net: str, plan: Planned, facts: Facts, timings: dict[str, CellTiming]
+        self, net: str, plan: Planned, facts: Facts, timings: Mapping[str, CellTiming]
     ) -> MeasureCell:
         row = MeasureCell(
             net=net,
@@ -179,6 +193,24 @@ class _Run:
         return _timed(row, timing)
 
 
+def side_by_side(cells: Sequence[Cell], most: int = MOST_AT_ONCE) -> list[list[Cell]]:
+    """Return groups of at most so many cells, to be measured one group after the other.
+
+    Cells that differ in the network alone compete: they are in one group unless there are more.
+    """
+    rivals: dict[Any, list[Cell]] = {}
+    for cell in cells:
+        words = (cell.engine, cell.precision, cell.layout, cell.threads, cell.input_shape[0])
+        rivals.setdefault((*words, cell.replay), []).append(cell)
+    groups: list[list[Cell]] = []
+    for found in rivals.values():
+        for part in (found[start : start + most] for start in range(0, len(found), most)):
+            if not groups or len(groups[-1]) + len(part) > most:
+                groups.append([])
+            groups[-1] += part
+    return groups
+
+
 def _roofs(rows: Sequence[MeasureCell], device: str, listener: Listener) -> dict[int, Ceilings]:
     """Return the ceilings that the rows need, by threads; none where torch cannot measure them."""
     found = [row for row in rows if _has_intensity(row)]
@@ -197,14 +229,19 @@ def _with_roof(row: MeasureCell, roofs: Mapping[int, Ceilings]) -> MeasureCell:
         return row
     intensity = 2 * (row.macs or 0) * row.batch / (row.bytes_moved_fused or 1)
     fraction = roof_fraction(
-        row.gflops_achieved or 0.0, intensity, roofs[row.threads], row.precision
+        row.gflops_achieved or 0.0,
+        intensity,
+        ceilings=roofs[row.threads],
+        precision=row.precision,
     )
     above = fraction is not None and fraction > ABOVE_THE_ROOF
-    return replace(row, roof_fraction=fraction, note=row.note or (FASTER if above else None))
+    return replace(row, roof_fraction=fraction, note=_joined(row.note, FASTER if above else None))
 
 
 def _has_intensity(row: MeasureCell) -> bool:
-    return bool(row.gflops_achieved and row.macs and row.bytes_moved_fused)
+    """Whether the row has FLOPs and bytes; bytes are those of the precision asked for."""
+    computed_as_asked = row.error is None
+    return computed_as_asked and bool(row.gflops_achieved and row.macs and row.bytes_moved_fused)
 
 
 @cache
@@ -265,9 +302,13 @@ def _timed(row: MeasureCell, timing: CellTiming) -> MeasureCell:
         gflops_achieved=None if row.macs is None else 2 * row.macs * row.batch / seconds / 1e9,
         energy_mj=None if energy is None else energy.net_mj / row.batch,
         energy_gross_mj=None if energy is None else energy.gross_mj / row.batch,
-        note=_missing_percentiles(latency.samples),
+        note=_joined(row.note, latency.remark, _missing_percentiles(latency.samples)),
         error=f"computed in {actual}" if other else None,
     )
+
+
+def _joined(*notes: str | None) -> str | None:
+    return "; ".join(note for note in notes if note) or None
 
 
 def _missing_percentiles(samples: int) -> str | None:

@@ -19,6 +19,7 @@ from fleetfoot.measure.roofline import Ceilings, measure_ceilings
 if TYPE_CHECKING:
     from torch import nn
 
+    from fleetfoot.measure.counts import Counts
     from fleetfoot.measure.layers import LayerPoint
 
 PRECISION = "float32"
@@ -69,15 +70,17 @@ def write_page(
     layers: list[Json] = []
     memory: list[Json] = []
     for name, cell in first.items():
-        found: Json = {"ceilings": None, "points": (), "reason": None}
+        found: Json = {"ceilings": None, "points": (), "mem_access": None, "reason": None}
         try:
             net, image = _network(name, cell["size"])
-            memory.append({"net": name, **_memory(net, image, cell["batch"])})
+            counts = _counts(net, image, cell["batch"])
+            memory.append({"net": name, **_memory(counts)})
+            found |= _mem_access(counts)
             if device != "cpu":
                 raise FleetfootError("layers are timed on the CPU alone")
             threads = cell["threads"]
             if threads not in known:
-                known[threads] = measure_ceilings(threads, (PRECISION,), listener)
+                known[threads] = measure_ceilings(threads, (PRECISION,), listener=listener)
             listener.stage(f"timing the layers of {name}")
             points = _points(net, image, cell["batch"], known[threads], schedule)
             found |= {"ceilings": known[threads], "points": points}
@@ -90,9 +93,15 @@ def write_page(
 
 
 def known_accuracy(name: str) -> Json | None:
-    """Return ``top1`` and its ``source`` of a bundle or of a network with published weights."""
+    """Return the accuracy of a bundle, or of a network with published weights; None if unknown.
+
+    `top1`, its `source`, and what it is known for: the `size` of the image, and the `precision` of
+    a bundle's chosen form; None of published weights, which were evaluated in floating point.
+    """
     if resolve(name).folder is not None:
-        top1 = load(bundle_of(name)).record["chosen"].get("top1")
+        bundle = load(bundle_of(name))
+        chosen = bundle.record["chosen"]
+        top1, size, precision = chosen.get("top1"), bundle.preprocess.size, chosen["precision"]
         source = "measured by the gate of its bundle"
     else:
         try:
@@ -102,8 +111,13 @@ def known_accuracy(name: str) -> Json | None:
         from fleetfoot.nets.weights import pretrained
 
         info = pretrained(name)
-        top1, source = info and info.published_top1, "published, ImageNet-1k"
-    return None if top1 is None else {"top1": top1, "source": source}
+        if info is None:
+            return None
+        top1, size, precision = info.published_top1, info.preprocess.get("size"), None
+        source = "published, ImageNet-1k"
+    if top1 is None:
+        return None
+    return {"top1": top1, "source": source, "size": size, "precision": precision}
 
 
 def _network(name: str, size: int) -> "tuple[nn.Module, tuple[int, ...]]":
@@ -117,15 +131,27 @@ def _network(name: str, size: int) -> "tuple[nn.Module, tuple[int, ...]]":
     return create(name).eval(), (entry(name).input[0], size, size)
 
 
-def _memory(net: "nn.Module", image: tuple[int, ...], batch: int) -> Json:
+def _counts(net: "nn.Module", image: tuple[int, ...], batch: int) -> "Counts":
     from fleetfoot.measure.counts import count
 
-    counts = count(net, image, batch=batch)
+    return count(net, image, batch=batch)
+
+
+def _memory(counts: "Counts") -> Json:
     return {
         "live_bytes": counts.live_bytes,
         "names": [f"{record.path} ({record.kind})" for record in counts.records],
         "arena_bytes": counts.arena_bytes,
     }
+
+
+def _mem_access(counts: "Counts") -> Json:
+    """Return the sums over all convolutions, in elements of one call."""
+    from fleetfoot.measure.mem_access import total_access
+
+    total = total_access(counts.records)
+    names = ("elements", "least", "excess")
+    return {"mem_access": total and {name: getattr(total, name) for name in names}}
 
 
 def _points(

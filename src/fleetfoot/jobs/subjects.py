@@ -29,7 +29,7 @@ BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
 
 @dataclass(frozen=True)
 class Facts:
-    """Counts of one call; None where they are not known."""
+    """Counts of one call; None where they are not known. `note` says what they leave out."""
 
     params: int | None = None
     macs: int | None = None
@@ -40,11 +40,14 @@ class Facts:
     peak_live_bytes: int | None = None
     arena_bytes: int | None = None
     least_peak_bytes: int | None = None
+    note: str | None = None
 
     @classmethod
     def of(cls, counts: "Counts") -> "Facts":
         """Return the fields that bear the names of those of ``counts``."""
-        return cls(**{field.name: getattr(counts, field.name) for field in fields(cls)})
+        names = [field.name for field in fields(cls) if field.name != "note"]
+        note = f"not counted: {', '.join(counts.uncounted)}" if counts.uncounted else None
+        return cls(**{name: getattr(counts, name) for name in names}, note=note)
 
 
 @dataclass(frozen=True, kw_only=True)

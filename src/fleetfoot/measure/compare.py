@@ -54,7 +54,7 @@ class Difference:
         return not self.low_ms <= 0.0 <= self.high_ms and abs(self.median_ms) > noise_ms
 
 
-def difference(a_ms: Blocks, b_ms: Blocks, seed: int = 0) -> Difference:
+def difference(a_ms: Blocks, b_ms: Blocks, *, seed: int = 0) -> Difference:
     """Return how much longer A takes than B, from blocks measured in the same rounds.
 
     Block r of A and block r of B lie next to each other in time, so that what slowed one slowed
@@ -116,6 +116,7 @@ def spearman_interval(x: Sequence[float], y: Sequence[float], seed: int = 0) -> 
 def bootstrap_interval(
     values: Sequence[float],
     statistic: Callable[[Floats], float] = lambda values: float(np.median(values)),
+    *,
     seed: int = 0,
 ) -> tuple[float, float]:
     """Return the ends of the 95 % interval of a statistic of independent values.

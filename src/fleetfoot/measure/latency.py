@@ -38,8 +38,9 @@ class Latency:
         ms_min: the quickest call.
         samples: how many calls were timed after warming up.
         first_call_ms: the very first call, which fills caches and allocates.
-        noise: relative spread (quartile distance over median) of the medians of the blocks: what
-            repeating the measurement would show without any change. None with one block.
+        noise: relative spread (quartile distance over median) of the medians of the blocks of this
+            one process; two processes differ by more. None with one block.
+        settled: whether blocks agreed before timing began; None where nobody looked.
         blocks_ms: every sample, block by block in the order of rounds, for `compare.difference`.
     """
 
@@ -51,7 +52,13 @@ class Latency:
     samples: int
     first_call_ms: float
     noise: float | None
+    settled: bool | None = None
     blocks_ms: tuple[tuple[float, ...], ...] = field(default=(), repr=False)
+
+    @property
+    def remark(self) -> str | None:
+        """What to say of times that had not settled; None if there is nothing to say."""
+        return "blocks did not agree before warming up ended" if self.settled is False else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +69,8 @@ class Schedule:
         min_samples: calls per callable, at least.
         min_seconds: time per callable, at least.
         rounds: blocks per callable, at least.
-        warm_up_seconds: most time spent until the blocks of a callable agree within 2 %.
+        warm_up_seconds: most time spent until five blocks of a callable agree within 2 %; where
+            they do not, timing begins all the same and `Latency.settled` is False.
         max_seconds: a callable so slow that it needs longer for `min_samples` stops here.
         seed: of the random order.
     """
@@ -106,7 +114,7 @@ def measure_blocks(blocks: Mapping[str, Block], schedule: Schedule) -> dict[str,
         for index in generator.permutation(len(names)):
             runs[names[index]].step(schedule)
     return {
-        name: summarise(run.times, first_call_ms=run.first_call_ms)
+        name: summarise(run.times, first_call_ms=run.first_call_ms, settled=run.settled)
         for name, run in runs.items()
         if not run.failed
     }
@@ -128,7 +136,10 @@ def timed_block(call: Callable[[], Any]) -> Block:
 
 
 def summarise(
-    block_times: Sequence[Sequence[float]], *, first_call_ms: float = math.nan
+    block_times: Sequence[Sequence[float]],
+    *,
+    first_call_ms: float = math.nan,
+    settled: bool | None = None,
 ) -> Latency:
     """Return the statistics of timed blocks, each a sequence of milliseconds.
 
@@ -146,6 +157,7 @@ def summarise(
         samples=len(times),
         first_call_ms=first_call_ms,
         noise=_noise(block_times),
+        settled=settled,
         blocks_ms=tuple(tuple(map(float, block)) for block in block_times),
     )
 
@@ -179,6 +191,7 @@ class _Run:
     first_call_ms: float = 0.0
     call_ms: float = 0.0
     failed: bool = False
+    settled: bool = False
     times: list[Sequence[float]] = field(default_factory=lambda: [])
 
     def warm_up(self, schedule: Schedule) -> None:
@@ -194,6 +207,7 @@ class _Run:
             spent_ms += sum(times)
             medians.append(float(np.median(times)))
             self.call_ms = medians[-1]
+        self.settled = _settled(medians)
 
     def run(self, calls: int) -> Sequence[float]:
         times = self.block(calls)

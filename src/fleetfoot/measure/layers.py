@@ -3,9 +3,13 @@
 A layer that is timed alone finds its data in the caches where they fit. So its roof is that of the
 level which holds what it reads and writes, not always that of memory; and the times of the layers
 add up to less than the network takes: copies and sums between them, and cold caches, are missing.
+
+An activation in place overwrites its input. Called again and again on it, SiLU would soon work on
+denormals and zeros, so such a layer gets its input anew before each call, outside the time.
 """
 
 import copy
+from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,12 +18,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from fleetfoot.core.costs import Shape
 from fleetfoot.core.errors import UsageError
 from fleetfoot.measure.counts import Counts, count
 from fleetfoot.measure.device import device_profile
-from fleetfoot.measure.latency import Schedule, measure_interleaved
+from fleetfoot.measure.latency import Block, Schedule, measure_blocks, timed_block
+from fleetfoot.measure.mem_access import total_access
 from fleetfoot.measure.roofline import Ceilings, operator_ms
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -32,7 +38,7 @@ class LayerPoint:
 
     Attributes:
         path: dotted name of the module.
-        kind: of its operator with most work, such as "conv"; see `counts.OpRecord`.
+        kind: of its operator with most work, such as "conv"; see `recorder.OpRecord`.
         macs: of one call with the whole batch.
         bytes_moved: by its operators in one call.
         ms: median time of one call.
@@ -40,6 +46,9 @@ class LayerPoint:
         intensity: FLOPs per byte moved.
         level: where its data lie: "L2", "L3" or "memory".
         roof_fraction: shortest time that the ceilings allow / time; None without a ceiling.
+        mem_access: elements that its convolutions access; None without one, as are the next two.
+        least_mem_access: the least for the same work on the same maps; see `measure.mem_access`.
+        mem_access_excess: the first over the second.
     """
 
     path: str
@@ -51,6 +60,9 @@ class LayerPoint:
     intensity: float
     level: str
     roof_fraction: float | None
+    mem_access: int | None = None
+    least_mem_access: float | None = None
+    mem_access_excess: float | None = None
 
 
 def layer_points(
@@ -86,32 +98,61 @@ def layer_points(
     counts = count(net, input_shape, batch=batch, bytes_per_element=dtype.itemsize)
     ready = copy.deepcopy(net).eval().to(dtype)
     x = torch.randn(batch, *input_shape, generator=torch.Generator().manual_seed(0)).to(dtype)
-    with _threads(threads), torch.inference_mode():
-        calls = _calls_of_layers(ready, x)
+    with _threads(threads), _denormals_flushed(), torch.inference_mode():
+        inputs, called = _inputs_of_layers(ready, x)
         layers = dict(ready.named_modules())
-        times = measure_interleaved(
-            {path: lambda m=layers[path], a=args[0]: m(*a) for path, args in calls.items()},
+        times = measure_blocks(
+            {path: _block(layers[path], args) for path, args in inputs.items()},
             schedule or QUICK,
         )
     points = (
-        _point(path, len(args), times[path].ms_p50, counts, ceilings, precision)
-        for path, args in calls.items()
+        _point(path, called[path], times[path].ms_p50, counts, ceilings, precision)
+        for path in inputs
     )
     return tuple(point for point in points if point is not None)
 
 
-def _calls_of_layers(net: nn.Module, x: Tensor) -> dict[str, list[tuple[Any, ...]]]:
-    """Return what each layer is called with, in order of execution."""
-    calls: dict[str, list[tuple[Any, ...]]] = {}
+def _inputs_of_layers(net: nn.Module, x: Tensor) -> tuple[dict[str, tuple[Any, ...]], Counter[str]]:
+    """Return what each layer is first called with, in order of execution, and how often."""
+    inputs: dict[str, tuple[Any, ...]] = {}
+    called: Counter[str] = Counter()
 
     def note(path: str, _: nn.Module, args: tuple[Any, ...]) -> None:
-        calls.setdefault(path, []).append(args)
+        called[path] += 1
+        if path not in inputs:
+            inputs[path] = _copied(args)  # a later layer may overwrite it
 
     hooks = [module.register_forward_pre_hook(partial(note, path)) for path, module in _layers(net)]
     net(x)
     for hook in hooks:
         hook.remove()
-    return calls
+    return inputs, called
+
+
+def _block(layer: nn.Module, args: tuple[Any, ...]) -> Block:
+    """Return a block that times calls of a layer, each on the input that it has in the network."""
+    kept = _copied(args)
+    layer(*args)
+    timed = timed_block(lambda: layer(*args))
+    changed = [
+        (tensor, whole)
+        for tensor, whole in zip(tree_leaves(args), tree_leaves(kept))
+        if isinstance(tensor, Tensor) and not torch.equal(tensor, whole)
+    ]
+
+    def restored(calls: int) -> list[float]:
+        times: list[float] = []
+        for _ in range(calls):
+            for tensor, whole in changed:
+                tensor.copy_(whole)
+            times += timed(1)
+        return times
+
+    return restored if changed else timed
+
+
+def _copied(args: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tree_map_only(Tensor, Tensor.clone, args)
 
 
 def _layers(net: nn.Module, path: str = "") -> Generator[tuple[str, nn.Module]]:
@@ -134,6 +175,7 @@ def _point(
     moved = sum(r.bytes_moved for r in records) // calls
     level = level_of(moved, ceilings, device_profile().caches)
     bound = operator_ms(macs, moved, ceilings, precision, level)
+    access = total_access(records, calls)
     return LayerPoint(
         path=path,
         kind=max(records, key=lambda r: (r.macs, r.elementwise_ops, r.bytes_moved)).kind,
@@ -144,6 +186,9 @@ def _point(
         intensity=2 * macs / moved if moved else 0.0,
         level=level,
         roof_fraction=None if bound is None else bound / ms,
+        mem_access=access and access.elements,
+        least_mem_access=access and access.least,
+        mem_access_excess=access and access.excess,
     )
 
 
@@ -166,3 +211,14 @@ def _threads(number: int) -> Generator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def _denormals_flushed() -> Generator[None]:
+    """Compute as the workers of `deploy.cells` do; the setting from before is read off a number."""
+    before = bool(torch.tensor(torch.finfo(torch.float32).tiny) * 0.5 == 0)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)

@@ -20,10 +20,10 @@ from fleetfoot.measure.recorder import OpRecord
 
 @dataclass(frozen=True)
 class ConvAccess:
-    """One convolution of a network.
+    """One convolution of a network, or the sum of several.
 
     Attributes:
-        path: dotted name of its module.
+        path: dotted name of its module; "" of a sum.
         macs: of the whole batch.
         elements: of its input, its filters and its output.
         least: what the same work on the same maps would access with other channels, at best.
@@ -77,6 +77,24 @@ def conv_access(records: Iterable[OpRecord]) -> tuple[ConvAccess, ...]:
     the elements of input and output, whose sum is least where they are equal.
     """
     return tuple(_conv_access(record) for record in records if record.kind == "conv")
+
+
+def total_access(records: Iterable[OpRecord], calls: int = 1) -> ConvAccess | None:
+    """Return the sums over all convolutions among the records; None if there is none.
+
+    Args:
+        records: of the whole pass.
+        calls: that they are made of; the sums are of one.
+    """
+    found = conv_access(records)
+    if not found:
+        return None
+    return ConvAccess(
+        path="",
+        macs=sum(conv.macs for conv in found) // calls,
+        elements=sum(conv.elements for conv in found) // calls,
+        least=sum(conv.least for conv in found) / calls,
+    )
 
 
 def _conv_access(conv: OpRecord) -> ConvAccess:

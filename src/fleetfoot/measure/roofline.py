@@ -44,7 +44,7 @@ class Ceilings:
 
 
 def attainable_gflops(
-    intensity: float, ceilings: Ceilings, precision: str = "float32", level: str = "memory"
+    intensity: float, ceilings: Ceilings, *, precision: str = "float32", level: str = "memory"
 ) -> float:
     """Return the GFLOP/s that the roofline allows.
 
@@ -65,7 +65,7 @@ def attainable_gflops(
 
 
 def roof_fraction(
-    gflops: float, intensity: float, ceilings: Ceilings, precision: str = "float32"
+    gflops: float, intensity: float, *, ceilings: Ceilings, precision: str = "float32"
 ) -> float | None:
     """Return achieved over attainable GFLOP/s; None where the ceiling is not known.
 
@@ -73,10 +73,10 @@ def roof_fraction(
     """
     if precision not in ceilings.gflops or "memory" not in ceilings.gb_per_s or intensity <= 0:
         return None
-    return gflops / attainable_gflops(intensity, ceilings, precision)
+    return gflops / attainable_gflops(intensity, ceilings, precision=precision)
 
 
-def estimate_ms(counts: "Counts", ceilings: Ceilings, precision: str = "float32") -> float:
+def estimate_ms(counts: "Counts", ceilings: Ceilings, *, precision: str = "float32") -> float:
     """Return the least time the roofline allows a network, operator by operator, in milliseconds.
 
     Each operator takes the longer of its FLOPs at the compute ceiling and its bytes at memory
@@ -85,7 +85,7 @@ def estimate_ms(counts: "Counts", ceilings: Ceilings, precision: str = "float32"
     Raises:
         UsageError: the ceilings know nothing of the precision or of memory.
     """
-    attainable_gflops(1.0, ceilings, precision)  # refuses what was not measured
+    attainable_gflops(1.0, ceilings, precision=precision)  # refuses what was not measured
     times = (operator_ms(r.macs, r.bytes_moved, ceilings, precision) for r in counts.records)
     return sum(time for time in times if time is not None)
 
@@ -110,8 +110,8 @@ def operator_ms(
 def measure_ceilings(
     threads: int = 1,
     precisions: Sequence[str] = ("float32",),
-    listener: Listener | None = None,
     *,
+    listener: Listener | None = None,
     side: int = SIDE,
     most_bytes: int = MOST_BYTES,
 ) -> Ceilings:

@@ -31,10 +31,11 @@ def build_measure_report(
     Args:
         measured: what ``fleetfoot measure --json`` prints.
         layers: one object per network timed layer by layer: ``net``, ``precision``, ``ceilings``,
-            ``points``, and ``reason`` where there are none.
+            ``points``, ``mem_access`` of all its convolutions, and ``reason`` where there are none.
         memory: one object per network: ``net``, ``live_bytes`` in the order of execution,
             ``names`` of the operators, ``arena_bytes``.
-        accuracy: by network, ``top1`` (a fraction) and ``source`` (who measured it, on what).
+        accuracy: by network, ``top1`` (a fraction), ``source`` (who measured it, on what), and the
+            ``size`` and ``precision`` it is known for.
     """
     cells = [cell for cell in measured.get("cells") or () if isinstance(cell, dict)]
     report: Json = {

@@ -67,8 +67,8 @@ def latency_over_macs(cells: Sequence[Json]) -> str:
 
 
 def accuracy_over_latency(cells: Sequence[Json], accuracy: Json) -> str:
-    """Return a dot for each timed cell of a network of known accuracy, and the Pareto front."""
-    known = [cell for cell in cells if (accuracy.get(cell["net"]) or {}).get("top1") is not None]
+    """Return a dot for each timed cell whose accuracy is known, and the Pareto front."""
+    known = [cell for cell in cells if _is_of(cell, accuracy.get(cell["net"]) or {})]
     if not known:
         return ""
     places = [(cell["latency_ms_p50"], accuracy[cell["net"]]["top1"]) for cell in known]
@@ -93,6 +93,18 @@ def accuracy_over_latency(cells: Sequence[Json], accuracy: Json) -> str:
         curves=[Curve(stairs(front), "front")],
         legend=[*_legend(known), ("ink", "front: nothing faster is as accurate")],
     )
+
+
+def _is_of(cell: Json, accuracy: Json) -> bool:
+    """Whether the accuracy of a network is that of this cell: one image, of the same size.
+
+    Of a bundle it is that of the precision which it chose. What was published holds in every
+    floating point precision, not in int8, which rounds weights and maps.
+    """
+    if accuracy.get("top1") is None or cell["batch"] != 1 or cell["size"] != accuracy.get("size"):
+        return False
+    chosen = accuracy.get("precision")
+    return cell["precision"] != "int8" if chosen is None else cell["precision"] == chosen
 
 
 def _fastest(cells: Sequence[Json]) -> dict[str, Json]:
