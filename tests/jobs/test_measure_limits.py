@@ -10,6 +10,7 @@ import pytest
 from fleetfoot import cli
 from fleetfoot.core.errors import UsageError
 from fleetfoot.deploy import cells
+from fleetfoot.deploy.cells import Cell, measure_cells
 from fleetfoot.jobs import measure as job
 from fleetfoot.jobs.measure_record import MeasureCell
 from fleetfoot.measure import device
@@ -53,7 +54,7 @@ def test_too_few_samples_for_a_percentile_are_said(bundle: Path):
     assert 12 <= cell.samples < 100
     assert cell.latency_ms_p90 is not None
     assert (cell.latency_ms_p99, cell.error) == (None, None)
-    assert cell.note == f"p99 needs 100 samples: {cell.samples} were taken"
+    assert f"p99 needs 100 samples: {cell.samples} were taken" in cell.note
     assert "p99 is unknown in 1 of 1 rows: --samples 100 would give it" in record.notes
     assert record.exit_code == 0
     with pytest.raises(UsageError, match="--samples 0"):
@@ -146,6 +147,62 @@ def test_faster_than_the_roof_is_said():
     found = job._with_roof(row, {1: roof})
     assert (found.roof_fraction, found.note) == (1.5, job.FASTER)
     assert job._with_roof(row, {}) == row
+
+
+def test_what_was_computed_in_another_precision_has_no_share_of_the_roof():
+    row = MeasureCell(
+        net="n", form="eager", engine="openvino", precision="bfloat16", layout="nchw", threads=1,
+        batch=1, size=8, macs=10**9, bytes_moved_fused=10**6, gflops_achieved=50.0,
+        error="computed in float32",
+    )  # fmt: skip
+    roof = Ceilings(
+        threads=1, gflops={"float32": 100.0, "bfloat16": 200.0}, gb_per_s={"memory": 10.0}
+    )
+    assert job._with_roof(row, {1: roof}).roof_fraction is None
+
+
+def test_cells_that_differ_in_the_network_alone_are_measured_together():
+    cells = [
+        Cell(name=f"{net} {engine}", engine=engine, input_shape=(1, 3, 8, 8))
+        for net in "abc"
+        for engine in ("eager", "onnxruntime", "openvino")
+    ]
+    groups = job.side_by_side(cells, most=7)
+    assert [[cell.name for cell in group] for group in groups] == [
+        ["a eager", "b eager", "c eager", "a onnxruntime", "b onnxruntime", "c onnxruntime"],
+        ["a openvino", "b openvino", "c openvino"],
+    ]
+    assert [len(group) for group in job.side_by_side(cells, most=2)] == [2, 1, 2, 1, 2, 1]
+
+
+def test_two_networks_are_measured_in_one_group(bundle: Path, monkeypatch: pytest.MonkeyPatch):
+    groups: list[int] = []
+
+    def noted(cells: Any, *words: Any, **named: Any) -> Any:
+        groups.append(len(cells))
+        return measure_cells(cells, *words, **named)
+
+    monkeypatch.setattr(job, "measure_cells", noted)
+    record = job.measure([str(bundle), str(bundle)], engine="best", threads=1, schedule=BRIEF)
+    assert groups == [2]
+    assert all(cell.latency_ms_p50 is not None for cell in record.cells)
+    # Nobody waited for these blocks to agree.
+    assert all("did not agree" in (cell.note or "") for cell in record.cells)
+
+
+def test_an_operator_without_a_rule_is_named_in_the_note():
+    torch = pytest.importorskip("torch")
+    from fleetfoot.jobs.subjects import Facts
+    from fleetfoot.measure.counts import count
+
+    class Sorts(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return torch.fft.fft(x).real
+
+    facts = Facts.of(count(Sorts(), (8,)))
+    assert facts.note is not None
+    assert facts.note.startswith("not counted: aten.")
+    assert Facts.of(count(torch.nn.Linear(2, 2), (2,))).note is None
 
 
 def test_without_a_counter_no_energy_is_invented(bundle: Path, tmp_path: Path):

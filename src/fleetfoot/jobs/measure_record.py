@@ -35,8 +35,8 @@ class MeasureCell:
             interpreter, engine, weights and maps, as the system sees them.
         latency_ms_p50: median time of a call; with p90, p99 (None with too few samples to have
             one beyond it) and iqr, the distance between the quartiles.
-        noise: spread of the medians of the blocks, relative to the median: what measuring the
-            same thing again would show.
+        noise: spread of the medians of the blocks inside the row's one process, relative to the
+            median. Two processes of the same network differ by more: benchmarks/results/noise.json.
         cold_start_ms: importing, reading, compiling and the first call, in a fresh process.
         first_call_ms: the first call alone.
         samples: calls behind the percentiles.
@@ -47,7 +47,7 @@ class MeasureCell:
         energy_mj: per image, idle subtracted; None without a counter.
         energy_gross_mj: per image, idle included.
         energy_source: the counter, or why there is no figure.
-        note: a remark on figures that are missing.
+        note: remarks on the figures: what is missing, not counted, not settled.
         error: why there are no times, or that the engine computed in another precision.
         exit_code: what this error alone ends a command with; None where there are times.
     """
