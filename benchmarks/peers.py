@@ -139,9 +139,12 @@ def network(name: str, implementation: str) -> nn.Module:
 
 
 def counted(net: nn.Module, name: str) -> dict[str, Any]:
-    """Return exact counts: equal ones say that both are the same network."""
+    """Return exact counts: equal ones say that both are the same network.
+
+    Operators without a rule, whose work the counts lack, are named.
+    """
     counts = count(net, (3, SIZES[name], SIZES[name]))
-    return {"params": counts.params, "macs": counts.macs}
+    return {"params": counts.params, "macs": counts.macs, "uncounted": list(counts.uncounted)}
 
 
 def forms(
