@@ -187,8 +187,12 @@ def test_a_control_that_breaks_leaves_the_measurement(tmp_path: Path) -> None:
 
 
 def test_what_is_shared_counts_in_the_minutes() -> None:
-    shared = Measurement(value=2.0, minutes=3.0)
-    assert ledger.run(claim_of(2, 1, measure=lambda _: shared), Setting()).minutes == 3.0
+    for minutes, expected in (((3.0, None), 3.0), ((3.0, 3.0), 3.0), ((3.0, 2.0), 5.0)):
+        one, two = (Measurement(value=2.0, minutes=each) for each in minutes)
+        claim = dataclasses.replace(
+            claim_of(2, 1), measure=lambda _, m=one: m, control=lambda _, m=two: m
+        )
+        assert ledger.run(claim, Setting()).minutes == expected
     assert ledger.run(claim_of(2, 1), Setting()).minutes < 1.0
 
 

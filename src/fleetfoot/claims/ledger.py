@@ -151,7 +151,8 @@ def run(claim: Claim, setting: Setting) -> Result:
     measurement = claim.measure(setting)
     control, error = _control(claim, setting)
     minutes = (time.monotonic() - start) / 60
-    shared = sum(m.minutes or 0 for m in (measurement, control) if m is not None)
+    # a set: both may read the same figures
+    shared = sum({m.minutes or 0 for m in (measurement, control) if m is not None})
     return Result(
         id=claim.id,
         paper=claim.paper,
