@@ -14,10 +14,12 @@ from fleetfoot.claims.fasternet_layers import (
     LAYERS,
     ON_CPU,
     Layer,
-    geometric_mean_of_times,
+    best_of_each_map,
     grouped,
-    mean_gflops,
-    rates,
+    ratio_of_mean_rates,
+    ratio_of_times,
+    stacks,
+    table,
 )
 
 BOTH_LAYOUTS = ("nchw", "nhwc")
@@ -38,7 +40,15 @@ class Slicing(nn.Module):
 
 
 class InPlace(Slicing):
-    """Write over the input, of which a quarter is kept for the shortcut, as a block needs it."""
+    """Write over the input, of which a quarter is kept for the shortcut, as a block needs it.
+
+    The filters hand the quarter through: however often the input is written over, its values stay
+    what they were and do not fade to denormal numbers.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels)
+        nn.init.dirac_(self.conv.get_parameter("weight"))
 
     def forward(self, x: Tensor) -> Tensor:
         kept = x[:, : self.mixed].clone()
@@ -78,21 +88,17 @@ def best_against_best(forms: Mapping[str, Layer]) -> Callable[[Setting], Measure
 
     def measured(setting: Setting) -> Measurement:
         layers = {**forms, "dwconv": LAYERS["dwconv"]}
-        rows = rates(layers, setting, layouts=BOTH_LAYOUTS)
-        ratio = mean_gflops(rows, forms) / mean_gflops(rows, ["dwconv"])
-        return Measurement(value=ratio, table=rows)
+        timed = stacks(layers, setting, layouts=BOTH_LAYOUTS)
+        fast, slow = best_of_each_map(timed, *forms), best_of_each_map(timed, "dwconv")
+        return ratio_of_mean_rates(fast, slow, table=table(timed))
 
     return measured
 
 
 def over_quarter(name: str, layer: Layer) -> Callable[[Setting], Measurement]:
     """Return the measurement of a layer's time over that of the bare quarter's convolution."""
-
-    def measured(setting: Setting) -> Measurement:
-        rows = rates({name: layer, "quarter": Quarter}, setting)
-        return Measurement(value=geometric_mean_of_times(rows, name, "quarter"), table=rows)
-
-    return measured
+    layers = {name: layer, "quarter": Quarter}
+    return lambda setting: ratio_of_times(stacks(layers, setting), name, "quarter")
 
 
 CLAIMS = (

@@ -1,11 +1,12 @@
-"""Timing for claims: networks in fresh pinned processes, operators in this one, both interleaved.
+"""Timing for claims: modules in fresh pinned processes, interleaved.
 
-On an accelerator every call waits for the device, so that a time is that of the work and not of
-its launch alone.
+A process of its own leaves a module alone with its allocator: what was timed before it leaves no
+trace. On an accelerator every call waits for the device, so that a time is that of the work and
+not of its launch alone.
 """
 
 import contextlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,8 +24,8 @@ from fleetfoot.nets.create import create
 
 # So few that a smoke run takes seconds; nothing is judged by them.
 SMOKE = Schedule(min_samples=4, min_seconds=0.02, rounds=2, warm_up_seconds=0.05, max_seconds=0.2)
-# At least 50 calls even of a network that takes a third of a second, and enough rounds for an
-# interval.
+# 50 calls of whatever takes up to 0.4 s, fewer of what takes longer (`columns` tells how many), and
+# enough rounds for an interval.
 FULL = Schedule(min_samples=50, min_seconds=1.0, rounds=10, warm_up_seconds=2.0, max_seconds=20.0)
 
 SETTLING_SIDE = 224
@@ -63,12 +64,13 @@ def network_ms(
     *,
     threads: int = 1,
     batch: int = 1,
-    layout: Layout = "nchw",
+    layout: Layout | Mapping[str, Layout] = "nchw",
 ) -> dict[str, Latency]:
     """Return the latency of each network in torch's eager float32, batch norms settled by noise.
 
-    On the CPU each network has a process of its own, pinned, and blocks of all of them alternate
-    in random order; a smoke run, which decides nothing, stays in this process to be quick.
+    A network may be a stack of operators or a single one. On the CPU each has a process of its
+    own, pinned, and blocks of all of them alternate in random order; a smoke run, which decides
+    nothing, stays in this process to be quick.
 
     Args:
         nets: by name.
@@ -76,24 +78,22 @@ def network_ms(
         setting: gives scale and device.
         threads: to compute with; on the CPU alone.
         batch: images of one call.
-        layout: ``nchw`` or ``nhwc``.
+        layout: ``nchw`` or ``nhwc``, of all networks or by name.
 
     Raises:
         FleetfootError: a network cannot be run.
     """
     shapes = {name: tuple(image[name] if isinstance(image, Mapping) else image) for name in nets}
-    settled = {
-        name: calibrate_norms(net, _settling_image(shapes[name]), batch=4)
-        for name, net in nets.items()
-    }
+    layouts = layout if isinstance(layout, Mapping) else dict.fromkeys(nets, layout)
+    settled = {name: with_settled_norms(net, shapes[name]) for name, net in nets.items()}
     if setting.device != "cpu" or setting.scale == "smoke":
         calls = {
-            n: network_call(net, (batch, *shapes[n]), setting.device, layout=layout)
+            n: network_call(net, (batch, *shapes[n]), setting.device, layout=layouts[n])
             for n, net in settled.items()
         }
         return operator_ms(calls, setting, threads=threads)
     cells = [
-        Cell(name=name, engine="eager", layout=layout, threads=threads, module=net,
+        Cell(name=name, engine="eager", layout=layouts[name], threads=threads, module=net,
              input_shape=(batch, *shapes[name]))
         for name, net in settled.items()
     ]  # fmt: skip
@@ -101,10 +101,11 @@ def network_ms(
     return {name: _latency_of(timing) for name, timing in timings.items()}
 
 
-def _settling_image(image: Image) -> Image:
-    """Return the image that norms are settled on: statistics per channel need no large maps."""
+def with_settled_norms(net: nn.Module, image: Image) -> nn.Module:
+    """Return a copy of ``net`` whose batch norms fit its activations on noise of this shape."""
     channels, *sides = image
-    return (channels, *(min(side, SETTLING_SIDE) for side in sides))
+    # statistics per channel need no large maps
+    return calibrate_norms(net, (channels, *(min(s, SETTLING_SIDE) for s in sides)), batch=4)
 
 
 def _latency_of(timing: CellTiming) -> Latency:
@@ -113,14 +114,32 @@ def _latency_of(timing: CellTiming) -> Latency:
     return timing.latency
 
 
+def columns(latency: Latency) -> dict[str, Any]:
+    """Return what every table of times has of a latency."""
+    return {
+        "latency_ms_p50": latency.ms_p50,
+        "latency_ms_iqr": latency.ms_iqr,
+        "samples": latency.samples,
+    }
+
+
 def times_as_long(slow: Latency, fast: Latency, *, table: Rows = ()) -> Measurement:
     """Return how many times as long one takes as another, with its 95 % interval.
 
-    The two blocks of one round lie next to each other in time: their ratio is one observation, the
-    value is the median of these.
+    The two blocks of one round lie next to each other in time: their ratio is one observation.
     """
-    rounds = zip(slow.blocks_ms, fast.blocks_ms)
-    logs = [float(np.log(np.median(a) / np.median(b))) for a, b in rounds]
+    rounds = zip(round_ms(slow), round_ms(fast))
+    return median_ratio((a / b for a, b in rounds), table=table)
+
+
+def round_ms(latency: Latency) -> list[float]:
+    """Return the median of each round's block, in milliseconds."""
+    return [float(np.median(block)) for block in latency.blocks_ms]
+
+
+def median_ratio(ratios: Iterable[float], *, table: Rows = ()) -> Measurement:
+    """Return the median of one ratio a round, with its 95 % interval."""
+    logs = [float(np.log(ratio)) for ratio in ratios]
     low, high = bootstrap_interval(logs)
     value, low, high = (float(np.exp(x)) for x in (np.median(logs), low, high))
     return Measurement(value=value, low=low, high=high, table=table)
@@ -140,7 +159,10 @@ def network_call(
 def operator_ms(
     callables: Mapping[str, Callable[[], Any]], setting: Setting, *, threads: int = 1
 ) -> dict[str, Latency]:
-    """Return the latency of calls in this process, alternating, without autograd or TF32."""
+    """Return the latency of calls in this process, alternating, without autograd or TF32.
+
+    For an accelerator, and for smoke runs, which decide nothing.
+    """
     wait = torch.cuda.synchronize if setting.device == "cuda" else None
     plain = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     with _threads(threads), torch.inference_mode(), plain:
@@ -160,11 +182,15 @@ def _waited(call: Callable[[], Any], wait: Callable[[], Any] | None) -> Callable
 
 @contextlib.contextmanager
 def _threads(count: int) -> Generator[None]:
-    before = torch.get_num_threads()
+    before, flushed = torch.get_num_threads(), _flushes_denormal()
     torch.set_num_threads(count)
     torch.set_flush_denormal(True)
     try:
         yield
     finally:
         torch.set_num_threads(before)
-        torch.set_flush_denormal(False)
+        torch.set_flush_denormal(flushed)
+
+
+def _flushes_denormal() -> bool:
+    return float(torch.tensor(1e-39) * 0.5) == 0.0  # torch has no function that tells
