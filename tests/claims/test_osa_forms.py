@@ -4,7 +4,12 @@ import pytest
 import torch
 
 from fleetfoot.blocks.osa import OSA
-from fleetfoot.claims.osa_forms import EveryLayerJoined, bottlenecked, joined_at_every_layer
+from fleetfoot.claims.osa_forms import (
+    EveryLayerJoined,
+    bottlenecked,
+    joined_at_every_layer,
+    joined_for_equal_work,
+)
 from fleetfoot.measure.counts import count
 from fleetfoot.nets.create import skeleton
 
@@ -23,6 +28,23 @@ def test_every_layer_reads_all_maps_before_it(module: torch.nn.Sequential) -> No
     layers = 9 * 4 * (6 + 10 + 14)
     assert count(joined, IMAGE).macs == PIXELS * (layers + (6 + 3 * 4) * 10)
     assert joined(torch.randn(1, *IMAGE)).shape == (1, 10, 8, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "image"),
+    [("vovnet39", (3, 320, 320)), ("vovnet57", (3, 320, 320)), ("osa_cifar_5x43", (3, 32, 32))],
+)
+def test_narrower_layers_keep_the_work(name: str, image: tuple[int, ...]) -> None:
+    net = skeleton(name)
+    work = count(net, image).macs
+    narrowed = count(joined_for_equal_work(net), image).macs
+    assert narrowed == pytest.approx(work, rel=0.02)
+    assert count(joined_at_every_layer(net), image).macs > 1.5 * work
+
+
+def test_a_concatenation_that_is_kept_cannot_be_narrowed() -> None:
+    with pytest.raises(ValueError, match="would narrow the concatenation"):
+        joined_for_equal_work(torch.nn.Sequential(OSA(6, 4, None, layers=3)))
 
 
 def test_a_bottleneck_halves_the_input_of_each_layer(module: torch.nn.Sequential) -> None:

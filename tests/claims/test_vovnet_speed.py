@@ -1,7 +1,5 @@
 """Ratios from made-up rows; the control of the bottleneck saves the same work."""
 
-from typing import Any
-
 import pytest
 import torch
 
@@ -9,19 +7,32 @@ from fleetfoot.claims import vovnet_speed
 from fleetfoot.claims.claim import Setting
 from fleetfoot.claims.osa_forms import bottlenecked
 from fleetfoot.measure.counts import count
+from fleetfoot.measure.latency import summarise
 from fleetfoot.nets.vovnet import V27_SLIM, VoVNet
 
-ROWS = (
-    {"network": "a", "latency_ms_p50": 6.0, "gflops": 10.0},
-    {"network": "b", "latency_ms_p50": 2.0, "gflops": 40.0},
-)
+# Time and rate of b change by a factor of two between rounds, and those of a alike.
+FOUND = {
+    "a": vovnet_speed.Timed(30, summarise([[6.0], [12.0]])),
+    "b": vovnet_speed.Timed(40, summarise([[2.0], [4.0]])),
+}
 
 
-def test_a_ratio_is_of_the_column_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vovnet_speed, "timed", lambda *_: ROWS)
-    smoke = Setting(scale="smoke")
-    assert vovnet_speed.ratio("latency_ms_p50", "a", "b", ("a", "b"))(smoke).value == 3.0
-    assert vovnet_speed.ratio("gflops", "b", "a", ("a", "b"))(smoke).value == 4.0
+def test_ratios_of_times_and_of_rates_are_of_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vovnet_speed, "timed", lambda *_: FOUND)
+    smoke, names = Setting(scale="smoke"), ("a", "b")
+    times = vovnet_speed.times_ratio("a", "b", names)(smoke)
+    assert (times.value, times.low, times.high) == pytest.approx((3.0, 3.0, 3.0))
+    rates = vovnet_speed.rates_ratio("b", "a", names)(smoke)
+    assert (rates.value, rates.low, rates.high) == pytest.approx((4.0, 4.0, 4.0))
+
+
+def test_on_a_cpu_the_figures_of_a_gpu_hold_partly_at_best() -> None:
+    known = {claim.id: claim for claim in vovnet_speed.CLAIMS}
+    on_cpu, on_gpu = (known[f"vovnet/speed-densenet201{end}"] for end in ("", "-gpu"))
+    assert on_cpu.judge(9.0, "cpu") == "partly"
+    assert on_gpu.judge(9.0, "gpu") == "reproduced"
+    assert (on_cpu.scales, on_gpu.scales) == (("smoke", "cpu"), ("gpu",))
+    assert on_cpu.judge(1.5, "cpu") == on_gpu.judge(1.5, "gpu") == "not reproduced"
 
 
 def work_of_modules(net: torch.nn.Module) -> list[int]:
@@ -41,14 +52,12 @@ def test_control_and_bottleneck_save_the_same_work() -> None:
 
 
 def test_rates_are_work_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Times:
-        ms_p50, ms_iqr = 0.5, 0.1
-
-    def times(nets: dict[str, Any], *_: Any) -> dict[str, Times]:
-        return dict.fromkeys(nets, Times())
-
-    monkeypatch.setattr(vovnet_speed, "network_ms", times)
+    monkeypatch.setattr(
+        vovnet_speed, "network_ms", lambda nets, *_: dict.fromkeys(nets, summarise([[0.5]] * 2))
+    )
     layer = torch.nn.Conv2d(8, 8, 1)
-    rows = vovnet_speed.rows_of({"one": layer}, (8, 25, 25), Setting(scale="smoke"))
-    assert rows[0]["macs"] == 40_000
-    assert rows[0]["gflops"] == pytest.approx(2 * 40_000 / 0.5e-3 / 1e9)
+    found = vovnet_speed.side_by_side({"one": layer}, (8, 25, 25), Setting(scale="smoke"))
+    row = vovnet_speed.table(found)[0]
+    assert row["macs"] == 40_000
+    assert row["samples"] == 2
+    assert row["gflops"] == pytest.approx(2 * 40_000 / 0.5e-3 / 1e9)
