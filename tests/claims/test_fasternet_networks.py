@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from fleetfoot.claims import fasternet_ablations, fasternet_networks
+from fleetfoot.claims import fasternet_ablations, fasternet_networks, timing
 from fleetfoot.claims.claim import Setting
 from fleetfoot.claims.timing import native
 from fleetfoot.measure.counts import count
@@ -35,6 +35,28 @@ def test_the_control_convolves_all_channels() -> None:
         full = fasternet_networks.with_full_convolutions(net)
     assert not any(isinstance(module, PartialConv2d) for module in full.modules())
     assert count(full, (3, 224, 224)).macs == before + 15 * partial
+
+
+def test_folding_keeps_the_outputs_of_ours() -> None:
+    net = timing.with_settled_norms(native("fasternet_t0"), (3, 64, 64))
+    folded = fasternet_networks.with_folded_norms(net, (3, 64, 64), is_foreign=False)
+    assert_the_same_without_norms(net, folded)
+
+
+def test_folding_keeps_the_outputs_of_timms() -> None:
+    pytest.importorskip("timm")
+    net = timing.with_settled_norms(timing.foreign("mobilevit_xxs"), (3, 64, 64))
+    folded = fasternet_networks.with_folded_norms(net, (3, 64, 64), is_foreign=True)
+    assert_the_same_without_norms(net, folded)
+
+
+def assert_the_same_without_norms(net: nn.Module, folded: nn.Module) -> None:
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    x = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = net(x)
+        assert expected.std() > 0.01
+        torch.testing.assert_close(folded(x), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_what_the_ablations_exchange() -> None:
