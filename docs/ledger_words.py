@@ -125,11 +125,14 @@ def machine_of(result: Json) -> str:
 
 
 def _time(result: Json) -> str:
-    took = result["minutes"]
-    time = f"{took:.1f} minutes" if took >= 1 else f"{60 * took:.0f} seconds"
-    parts = [part for part in (result["measurement"], result["control"]) if part is not None]
-    shared = any(part["minutes"] is not None for part in parts)
-    return f"{time}{', with figures that other claims share,' if shared else ''}"
+    own, borrowed = (_span(result[name]) for name in ("minutes", "borrowed_minutes"))
+    if not result["borrowed_minutes"]:
+        return own
+    return f"{own}, with figures measured for another claim in {borrowed} just before,"
+
+
+def _span(minutes: float) -> str:
+    return f"{minutes:.1f} minutes" if minutes >= 1 else f"{60 * minutes:.0f} seconds"
 
 
 def device_of(machine: Json) -> str:

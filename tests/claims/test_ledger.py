@@ -186,16 +186,6 @@ def test_a_control_that_breaks_leaves_the_measurement(tmp_path: Path) -> None:
     assert ledger.stored([tmp_path])["family/what", "cpu"]["control"] is None
 
 
-def test_what_is_shared_counts_in_the_minutes() -> None:
-    for minutes, expected in (((3.0, None), 3.0), ((3.0, 3.0), 3.0), ((3.0, 2.0), 5.0)):
-        one, two = (Measurement(value=2.0, minutes=each) for each in minutes)
-        claim = dataclasses.replace(
-            claim_of(2, 1), measure=lambda _, m=one: m, control=lambda _, m=two: m
-        )
-        assert ledger.run(claim, Setting()).minutes == expected
-    assert ledger.run(claim_of(2, 1), Setting()).minutes < 1.0
-
-
 @pytest.mark.parametrize(
     ("verdict", "figures", "expected"),
     [

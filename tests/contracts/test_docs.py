@@ -53,7 +53,7 @@ def a_result(claim: Claim, value: float, folder: Path, table: tuple[Json, ...] =
         measurement=Measurement(value=value, table=table, low=low, high=high, note="Mind | this."),
         control=Measurement(value=0.5),
         **{"control_outcome": "failed_as_it_should", "control_error": None},
-        **{"verdict_sha256": "", "minutes": 1.25},
+        **{"verdict_sha256": "", "minutes": 1.25, "borrowed_minutes": 0.0},
         provenance=Provenance(
             **{"date": "2026-01-02T03:04:05Z", "machine": machine, "versions": {"torch": "9.9"}},
             **{"commit": "0123456789abcdef", "dirty": False, "code_sha256": "", "load_1min": 0.25},
@@ -118,7 +118,7 @@ def test_what_limits_a_result_is_told(docs: dict[str, ModuleType], tmp_path: Pat
     results = stored([tmp_path])
     (result,) = results.values()
     result |= {"control": None, "control_outcome": "not_run", "control_error": "no | way"}
-    result["measurement"]["minutes"] = 1.25
+    result["borrowed_minutes"] = 3.5
     result["provenance"]["machine"] |= {"accelerator": "a gpu", "driver": "580.1", "cuda": "13.0"}
     pictures = docs["pictures"].ledger_pictures([claim], results)
     pages = docs["ledger_pages"].ledger_pages([claim], results, pictures)
@@ -126,7 +126,7 @@ def test_what_limits_a_result_is_told(docs: dict[str, ModuleType], tmp_path: Pat
     assert "**reproduced**; the interval contains a border of the rule" in page
     assert "In 1 of these verdicts the interval contains a border" in pages["reference/claims.md"]
     assert "| control | | not run: no \\| way |" in page
-    assert "1.2 minutes, with figures that other claims share, on a gpu (driver 580.1, CUDA" in page
+    assert "for another claim in 3.5 minutes just before, on a gpu (driver 580.1, CUDA" in page
 
 
 def test_the_picture_has_a_dot_for_each_measured_claim(

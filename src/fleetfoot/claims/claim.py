@@ -29,13 +29,13 @@ class Setting:
             accelerator.
         data: folder of data sets (`cifar10/`, `photos/`, ...), None where there is none.
         device: "cpu" or "cuda".
-        listener: hears what is being done.
+        listener: hears what is being done; settings that differ in it alone are equal.
     """
 
     scale: Scale = "cpu"
     data: Path | None = None
     device: str = "cpu"
-    listener: Listener = field(default_factory=Silent)
+    listener: Listener = field(default_factory=Silent, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +48,6 @@ class Measurement:
         low: lower end of an interval for `value`, None where none was computed.
         high: its upper end.
         note: what the reader must know about this measurement; "" if nothing.
-        minutes: wall time of figures that several claims share, measured once in a process; None
-            where nothing is shared.
     """
 
     value: float
@@ -57,7 +55,6 @@ class Measurement:
     low: float | None = None
     high: float | None = None
     note: str = ""
-    minutes: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

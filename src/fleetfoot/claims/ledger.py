@@ -28,6 +28,7 @@ from fleetfoot.claims.claim import (
     Verdict,
     fitting_scale,
 )
+from fleetfoot.claims.shared import borrowed_minutes, watch
 from fleetfoot.core.errors import (
     DataError,
     FleetfootError,
@@ -53,7 +54,9 @@ class Result:
         control_outcome: whether the rule rejected it, as it must.
         control_error: why there is no control; None where there is one.
         verdict_sha256: of the rule's source when the claim was measured.
-        minutes: wall time of measurement and control, with what they share with other claims.
+        minutes: wall time of measurement and control.
+        borrowed_minutes: that figures took which are used here and were measured for another claim,
+            earlier in the same process.
         provenance: machine, versions, code.
     """
 
@@ -69,6 +72,7 @@ class Result:
     control_error: str | None
     verdict_sha256: str
     minutes: float
+    borrowed_minutes: float
     provenance: Provenance
 
 
@@ -146,13 +150,11 @@ def run(claim: Claim, setting: Setting) -> Result:
     """
     check(claim, setting)
     record = provenance(device=setting.device)
+    watch()
     start = time.monotonic()
     setting.listener.stage(f"{claim.id}: measuring")
     measurement = claim.measure(setting)
     control, error = _control(claim, setting)
-    minutes = (time.monotonic() - start) / 60
-    # a set: both may read the same figures
-    shared = sum({m.minutes or 0 for m in (measurement, control) if m is not None})
     return Result(
         id=claim.id,
         paper=claim.paper,
@@ -165,8 +167,8 @@ def run(claim: Claim, setting: Setting) -> Result:
         control_outcome="not_run" if control is None else claim.judge_control(control.value),
         control_error=error,
         verdict_sha256=rule_sha256(claim),
-        # the claim that measured the shared figures has their time in its own
-        minutes=max(minutes, shared),
+        minutes=(time.monotonic() - start) / 60,
+        borrowed_minutes=borrowed_minutes(),
         provenance=record,
     )
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.claims.claim import Needs, Setting
+from fleetfoot.claims.shared import shared
 from fleetfoot.core.listener import Listener
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
@@ -95,16 +96,11 @@ class Seen(NamedTuple):
     outputs: Tensor
 
 
-_kept: dict[tuple[str, Path | None], Trained] = {}
-
-
+@shared
 def trained_resnet(setting: Setting) -> Trained:
-    """Return the network of a setting's scale and data; the first call in a process trains it."""
-    key = (setting.scale, setting.data)
-    if key not in _kept:
-        setting.listener.stage("training the network whose convolutions are looked at")
-        _kept[key] = _trained(TRAININGS[setting.scale], setting.data, setting.listener)
-    return _kept[key]
+    """Return the network of a setting; the first call in a process trains it."""
+    setting.listener.stage("training the network whose convolutions are looked at")
+    return _trained(TRAININGS[setting.scale], setting.data, setting.listener)
 
 
 def _trained(training: Training, folder: Path | None, listener: Listener) -> Trained:

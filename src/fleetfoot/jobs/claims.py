@@ -40,6 +40,7 @@ class ClaimRow:
         dirty: whether the code differed from that commit.
         date: of the measurement, UTC.
         minutes: that measurement and control took.
+        borrowed_minutes: that figures took which were measured for another claim just before.
         exit_code: of `error`; 0 without one.
     """
 
@@ -65,6 +66,7 @@ class ClaimRow:
     dirty: bool | None = None
     date: str | None = None
     minutes: float | None = None
+    borrowed_minutes: float | None = None
     error: str | None = None
     exit_code: int = 0
 
@@ -188,6 +190,7 @@ def _measured(claim: Claim, result: "Result | Mapping[str, Any]") -> ClaimRow:
         dirty=provenance["dirty"],
         date=provenance["date"],
         minutes=record["minutes"],
+        borrowed_minutes=record["borrowed_minutes"],
         error=RULE_CHANGED if changed else None,
     )
 
