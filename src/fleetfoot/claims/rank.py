@@ -10,7 +10,6 @@ Fixed    networks, engine, precision, threads and image stand in `rank_networks.
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least, at_most
+from fleetfoot.claims.shared import shared
 from fleetfoot.claims.timing import Rows, columns, native, network_ms, round_ms
 from fleetfoot.core.files import read_json
 from fleetfoot.core.seeds import rng
@@ -44,7 +44,7 @@ SMOKE_SIDES = (32, 64, 128, 224)
 Row = Mapping[str, Any]
 
 
-@cache
+@shared
 def measured_rows(scale: str) -> Rows:
     """Return a row per network: counts, estimates and time. Measured once in a process."""
     setting = Setting(scale=scale)  # pyright: ignore[reportArgumentType]

@@ -7,7 +7,6 @@ Departs  backbones with their classifier at 320 x 320 instead of detectors. The 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -22,6 +21,7 @@ from fleetfoot.claims.claim import (
     capped,
 )
 from fleetfoot.claims.osa_forms import bottlenecked, joined_for_equal_work
+from fleetfoot.claims.shared import shared
 from fleetfoot.claims.timing import Image, Rows, columns, median_ratio, native, network_ms, round_ms
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.measure.counts import count
@@ -44,7 +44,7 @@ class Timed(NamedTuple):
         return [1e6 * ms / self.macs for ms in round_ms(self.latency)]
 
 
-@cache
+@shared
 def timed(names: tuple[str, ...], every_layer: bool, scale: str, device: str) -> dict[str, Timed]:
     """Return networks measured side by side, by name.
 
