@@ -86,6 +86,6 @@ def test_fits_are_kept_with_the_network(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(fits, "fitted", None)  # not fitted again
     assert depthwise.measure(setting) == measured
     assert len(measured.table) == 4
-    errors = trained.results["fits"]
+    errors = fits.errors(setting)
     ratio = sum(errors["DW + PW"].values()) / sum(errors["PConv(1/4) + PW"].values())
     assert measured.value == pytest.approx(ratio)

@@ -18,10 +18,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least_ratio, capped
+from fleetfoot.claims.shared import shared
 from fleetfoot.claims.trained_resnet import (
     NEEDS,
     STAND_IN,
     Seen,
+    Trained,
     first_of_each_stage,
     trained_resnet,
 )
@@ -149,16 +151,19 @@ def split(seen: Seen) -> tuple[Moments, Moments]:
 
 def errors(setting: Setting) -> Mapping[str, Mapping[str, float]]:
     """Return the errors by form and stage; fitted once for each trained network."""
-    trained = trained_resnet(setting)
-    if "fits" not in trained.results:
-        setting.listener.stage("fitting pairs of convolutions to trained ones")
-        trained.results["fits"] = found = {name: dict[str, float]() for name in FORMS}
-        for stage, seen in first_of_each_stage(trained.net, trained.pictures).items():
-            fit, test = split(seen)
-            for name, form in FORMS.items():
-                kernel = fitted(form(seen.inputs.shape[1]), fit, steps=STEPS[setting.scale])
-                found[name][stage] = float(error(kernel, test))
-    return trained.results["fits"]
+    return _errors(trained_resnet(setting), setting)
+
+
+@shared
+def _errors(trained: Trained, setting: Setting) -> Mapping[str, Mapping[str, float]]:
+    setting.listener.stage("fitting pairs of convolutions to trained ones")
+    found = {name: dict[str, float]() for name in FORMS}
+    for stage, seen in first_of_each_stage(trained.net, trained.pictures).items():
+        fit, test = split(seen)
+        for name, form in FORMS.items():
+            kernel = fitted(form(seen.inputs.shape[1]), fit, steps=STEPS[setting.scale])
+            found[name][stage] = float(error(kernel, test))
+    return found
 
 
 def mean_error_over(form: str, other: str) -> Callable[[Setting], Measurement]:

@@ -7,7 +7,7 @@ Letters  N images, C channels, H height, W width
 """
 
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -65,7 +65,7 @@ TRAININGS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trained:
     """The network before and after training, and pictures that it did not see.
 
@@ -74,14 +74,12 @@ class Trained:
         net: as it was trained, in evaluation mode.
         top1: share of the validation images that it gets right.
         pictures: normalised, (N, C, H, W).
-        results: what claims keep here, so that they compute it once.
     """
 
     initial: nn.Module
     net: nn.Module
     top1: float
     pictures: Tensor
-    results: dict[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def note(self) -> str:
