@@ -46,4 +46,4 @@ def watch() -> None:
 
 def borrowed_minutes() -> float:
     """Return how long it took to measure what was kept before `watch` and used since."""
-    return sum(_borrowed.values())
+    return sum(_borrowed.values(), 0.0)
