@@ -15,31 +15,39 @@ from fleetfoot.nets.create import create, skeleton
 from tests.contracts.subjects import pixels_for, randomise
 
 
+WELL_CONDITIONED = 3e-5
+ILL_CONDITIONED = 3e-4
+
+
 def test_engines_agree_with_the_network(exported_net: str, tmp_path: Path) -> None:
     """ONNX Runtime and OpenVINO, float32, at a small size, on several images.
 
-    The norms get statistics of their own activations: with any others those of EfficientNet-B7
-    grow until float32 itself is wrong by a tenth. Its last map needs more than nine positions for
-    that, hence a size that follows the published one. An engine may differ from torch by three
-    times what torch differs from float64, and by 1e-4 in any case; OpenVINO, whose error function
-    is an approximation, by 1e-3.
+    An engine may differ from torch by three times what torch differs from float64, and by 1e-4 in
+    any case; OpenVINO, whose error function is an approximation, by 1e-3.
     """
+    channels, *_, published = entry(exported_net).input
     torch.manual_seed(0)
     net = randomise(create(exported_net))
-    channels, *_, published = entry(exported_net).input
     shape = (channels, *2 * (pixels_for(net, max(65, published // 6 | 1)),))
-    net = calibrate_norms(net, shape)
-    file = export_onnx(net, tmp_path / "net.onnx", image=shape)
     x = np.random.default_rng(0).standard_normal((2, *shape), dtype=np.float32)
-    with torch.no_grad():
-        expected = net(torch.from_numpy(x)).numpy()
-        exact = copy.deepcopy(net).double()(torch.from_numpy(x).double()).numpy()
-    rounding = difference(expected, exact)
-    assert rounding < 3e-4, "the network is too ill conditioned to tell anything"
+    expected, rounding = outputs(net, x)
+    if rounding > WELL_CONDITIONED:  # some grow so much by random norms that float32 is no guide
+        net = calibrate_norms(net, shape)
+        expected, rounding = outputs(net, x)
+    assert rounding < ILL_CONDITIONED, "the network tells nothing about its exports"
+    file = export_onnx(net, tmp_path / "net.onnx", image=shape)
     for name, bound in (("onnxruntime", 1e-4), ("openvino", 1e-3)):
         engine = open_engine(file, engine=name)
         got = np.concatenate([engine.run(image[None]) for image in x])
         assert difference(got, expected) <= max(bound, 3 * rounding), name
+
+
+@torch.no_grad()
+def outputs(net: torch.nn.Module, x: np.ndarray) -> tuple[np.ndarray, float]:
+    """Return the outputs in float32 and how far they are from those in float64."""
+    images = torch.from_numpy(x)
+    exact = copy.deepcopy(net).double()(images.double()).numpy()
+    return net(images).numpy(), difference(net(images).numpy(), exact)
 
 
 def difference(got: np.ndarray, expected: np.ndarray) -> float:
