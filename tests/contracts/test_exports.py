@@ -14,7 +14,6 @@ from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create, skeleton
 from tests.contracts.subjects import pixels_for, randomise
 
-
 WELL_CONDITIONED = 3e-5
 ILL_CONDITIONED = 3e-4
 
