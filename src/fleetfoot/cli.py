@@ -358,7 +358,7 @@ def claims(
     scale: Literal["smoke", "cpu", "gpu"] | None = None,
     data: Path | None = None,
     device: Literal["cpu", "cuda"] = "cpu",
-    out: Path = Path("results"),
+    out: Path | None = None,
     talk: Talk = QUIET,
 ) -> int:
     """The ledger of the papers' claims: list it, measure claims, see paper and measurement.
@@ -370,7 +370,8 @@ def claims(
             the device unless given.
         data: Folder of data sets, for claims that need one.
         device: Where to run.
-        out: Folder of your own results: run writes there, table prefers them to those shipped.
+        out: Folder of your own results, ./results unless given: run writes there, table prefers
+            them to those shipped.
     """
     from fleetfoot.jobs.claims import claims as job
 

@@ -166,7 +166,14 @@ def test_a_claim_that_breaks_is_one_line() -> None:
     assert "family/what: unexpected RuntimeError: no way" in str(refused)
 
 
-def test_smoke_runs_on_any_device() -> None:
+def test_an_accelerator_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "cuda_is_here", lambda: False)
+    with pytest.raises(MissingError, match="no accelerator here"):
+        ledger.check(claim_of(1, 1), Setting(scale="smoke", device="cuda"))
+
+
+def test_smoke_runs_on_any_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ledger, "cuda_is_here", lambda: True)
     ledger.check(claim_of(1, 1), Setting(scale="smoke", device="cuda"))
     ledger.check(claim_of(1, 1, scales=("gpu",)), Setting(scale="gpu", device="cuda"))
 

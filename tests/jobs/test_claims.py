@@ -13,7 +13,7 @@ pytest.importorskip("torch")
 from fleetfoot import cli
 from fleetfoot.claims import ledger
 from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least
-from fleetfoot.core.errors import UsageError
+from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.jobs.claims import ClaimRow, ClaimsRecord, claims
 from fleetfoot.jobs.screen import show
 
@@ -43,6 +43,24 @@ def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(ledger, "SHIPPED", tmp_path / "shipped")
 
 
+def test_the_folder_of_results_is_looked_at_before_measuring(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="file: is a file"):
+        claims("run", ["toy/good"], out=tmp_path / "file")
+    with pytest.raises(DataError, match="nowhere: there is no such folder"):
+        claims("table", out=tmp_path / "nowhere")
+
+
+def test_what_cannot_be_stored_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(ledger, "store", full)
+    (row,) = claims("run", ["toy/good"], out=tmp_path).claims
+    assert (row.value, row.exit_code) == (2.5, 1)
+    assert "is not stored, No space left" in (row.error or "")
+
+
 def test_listing_measures_nothing(tmp_path: Path) -> None:
     record = claims("list", out=tmp_path / "out")
     assert [row.id for row in record.claims] == ["toy/bad", "toy/good"]
@@ -63,6 +81,7 @@ def test_running_stores_and_goes_on_after_a_failure(tmp_path: Path) -> None:
 
 def test_the_table_prefers_own_results_and_thorough_scales(tmp_path: Path) -> None:
     ledger.store(ledger.run(GOOD, Setting()), ledger.SHIPPED)
+    (tmp_path / "out").mkdir()
     bad, good = claims("table", out=tmp_path / "out").claims
     assert (bad.value, bad.verdict) == (None, None)
     assert (good.verdict, good.scale) == ("reproduced", "cpu")

@@ -83,6 +83,21 @@ def test_a_table_in_a_pipe_is_not_wrapped_and_names_are_taken_as_they_are():
         assert line.startswith(name)
 
 
+class Narrow(io.StringIO):
+    """A terminal of 40 columns."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_table_wider_than_the_terminal_is_a_block_a_row(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    stream = Narrow()
+    headings = ("network", "milliseconds of one call", "share of the roof")
+    screen.table(stream, headings, [("a" * 20, "1234.567", "0.25")], right=(1, 2))
+    assert stream.getvalue().splitlines()[1] == "milliseconds of one call  1234.567"
+
+
 def test_deployed_forms_are_listed_with_the_reason():
     row = {
         "engine": "openvino",

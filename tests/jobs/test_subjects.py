@@ -108,6 +108,23 @@ def test_the_eager_cells_of_a_network_need_no_export(tmp_path: Path):
     assert subject.facts(1, 1, "float32").params == small.params
 
 
+def test_what_does_not_fit_into_memory_is_refused_before_it_is_taken(tmp_path: Path):
+    pytest.importorskip("torch")
+    words = subjects.Words(
+        engines=("eager",),
+        precisions=("float32",),
+        layouts=None,
+        threads=(1,),
+        batches=(1,),
+        sizes=(16, 100_000),
+    )
+    fits, too_large = subjects.NetSubject("fleetnet_small").plan(words, tmp_path)
+    assert fits.cell is not None
+    assert too_large.cell is None
+    assert too_large.exit_code == 2
+    assert "--size 100000 --batch 1: needs" in (too_large.error or "")
+
+
 def test_an_export_that_fails_is_a_row(tmp_path: Path):
     pytest.importorskip("torch")
     words = subjects.Words(

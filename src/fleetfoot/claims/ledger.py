@@ -198,8 +198,17 @@ def check(claim: Claim, setting: Setting) -> None:
             raise DataError(f"{setting.data / name}: {claim.id} needs this data set, not found")
     for package in claim.needs.packages:
         require(package, extra="claims")
+    if setting.device == "cuda" and not cuda_is_here():
+        raise MissingError("--device cuda: there is no accelerator here that CUDA can use")
     if claim.needs.device == "cuda" and setting.device != "cuda":
         raise MissingError(f"{claim.id} is about an accelerator: run it with --device cuda on one")
+
+
+def cuda_is_here() -> bool:
+    """Return whether torch can use an accelerator."""
+    import torch
+
+    return torch.cuda.is_available()
 
 
 def rule_sha256(claim: Claim) -> str:

@@ -1,12 +1,12 @@
 """`fleetfoot claims`: the ledger of the papers' claims; list it, measure, see both side by side."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetfoot.claims.claim import DEVICES, SCALES, Claim, Scale, Setting, fitting_scale
-from fleetfoot.core.errors import FleetfootError, UsageError, require
+from fleetfoot.core.errors import DataError, FleetfootError, UsageError, require
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.core.results import to_json
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from fleetfoot.claims.ledger import Result
 
 WORDS = ("list", "run", "table")
+OWN = Path("results")
 RULE_CHANGED = "its rule was changed after it was measured: run it again"
 
 
@@ -89,7 +90,7 @@ def claims(
     scale: str | None = None,
     data: Path | str | None = None,
     device: str = "cpu",
-    out: Path | str = "results",
+    out: Path | str | None = None,
     listener: Listener | None = None,
 ) -> ClaimsRecord:
     """List claims, measure them, or return the stored measurements beside the papers' figures.
@@ -101,25 +102,31 @@ def claims(
             that have this scale.
         data: folder of data sets.
         device: "cpu" or "cuda".
-        out: folder of the user's own results; "run" writes there, "table" prefers them.
+        out: folder of the user's own results; "run" writes there, "table" prefers them; None is
+            `OWN`, which need not be there.
         listener: hears what is being done.
 
     Raises:
         UsageError: unknown word, id, scale or device, or nothing to run.
-        DataError: a stored result is damaged.
+        DataError: a stored result is damaged, or ``out`` is not a folder.
         MissingError: torch is not installed.
     """
     _one_of("claims", word, WORDS)
     require("torch", extra="train")
+    own = OWN if out is None else Path(out)
+    if own.exists() and not own.is_dir():
+        raise DataError(f"--out {own}: is a file; name a folder")
+    if word == "table" and out is not None and not own.exists():
+        raise DataError(f"--out {own}: there is no such folder")
     if word == "run":
         if not ids:
             raise UsageError("claims run needs at least one claim: fleetfoot claims run ID...")
         setting = _setting(scale, data, device, listener)
-        return ClaimsRecord(word=word, claims=_run(ids, setting, Path(out)))
+        return ClaimsRecord(word=word, claims=_run(ids, setting, own))
     from fleetfoot.claims.ledger import matching
 
     found = matching(ids or ("*",))
-    rows = [_row(claim) for claim in found] if word == "list" else _table(found, Path(out))
+    rows = [_row(claim) for claim in found] if word == "list" else _table(found, own)
     return ClaimsRecord(word=word, claims=tuple(rows))
 
 
@@ -143,19 +150,30 @@ def _setting(
 
 
 def _run(ids: Sequence[str], setting: Setting, out: Path) -> tuple[ClaimRow, ...]:
-    from fleetfoot.claims.ledger import attempt, matching, store
+    from fleetfoot.claims.ledger import attempt, matching
 
     rows: list[ClaimRow] = []
     chosen = matching(ids, scale=setting.scale)
+    out.mkdir(parents=True, exist_ok=True)  # now, not after minutes of measuring
     for number, claim in enumerate(chosen, 1):
         result = attempt(claim, setting)
         if isinstance(result, FleetfootError):
             rows.append(_row(claim, error=str(result), exit_code=result.exit_code))
         else:
-            store(result, out)
-            rows.append(_measured(claim, result))
+            rows.append(_stored(_measured(claim, result), result, out))
         setting.listener.update(done=number, total=len(chosen))
     return tuple(rows)
+
+
+def _stored(row: ClaimRow, result: "Result", out: Path) -> ClaimRow:
+    """Store a result and return its row; what cannot be stored is shown all the same."""
+    from fleetfoot.claims.ledger import store
+
+    try:
+        store(result, out)
+    except OSError as error:
+        return replace(row, error=f"{out}: is not stored, {error}", exit_code=1)
+    return row
 
 
 def _table(found: Sequence[Claim], out: Path) -> list[ClaimRow]:

@@ -32,11 +32,13 @@ def check_page(folder: Path) -> None:
 
     Raises:
         DataError: ``folder`` is a file.
+        OSError: it cannot be made.
         MissingError: Jinja2 is not installed.
     """
     require("jinja2", extra="train")
     if folder.exists() and not folder.is_dir():
         raise DataError(f"--out {folder}: is a file; name a folder")
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def write_page(

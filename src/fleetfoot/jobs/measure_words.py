@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fleetfoot.core.errors import UsageError
 
+EMPTY = "''"  # what a shell shows of a word without letters
 ENGINES = ("eager", "compile", "onnxruntime", "openvino")
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 LAYOUTS = ("nchw", "nhwc")
@@ -78,7 +79,7 @@ def parse_numbers(word: str, text: str | int) -> tuple[int, ...]:
     numbers: list[int] = []
     for part in str(text).split(","):
         if not part.strip().isdecimal() or int(part) < 1:
-            raise UsageError(f"{word} {part.strip()}: is not a whole number of at least 1")
+            raise UsageError(f"{word} {part.strip() or EMPTY}: is not a whole number of at least 1")
         numbers.append(int(part))
     return tuple(dict.fromkeys(numbers))
 
@@ -105,4 +106,4 @@ def _names(
 
 
 def _not_one_of(word: str, name: str, known: Sequence[str]) -> str:
-    return f"{word} {name}: is not one of {', '.join(known)}"
+    return f"{word} {name or EMPTY}: is not one of {', '.join(known)}"

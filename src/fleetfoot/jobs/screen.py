@@ -71,14 +71,23 @@ def table(stream: TextIO, headings: Row, rows: Iterable[Row], *, right: Iterable
     from rich.text import Text
 
     columns = set(right)
+    rows = list(rows)
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for index, heading in enumerate(headings):
         justify = "right" if index in columns else "left"
-        grid.add_column(heading, justify=justify, no_wrap=not stream.isatty(), overflow="fold")
+        whole = index == 0 or index in columns or not stream.isatty()  # names and figures
+        grid.add_column(heading, justify=justify, no_wrap=whole)
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
     width = None if stream.isatty() else 1000  # a pipe has no width: lines stay whole
     console = Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    unlimited = console.options.update(max_width=10_000)
+    least = console.measure(grid, options=unlimited).minimum
+    if least > console.width:  # figures are never cut: a block a row
+        for row in rows:
+            lines(stream, [(head, cell) for head, cell in zip(headings, row) if cell])
+            stream.write("\n")
+        return
     with console.capture() as drawn:
         console.print(grid)
     for line in drawn.get().splitlines():
@@ -342,7 +351,9 @@ def _claims_table(claims: Sequence[Any], stream: TextIO) -> None:
 
 
 def _verdict(claim: Any) -> str:
-    return claim.error or f"{claim.verdict or 'not measured'}{' *' if claim.at_border else ''}"
+    if claim.error:  # told in full on stderr
+        return "error" if claim.verdict is None else f"{claim.verdict} (rule changed since)"
+    return f"{claim.verdict or 'not measured'}{' *' if claim.at_border else ''}"
 
 
 def _interval(claim: Any) -> str:

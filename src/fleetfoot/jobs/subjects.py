@@ -16,6 +16,7 @@ from fleetfoot.deploy.engines import engine_precisions, installed_engines
 from fleetfoot.deploy.form import GraphForm
 from fleetfoot.jobs.measure_words import ENGINES, Words, why_unknown
 from fleetfoot.jobs.runs import bundle_of, check_net, resolve
+from fleetfoot.measure.device import free_memory
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fleetfoot.measure.counts import Counts
 
 NOISE_IMAGES = 16  # for int8 ranges, which decide no time
+INPUTS = 4  # that a worker takes in turn
 LAUNCH_BOUND = 8  # images: up to here launching kernels can take longer than running them
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
 
@@ -193,6 +195,7 @@ class NetSubject:
         )
         try:
             _refuse_unknown(plan, device)
+            self._refuse_too_large(plan)
             if plan.engine in YARDSTICKS:
                 return replace(plan, cell=replace(cell, module=self._net))
             file, shape = self._graph(plan, folder, image)
@@ -201,6 +204,19 @@ class NetSubject:
         except Exception as error:  # an exporter raises anything; the other rows go on
             return plan.refused(FleetfootError(f"its export fails: {_first_line(error)}"))
         return replace(plan, cell=replace(cell, file=file, input_shape=shape))
+
+    def _refuse_too_large(self, plan: Planned) -> None:
+        """Refuse a row whose weights, maps and inputs do not fit into the memory that is free."""
+        facts, free = self.facts(plan.size, plan.batch, "float32"), free_memory()
+        if facts.params is None or facts.peak_live_bytes is None or free is None:
+            return
+        inputs = 4 * INPUTS * plan.batch * self.entry.input[0] * plan.size**2
+        needed = 4 * facts.params + facts.peak_live_bytes + inputs
+        if needed > free:
+            raise UsageError(
+                f"--size {plan.size} --batch {plan.batch}: needs {needed / 2**30:.1f} GiB of "
+                f"memory, {free / 2**30:.1f} are free; take a smaller size or batch"
+            )
 
     def _graph(
         self, plan: Planned, folder: Path, image: tuple[int, ...]

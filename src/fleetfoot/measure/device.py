@@ -216,10 +216,14 @@ def load_1min(root: Path | str = "/") -> float | None:
     return float(words[0]) if words else None
 
 
-def _memory(root: Path) -> int | None:
-    found = re.search(
-        r"^MemTotal:\s*(\d+) kB", file_text(root / "proc/meminfo") or "", re.MULTILINE
-    )
+def free_memory(root: Path | str = "/") -> int | None:
+    """Return the bytes of memory that can be taken without swapping; None if nobody says."""
+    return _memory(Path(root), "MemAvailable")
+
+
+def _memory(root: Path, what: str = "MemTotal") -> int | None:
+    text = file_text(root / "proc/meminfo") or ""
+    found = re.search(rf"^{what}:\s*(\d+) kB", text, re.MULTILINE)
     return int(found[1]) * 1024 if found else None
 
 

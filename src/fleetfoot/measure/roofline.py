@@ -143,9 +143,18 @@ def measure_ceilings(
             gflops, reasons = _products(precisions, side)
             sizes = triad_bytes(device_profile().caches, threads, most_bytes)
             bandwidth = {level: _triad_gb_per_s(size) for level, size in sizes.items()}
+            reasons |= _drop_disturbed(bandwidth)
     finally:
         torch.set_num_threads(before)
     return Ceilings(threads=threads, gflops=gflops, gb_per_s=bandwidth, reasons=reasons)
+
+
+def _drop_disturbed(gb_per_s: dict[str, float]) -> dict[str, str]:
+    """Take out caches that were slower than memory, and return why."""
+    slow = [level for level, rate in gb_per_s.items() if rate < gb_per_s["memory"]]
+    for level in slow:
+        del gb_per_s[level]
+    return dict.fromkeys(slow, "slower than memory when it was measured: something disturbed it")
 
 
 def triad_bytes(caches: Mapping[str, int], threads: int, most_bytes: int) -> dict[str, int]:
