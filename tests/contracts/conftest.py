@@ -7,7 +7,7 @@ import pytest
 
 from tests.contracts.subjects import GOLDEN
 
-DEEP_TENSORS = 500  # networks with more take a second a test even without weights
+DEEP_TENSORS = 300  # networks with more take half a second a test even without weights
 HEAVY_PARAMS = 8_000_000
 EXPORTED = ("fasternet_t0", "fleetnet_small")  # an export takes seconds; the others are slow
 
