@@ -4,6 +4,7 @@ import pytest
 from torch import nn
 
 from fleetfoot.claims import alexnet
+from fleetfoot.core.surgery import replaced
 from fleetfoot.measure.counts import count
 from fleetfoot.nets.create import skeleton
 from fleetfoot.ops.local_response_norm import LocalResponseNorm
@@ -21,7 +22,7 @@ FORMS = [
 def test_forms_do_the_same_work(kind: type[nn.Module], form: alexnet.Change) -> None:
     net = skeleton(alexnet.NET)
     published = [repr(module) for module in net.modules() if isinstance(module, kind)]
-    other = alexnet.changed(net, kind, form)
+    other = replaced(net, kind, form)
     assert count(other, alexnet.IMAGE["cpu"]).macs == MACS
     assert [repr(module) for module in net.modules() if isinstance(module, kind)] == published
     assert [repr(module) for module in other.modules() if isinstance(module, kind)] != published
@@ -30,9 +31,7 @@ def test_forms_do_the_same_work(kind: type[nn.Module], form: alexnet.Change) -> 
 @pytest.mark.parametrize("scale", ["smoke", "cpu"])
 def test_pools_of_all_forms_give_the_same_maps(scale: str) -> None:
     net = skeleton(alexnet.NET)
-    work = {
-        count(alexnet.changed(net, kind, form), alexnet.IMAGE[scale]).macs for kind, form in FORMS
-    }
+    work = {count(replaced(net, kind, form), alexnet.IMAGE[scale]).macs for kind, form in FORMS}
     assert len(work) == 1
 
 

@@ -46,7 +46,8 @@ def outputs(net: torch.nn.Module, x: np.ndarray) -> tuple[np.ndarray, float]:
     """Return the outputs in float32 and how far they are from those in float64."""
     images = torch.from_numpy(x)
     exact = copy.deepcopy(net).double()(images.double()).numpy()
-    return net(images).numpy(), difference(net(images).numpy(), exact)
+    single = net(images).numpy()
+    return single, difference(single, exact)
 
 
 def difference(got: np.ndarray, expected: np.ndarray) -> float:

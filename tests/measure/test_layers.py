@@ -12,6 +12,7 @@ from fleetfoot.measure import layers
 from fleetfoot.measure.latency import Schedule
 from fleetfoot.measure.layers import layer_points, level_of
 from fleetfoot.measure.roofline import Ceilings
+from fleetfoot.measure.torch_settings import denormals_flushed
 from fleetfoot.ops.partial_conv import PartialConv2d
 
 ROOF = Ceilings(
@@ -103,7 +104,7 @@ def test_an_activation_in_place_always_gets_the_input_of_the_network(
 def test_the_setting_of_denormals_is_put_back(before: bool):
     torch.set_flush_denormal(before)
     try:
-        with layers._denormals_flushed():
+        with denormals_flushed():
             assert torch.tensor(2.0**-126) * 0.5 == 0
         assert bool(torch.tensor(2.0**-126) * 0.5 == 0) == before
     finally:

@@ -14,6 +14,7 @@ from torch import nn
 
 from fleetfoot.claims.claim import Claim, Measurement, Setting, at_most
 from fleetfoot.claims.timing import Image, columns, native, network_ms, times_as_long
+from fleetfoot.core.surgery import replaced
 from fleetfoot.measure.counts import count
 from fleetfoot.measure.latency import Latency
 from fleetfoot.ops.local_response_norm import LocalResponseNorm
@@ -40,7 +41,7 @@ def extra_time(
     def measured(setting: Setting) -> Measurement:
         published, image = native(NET), IMAGE[setting.scale]
         nets = {
-            n: changed(published, kind, new) for n, new in (("before", before), ("after", after))
+            n: replaced(published, kind, new) for n, new in (("before", before), ("after", after))
         }
         times = network_ms(nets, image, setting)
         rows = [_row(f"network, {n}", count(nets[n], image).macs, times[n]) for n in nets]
@@ -57,15 +58,6 @@ def _in_per_cent(ratio: Measurement) -> Measurement:
     )
     assert value is not None
     return replace(ratio, value=value, low=ends[0], high=ends[1])
-
-
-def changed(net: nn.Module, kind: type[nn.Module], new: Change) -> nn.Module:
-    """Return a copy of ``net`` with every layer of a kind replaced by what ``new`` makes of it."""
-    net = copy.deepcopy(net)
-    for path, module in list(net.named_modules()):
-        if isinstance(module, kind):
-            net.set_submodule(path, new(module))
-    return net.eval()
 
 
 def _alone(

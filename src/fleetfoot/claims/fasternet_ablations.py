@@ -17,6 +17,7 @@ from fleetfoot.claims.timing import (
     times_as_long,
     with_settled_norms,
 )
+from fleetfoot.core.surgery import replaced
 from fleetfoot.measure.latency import Latency
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 
@@ -33,16 +34,6 @@ class ChannelNorm(nn.LayerNorm):
         return normed.permute(0, 3, 1, 2)
 
 
-def exchanged(
-    net: nn.Module, kind: type[nn.Module], new: Callable[[nn.Module], nn.Module]
-) -> nn.Module:
-    """Return the network with every module of a kind put in place by ``new`` of it."""
-    for name, module in list(net.named_modules()):
-        if isinstance(module, kind):
-            net.set_submodule(name, new(module))
-    return net
-
-
 def image(setting: Setting) -> tuple[int, int, int]:
     """Return the shape of one image."""
     return (3, 64, 64) if setting.scale == "smoke" else (3, 224, 224)
@@ -55,21 +46,17 @@ def with_gelu() -> nn.Module:
 
 def with_relu() -> nn.Module:
     """Return FasterNet-T0 with ReLU for every GELU."""
-    return exchanged(with_gelu(), nn.GELU, lambda _: nn.ReLU(inplace=True))
+    return replaced(with_gelu(), nn.GELU, lambda _: nn.ReLU(inplace=True))
 
 
 def with_layer_norm() -> nn.Module:
     """Return FasterNet-T0 with a layer norm over channels for every batch norm."""
-    return exchanged(
-        with_gelu(),
-        nn.BatchNorm2d,
-        lambda norm: ChannelNorm(norm.num_features),  # pyright: ignore[reportArgumentType]
-    )
+    return replaced(with_gelu(), nn.BatchNorm2d, lambda norm: ChannelNorm(norm.num_features))
 
 
 def without_norm() -> nn.Module:
     """Return FasterNet-T0 with nothing for every batch norm."""
-    return exchanged(with_gelu(), nn.BatchNorm2d, lambda _: nn.Identity())
+    return replaced(with_gelu(), nn.BatchNorm2d, lambda _: nn.Identity())
 
 
 def folded(setting: Setting) -> nn.Module:

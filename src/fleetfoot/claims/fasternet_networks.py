@@ -19,6 +19,7 @@ from fleetfoot.claims.timing import (
     times_as_long,
     with_settled_norms,
 )
+from fleetfoot.core.surgery import replaced
 from fleetfoot.ops.partial_conv import PartialConv2d
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm, folded_conv
 
@@ -55,11 +56,9 @@ PAIRS = (
 
 def with_full_convolutions(net: nn.Module) -> nn.Module:
     """Return the network with every partial convolution made a full one: the idea removed."""
-    for name, module in list(net.named_modules()):
-        if isinstance(module, PartialConv2d):
-            channels = module.channels
-            net.set_submodule(name, nn.Conv2d(channels, channels, 3, padding=1, bias=False))
-    return net
+    return replaced(
+        net, PartialConv2d, lambda it: nn.Conv2d(it.channels, it.channels, 3, padding=1, bias=False)
+    )
 
 
 def with_folded_norms(net: nn.Module, image: Image, *, is_foreign: bool) -> nn.Module:

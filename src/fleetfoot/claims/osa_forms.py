@@ -5,13 +5,13 @@ Paper    Lee et al., 2019, arXiv:1904.09730: section 2.2 (aggregation at every l
 Letters  N batch, H height, W width
 """
 
-import copy
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from fleetfoot.blocks.osa import OSA
+from fleetfoot.core.surgery import replaced
 from fleetfoot.ops.conv import conv_norm_act, relu
 
 
@@ -105,12 +105,8 @@ def _behind_bottleneck(conv: nn.Conv2d) -> nn.Sequential:
 
 
 def _rebuilt(net: nn.Module, form: Callable[[OSA], nn.Module]) -> nn.Module:
-    net = copy.deepcopy(net)
     with torch.device(next(net.parameters()).device):  # meta, where only shapes are asked for
-        for path, module in list(net.named_modules()):
-            if isinstance(module, OSA):
-                net.set_submodule(path, form(module))
-    return net.eval()
+        return replaced(net, OSA, form)
 
 
 def _conv(layer: nn.Module) -> nn.Conv2d:

@@ -5,8 +5,7 @@ trace. On an accelerator every call waits for the device, so that a time is that
 not of its launch alone.
 """
 
-import contextlib
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from fleetfoot.deploy.calibrate_norms import calibrate_norms
 from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells
 from fleetfoot.measure.compare import bootstrap_interval
 from fleetfoot.measure.latency import Latency, Schedule, measure_interleaved
+from fleetfoot.measure.torch_settings import denormals_flushed, torch_threads
 from fleetfoot.nets.create import create
 
 # So few that a smoke run takes seconds; nothing is judged by them.
@@ -165,7 +165,7 @@ def operator_ms(
     """
     wait = torch.cuda.synchronize if setting.device == "cuda" else None
     plain = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
-    with _threads(threads), torch.inference_mode(), plain:
+    with torch_threads(threads), denormals_flushed(), torch.inference_mode(), plain:
         return measure_interleaved(
             {name: _waited(call, wait) for name, call in callables.items()}, schedule_of(setting)
         )
@@ -178,19 +178,3 @@ def _waited(call: Callable[[], Any], wait: Callable[[], Any] | None) -> Callable
             wait()
 
     return waited
-
-
-@contextlib.contextmanager
-def _threads(count: int) -> Generator[None]:
-    before, flushed = torch.get_num_threads(), _flushes_denormal()
-    torch.set_num_threads(count)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-        torch.set_flush_denormal(flushed)
-
-
-def _flushes_denormal() -> bool:
-    return float(torch.tensor(1e-39) * 0.5) == 0.0  # torch has no function that tells

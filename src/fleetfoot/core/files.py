@@ -72,6 +72,16 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def check_folder(path: Path) -> None:
+    """Refuse a file where a command is to keep its results, before it works for minutes.
+
+    Raises:
+        DataError: ``path`` is there and is no folder.
+    """
+    if path.exists() and not path.is_dir():
+        raise DataError(f"--out {path}: is a file; name a folder")
+
+
 @contextlib.contextmanager
 def new_folder(path: Path) -> Generator[Path]:
     """Yield a temporary sibling of ``path``; on success it takes the place of ``path``.

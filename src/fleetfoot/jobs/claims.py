@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleetfoot.claims.claim import DEVICES, SCALES, Claim, Scale, Setting, fitting_scale
 from fleetfoot.core.errors import DataError, FleetfootError, UsageError, require
+from fleetfoot.core.files import check_folder
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.core.results import to_json
 
@@ -114,8 +115,7 @@ def claims(
     _one_of("claims", word, WORDS)
     require("torch", extra="train")
     own = OWN if out is None else Path(out)
-    if own.exists() and not own.is_dir():
-        raise DataError(f"--out {own}: is a file; name a folder")
+    check_folder(own)
     if word == "table" and out is not None and not own.exists():
         raise DataError(f"--out {own}: there is no such folder")
     if word == "run":

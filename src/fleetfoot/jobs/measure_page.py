@@ -7,7 +7,8 @@ float32, at the first size, batch and thread count that its cells have.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetfoot.core.errors import DataError, FleetfootError, MissingError, require
+from fleetfoot.core.errors import FleetfootError, MissingError, require
+from fleetfoot.core.files import check_folder
 from fleetfoot.core.listener import Listener
 from fleetfoot.core.results import to_json
 from fleetfoot.deploy.bundle import load
@@ -36,8 +37,7 @@ def check_page(folder: Path) -> None:
         MissingError: Jinja2 is not installed.
     """
     require("jinja2", extra="train")
-    if folder.exists() and not folder.is_dir():
-        raise DataError(f"--out {folder}: is a file; name a folder")
+    check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
 
 

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
@@ -14,6 +14,7 @@ from fleetfoot.deploy.cells import YARDSTICKS, Cell
 from fleetfoot.deploy.engines import ENGINES as GRAPH_ENGINES
 from fleetfoot.deploy.engines import engine_precisions, installed_engines
 from fleetfoot.deploy.form import GraphForm
+from fleetfoot.deploy.worker import POOL
 from fleetfoot.jobs.measure_words import ENGINES, Words, why_unknown
 from fleetfoot.jobs.runs import bundle_of, check_net, resolve
 from fleetfoot.measure.device import free_memory
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from fleetfoot.measure.counts import Counts
 
 NOISE_IMAGES = 16  # for int8 ranges, which decide no time
-INPUTS = 4  # that a worker takes in turn
 LAUNCH_BOUND = 8  # images: up to here launching kernels can take longer than running them
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
 
@@ -130,6 +130,7 @@ class NetSubject:
 
         self.name = name
         self.entry = entry(name)
+        self._bytes_needed = cache(self._memory_of)  # every form of a network asks again
 
     def check(self, words: Words) -> None:
         from fleetfoot.nets.create import skeleton
@@ -207,16 +208,20 @@ class NetSubject:
 
     def _refuse_too_large(self, plan: Planned) -> None:
         """Refuse a row whose weights, maps and inputs do not fit into the memory that is free."""
-        facts, free = self.facts(plan.size, plan.batch, "float32"), free_memory()
-        if facts.params is None or facts.peak_live_bytes is None or free is None:
-            return
-        inputs = 4 * INPUTS * plan.batch * self.entry.input[0] * plan.size**2
-        needed = 4 * facts.params + facts.peak_live_bytes + inputs
-        if needed > free:
+        needed, free = self._bytes_needed(plan.size, plan.batch), free_memory()
+        if needed is not None and free is not None and needed > free:
             raise UsageError(
                 f"--size {plan.size} --batch {plan.batch}: needs {needed / 2**30:.1f} GiB of "
                 f"memory, {free / 2**30:.1f} are free; take a smaller size or batch"
             )
+
+    def _memory_of(self, size: int, batch: int) -> int | None:
+        """Return the bytes of weights, maps and inputs of a call in float32; None is unknown."""
+        facts = self.facts(size, batch, "float32")
+        if facts.params is None or facts.peak_live_bytes is None:
+            return None
+        inputs = 4 * POOL * batch * self.entry.input[0] * size**2
+        return 4 * facts.params + facts.peak_live_bytes + inputs
 
     def _graph(
         self, plan: Planned, folder: Path, image: tuple[int, ...]

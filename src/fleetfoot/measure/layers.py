@@ -11,7 +11,6 @@ denormals and zeros, so such a layer gets its input anew before each call, outsi
 import copy
 from collections import Counter
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -27,6 +26,7 @@ from fleetfoot.measure.device import device_profile
 from fleetfoot.measure.latency import Block, Schedule, measure_blocks, timed_block
 from fleetfoot.measure.mem_access import total_access
 from fleetfoot.measure.roofline import Ceilings, operator_ms
+from fleetfoot.measure.torch_settings import denormals_flushed, torch_threads
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 QUICK = Schedule(min_samples=50, min_seconds=0.1, rounds=5, warm_up_seconds=0.2, max_seconds=2.0)
@@ -98,7 +98,7 @@ def layer_points(
     counts = count(net, input_shape, batch=batch, bytes_per_element=dtype.itemsize)
     ready = copy.deepcopy(net).eval().to(dtype)
     x = torch.randn(batch, *input_shape, generator=torch.Generator().manual_seed(0)).to(dtype)
-    with _threads(threads), _denormals_flushed(), torch.inference_mode():
+    with torch_threads(threads), denormals_flushed(), torch.inference_mode():
         inputs, called = _inputs_of_layers(ready, x)
         layers = dict(ready.named_modules())
         times = measure_blocks(
@@ -201,24 +201,3 @@ def level_of(moved: int, ceilings: Ceilings, caches: Mapping[str, int]) -> str:
         if moved <= size and level in ceilings.gb_per_s:
             return level
     return "memory"
-
-
-@contextmanager
-def _threads(number: int) -> Generator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _denormals_flushed() -> Generator[None]:
-    """Compute as the workers of `deploy.cells` do; the setting from before is read off a number."""
-    before = bool(torch.tensor(torch.finfo(torch.float32).tiny) * 0.5 == 0)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        torch.set_flush_denormal(before)

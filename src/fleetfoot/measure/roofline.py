@@ -131,21 +131,18 @@ def measure_ceilings(
     """
     import torch
 
+    from fleetfoot.measure.torch_settings import torch_threads
+
     for precision in precisions:
         if precision not in PRECISIONS:
             raise UsageError(f"{precision}: is not one of {', '.join(PRECISIONS)}")
     listener = listener or Silent()
     listener.stage(f"measuring the ceilings of {threads} thread{'s' if threads > 1 else ''}")
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with torch.inference_mode():
-            gflops, reasons = _products(precisions, side)
-            sizes = triad_bytes(device_profile().caches, threads, most_bytes)
-            bandwidth = {level: _triad_gb_per_s(size) for level, size in sizes.items()}
-            reasons |= _drop_disturbed(bandwidth)
-    finally:
-        torch.set_num_threads(before)
+    with torch_threads(threads), torch.inference_mode():
+        gflops, reasons = _products(precisions, side)
+        sizes = triad_bytes(device_profile().caches, threads, most_bytes)
+        bandwidth = {level: _triad_gb_per_s(size) for level, size in sizes.items()}
+        reasons |= _drop_disturbed(bandwidth)
     return Ceilings(threads=threads, gflops=gflops, gb_per_s=bandwidth, reasons=reasons)
 
 
