@@ -29,6 +29,7 @@ from fleetfoot.nets.protocol import check_size
 from fleetfoot.nets.weights import load_weights, pretrained
 from fleetfoot.ops.class_map import ClassMap
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
+from fleetfoot.recipes import method
 from fleetfoot.recipes.evaluation import crops, evaluate_split, predict_split
 from fleetfoot.train.allocator import keep_freed_memory
 from fleetfoot.train.distributed import this_process
@@ -39,6 +40,7 @@ from fleetfoot.train.recipe import Recipe
 # Crops that calibrate int8, and that whiten a stem: more would only cost time.
 CALIBRATION_IMAGES = 64
 WHITENING_IMAGES = 2000
+START_IMAGES = 5000  # that an initialiser may look at
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +104,7 @@ def run(
     preprocess = preprocess_for(spec, data)
     net = build(spec, data, preprocess)
     training = _train(spec, net, data, preprocess, folder=folder, listener=listener, resume=resume)
+    net = method.finish(net, spec.recipe)
     listener.stage("evaluating the trained network")
     reference = predict_split(net, data.val, preprocess, device=spec.device)
     read_once = None
@@ -162,7 +165,18 @@ def build(spec: RunSpec, data: Data, preprocess: Preprocess) -> nn.Module:
         whiten_stem: Any = net.whiten_stem
         images = preprocess.normalise(crops(data.train, preprocess, limit=WHITENING_IMAGES))
         whiten_stem(torch.from_numpy(images))
+    net = method.operate(net, recipe)
+    if any(found.initialise is not None for found in method.methods_of(recipe)):
+        method.initialise(net, _start(data, preprocess, recipe))
     return net
+
+
+def _start(data: Data, preprocess: Preprocess, recipe: Recipe) -> method.Start:
+    images = preprocess.normalise(crops(data.train, preprocess, limit=START_IMAGES))
+    labels = data.train.labels[spread(len(data.train), START_IMAGES)]
+    return method.Start(
+        images=torch.from_numpy(images), labels=torch.from_numpy(labels), recipe=recipe
+    )
 
 
 def _net_options(spec: RunSpec) -> dict[str, Any]:
@@ -235,6 +249,7 @@ def _train(
     listener: Listener,
     resume: bool,
 ) -> TrainResult:
+    step = method.step_of(spec.recipe)
     if resume:
         plan = read_plan(folder)
     else:
@@ -246,6 +261,7 @@ def _train(
             preprocess=preprocess,
             folder=folder,
             device=spec.device,
+            step=step,
             progress=listener,
         )
     listener.stage(f"training: {spec.net} at {spec.size} px")
@@ -256,6 +272,7 @@ def _train(
         plan=plan,
         folder=folder,
         preprocess=preprocess,
+        step=step,
         progress=listener,
         resume=resume,
     )

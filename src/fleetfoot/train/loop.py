@@ -172,7 +172,16 @@ def _context(loaders: Loaders, recipe: Recipe, plan: Plan) -> Context:
         by_class = inverse_frequency(loaders.train_split.labels, classes=loaders.classes)
         weights = torch.from_numpy(by_class).to(device)
     normalise = Normalise(loaders.preprocess, layout=plan.layout, device=device)
-    return Context(recipe, 0, loaders.classes, normalise, plan.precision, weights)
+    return Context(
+        recipe,
+        0,
+        loaders.classes,
+        normalise,
+        plan.precision,
+        weights,
+        total_steps=plan.total_steps,
+        steps_per_epoch=plan.steps_per_epoch,
+    )
 
 
 def _trainee(

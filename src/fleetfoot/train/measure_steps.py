@@ -9,7 +9,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -21,7 +21,7 @@ from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import Loaders
 from fleetfoot.train.optimizers import set_lr
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps import Context, supervised_step, take_step
+from fleetfoot.train.steps import Context, Step, supervised_step, take_step
 from fleetfoot.train.trainee import Trainee, prepare
 
 Precision = Literal["float32", "bfloat16"]
@@ -45,7 +45,13 @@ class Cell:
 
 
 def choose_cell(
-    net: nn.Module, recipe: Recipe, *, preprocess: Preprocess, classes: int, device: str
+    net: nn.Module,
+    recipe: Recipe,
+    *,
+    preprocess: Preprocess,
+    classes: int,
+    device: str,
+    step: Step = supervised_step,
 ) -> tuple[tuple[Precision, Layout], tuple[Cell, ...]]:
     """Return the fastest (precision, layout) that the recipe allows, and what was measured.
 
@@ -63,10 +69,8 @@ def choose_cell(
     if len(ways) == 1:
         return ways[0], ()
     batch = _noise(recipe.batch, preprocess, classes=classes)
-    runners = {
-        way: _runner(net, recipe, preprocess, classes=classes, way=way, device=device, batch=batch)
-        for way in ways
-    }
+    words: dict[str, Any] = {"classes": classes, "device": device, "batch": batch, "step": step}
+    runners = {way: _runner(net, recipe, preprocess, way=way, **words) for way in ways}
     limit = min(CELL_SECONDS, (recipe.minutes or 10) * 60 * 0.05)
     samples = _take_turns(runners, seconds=limit)
     cells = tuple(Cell(*way, min(samples[way]) * 1e3, len(samples[way])) for way in ways)
@@ -81,6 +85,7 @@ def measure_times(
     *,
     choice: tuple[Precision, Layout],
     device: str,
+    step: Step = supervised_step,
 ) -> Times:
     """Return what a step with its loading, an evaluation and the head phase take, in seconds."""
     precision, layout = choice
@@ -95,14 +100,16 @@ def measure_times(
     set_lr(trainee.optimizer, 0.0)
     low, high = LOOP_SECONDS
     limit = min(high, max(low, (recipe.minutes or 0) * 60 / 50))
-    step = 0.0 if recipe.head_only else _steady_step(trainee, loaders, context, seconds=limit)
+    seconds = (
+        0.0 if recipe.head_only else _steady_step(trainee, loaders, context, step, seconds=limit)
+    )
     one_pass = _evaluation_seconds(trainee.net, loaders, context)
     evaluation = one_pass * (1 if recipe.ema is None else 2)
     views = (2 + recipe.head_views) * len(loaders.train_split) / max(1, len(loaders.val_split))
     images = (2 + recipe.head_views) * len(loaders.train_split)
     fit = _fit_seconds(trainee.net, recipe, images=images, classes=loaders.classes)
     head = one_pass * views + 3.0 + fit if recipe.head_steps else 0.0
-    return Times(step=step, evaluation=evaluation, head=head)
+    return Times(step=seconds, evaluation=evaluation, head=head)
 
 
 def _fit_seconds(net: nn.Module, recipe: Recipe, *, images: int, classes: int) -> float:
@@ -114,14 +121,16 @@ def _fit_seconds(net: nn.Module, recipe: Recipe, *, images: int, classes: int) -
     return 5 * recipe.head_steps * images * features * classes / FIT_SPEED
 
 
-def _steady_step(trainee: Trainee, loaders: Loaders, context: Context, *, seconds: float) -> float:
+def _steady_step(
+    trainee: Trainee, loaders: Loaders, context: Context, step: Step, *, seconds: float
+) -> float:
     """Return the mean time of a step once the readers' queues are as full as they stay."""
     batches = _endless(loaders)
     for _ in range(2 + 2 * loaders.workers):
-        take_step(trainee, next(batches), context, step=supervised_step)
+        take_step(trainee, next(batches), context, step=step)
     steps, start = 0, time.perf_counter()
     while steps < 5 or time.perf_counter() - start < seconds:
-        take_step(trainee, next(batches), context, step=supervised_step)
+        take_step(trainee, next(batches), context, step=step)
         steps += 1
     return (time.perf_counter() - start) / steps
 
@@ -156,6 +165,7 @@ def _runner(
     way: tuple[Precision, Layout],
     device: str,
     batch: Batch,
+    step: Step,
 ) -> Callable[[], None]:
     precision, layout = way
     trainee = Trainee.of(prepare(copy.deepcopy(net), recipe, layout=layout, device=device), recipe)
@@ -163,15 +173,15 @@ def _runner(
     context = Context(recipe, 0, classes, normalise, precision)
     set_lr(trainee.optimizer, 0.0)
 
-    def step() -> None:
-        take_step(trainee, batch, context, step=supervised_step)
+    def train() -> None:
+        take_step(trainee, batch, context, step=step)
 
     @torch.no_grad()
     def forward() -> None:
         with context.autocast():
             trainee.net(normalise(batch.images))
 
-    return forward if recipe.head_only else step
+    return forward if recipe.head_only else train
 
 
 def _take_turns(

@@ -34,6 +34,7 @@ from fleetfoot.train.head import check_outputs, shape_head
 from fleetfoot.train.loaders import Loaders, open_loaders
 from fleetfoot.train.measure_steps import Cell, Layout, Precision, choose_cell, measure_times
 from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.steps import Step, supervised_step
 
 SCHEMA = "fleetfoot.plan/1"
 FILE = "plan.json"
@@ -147,7 +148,7 @@ def read_plan(folder: Path) -> Plan:
     return Plan(**record)
 
 
-def make_plan(
+def make_plan(  # noqa: PLR0913  what `train` gets, and where to measure it
     net: nn.Module,
     data: Data,
     recipe: Recipe,
@@ -156,6 +157,7 @@ def make_plan(
     folder: Path,
     device: str = "cpu",
     threads: int | None = None,
+    step: Step = supervised_step,
     progress: Listener | None = None,
 ) -> Plan:
     """Measure, decide, write ``plan.json`` and return the plan.
@@ -171,6 +173,7 @@ def make_plan(
         folder: the run folder.
         device: "cpu", "cuda" or "cuda:N".
         threads: of one operator on the CPU; None is what torch has now.
+        step: what `train` will be given.
         progress: hears what is measured.
 
     Raises:
@@ -183,7 +186,13 @@ def make_plan(
         threads = threads or torch.get_num_threads()
         with exact_arithmetic(threads=threads, device=torch.device(device)):
             plan = _measured_plan(
-                net, data, recipe, preprocess=preprocess, device=device, started=started
+                net,
+                data,
+                recipe,
+                preprocess=preprocess,
+                device=device,
+                started=started,
+                step=step,
             )
         write_plan(folder, plan)
         if progress is not None:
@@ -215,6 +224,7 @@ def _measured_plan(
     preprocess: Preprocess,
     device: str,
     started: float,
+    step: Step,
 ) -> Plan:
     process = this_process()
     loaders = open_loaders(data, recipe, preprocess=preprocess, workers=_workers(recipe))
@@ -223,9 +233,9 @@ def _measured_plan(
         net = copy.deepcopy(net)
         shape_head(net, loaders.classes)
     choice, cells = choose_cell(
-        net, recipe, preprocess=preprocess, classes=len(data.classes), device=device
+        net, recipe, preprocess=preprocess, classes=len(data.classes), device=device, step=step
     )
-    times = measure_times(net, recipe, loaders, choice=choice, device=device)
+    times = measure_times(net, recipe, loaders, choice=choice, device=device, step=step)
     images = len(loaders.train_split)
     used = head_images(images, times, minutes=recipe.minutes)
     times = replace(times, head=times.head * used / images)

@@ -76,6 +76,8 @@ class Recipe:
             and the mirrored one.
         head_penalty: on the squared weights of the linear form.
         head_only: train nothing but the head; `epochs` and `minutes` then only limit.
+        methods: words of the methods that are switched on, such as "max_dropout:drop=0.2"; they
+            are known to `recipes.method`.
     """
 
     epochs: int | None = None
@@ -119,6 +121,7 @@ class Recipe:
     head_views: int = 0
     head_penalty: float = 0.1
     head_only: bool = False
+    methods: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.epochs is not None and self.minutes is not None:
@@ -252,4 +255,5 @@ _RANGES: dict[str, _Range] = {
     "head_views": _whole(0),
     "head_penalty": _NOT_NEGATIVE,
     "head_only": _FLAG,
+    "methods": ((lambda value: all(isinstance(word, str) for word in value)), "a list of words"),
 }

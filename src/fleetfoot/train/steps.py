@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fleetfoot.core.errors import TrainingError
+from fleetfoot.core.seeds import torch_rng
 from fleetfoot.data.loader import Batch
 from fleetfoot.data.mix import mix_batch
 from fleetfoot.train.inputs import Normalise, autocast
@@ -36,6 +37,10 @@ class Context:
         normalise: uint8 images to network input, on the device and in the layout of the plan.
         precision: "float32", or "bfloat16" for autocast.
         class_weights: factor on the loss by class, (C,), or None.
+        total_steps: steps of the whole run.
+        steps_per_epoch: steps of one pass over the training images.
+        transforms: what is done to normalised training images, in this order, before they are
+            mixed.
     """
 
     recipe: Recipe
@@ -44,6 +49,19 @@ class Context:
     normalise: Normalise
     precision: str
     class_weights: Tensor | None = None
+    total_steps: int = 1
+    steps_per_epoch: int = 1
+    transforms: "tuple[Transform, ...]" = ()
+
+    @property
+    def epoch(self) -> int:
+        """The pass over the training images that this step belongs to, counted from 0."""
+        return self.step // self.steps_per_epoch
+
+    @property
+    def progress(self) -> float:
+        """The share of the run that is done, from 0 to below 1."""
+        return self.step / self.total_steps
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the network is to be called."""
@@ -51,6 +69,10 @@ class Context:
 
 
 Step = Callable[[nn.Module, Batch, Context], tuple[Tensor, Metrics]]
+
+# From normalised images (N, C, H, W) to images of that shape; draws come from the generator, which
+# is a function of (seed, step). The images handed in are not changed.
+Transform = Callable[[Tensor, torch.Generator], Tensor]
 
 
 def supervised_step(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
@@ -72,7 +94,7 @@ def supervised_step(net: nn.Module, batch: Batch, context: Context) -> tuple[Ten
 
 def inputs_of(batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
     """Return the batch as network input and targets: labels (N,), or shares (N, C) if mixed."""
-    images = context.normalise(batch.images)
+    images = transformed(context.normalise(batch.images), context)
     labels = batch.labels.to(images.device, non_blocking=True)
     augment = context.recipe.augment
     if not (augment.mixup or augment.cutmix or augment.erasing):
@@ -82,6 +104,14 @@ def inputs_of(batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
         images, targets, augment, seed=context.recipe.seed, step=context.step
     )
     return images, targets if augment.mixup or augment.cutmix else labels
+
+
+def transformed(images: Tensor, context: Context) -> Tensor:
+    """Return normalised images after every transform of the context."""
+    for place, transform in enumerate(context.transforms):
+        generator = torch_rng(context.recipe.seed, "transform", place, context.step)
+        images = transform(images, generator)
+    return images
 
 
 def take_step(

@@ -1,0 +1,218 @@
+"""A method of training: what its word in a recipe changes of a run.
+
+A method is a function with plain keyword arguments that returns a `Method`; `@method` says where
+it acts and who published it. Its word, ``name`` or ``name:key=value,key=value``, stands in
+`Recipe.methods`. Neither the loop nor a network knows any of them: a method changes the network
+before the first step (surgery), the first weights, what a step computes, or the training images.
+"""
+
+import difflib
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, Literal, get_args
+
+from torch import Tensor, nn
+
+from fleetfoot.core.errors import UsageError
+from fleetfoot.core.results import PassResult
+from fleetfoot.data.loader import Batch
+from fleetfoot.recipes import methods as package
+from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.steps import Context, Metrics, Step, Transform, supervised_step
+
+Acts = Literal["image", "inside", "label", "start"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What an initialiser may use.
+
+    Attributes:
+        images: normalised training images without augmentation, (N, C, H, W).
+        labels: their classes, (N,).
+        recipe: of the run to come.
+    """
+
+    images: Tensor
+    labels: Tensor
+    recipe: Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """What a method changes of a run; None where it changes nothing.
+
+    Attributes:
+        surgery: changes a network in training mode, in place, before the first step.
+        initialise: sets the first weights, after every surgery.
+        step: wraps the step; a step computes and changes nothing.
+        transform: of the normalised training images of a batch.
+        finish: after training: turns the network into the one to evaluate and to deploy, in place.
+    """
+
+    surgery: Callable[[nn.Module], PassResult] | None = None
+    initialise: Callable[[nn.Module, Start], None] | None = None
+    step: Callable[[Step], Step] | None = None
+    transform: Transform | None = None
+    finish: Callable[[nn.Module], nn.Module] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodEntry:
+    """A method in the catalog.
+
+    Attributes:
+        name: its word.
+        build: the function that returns it.
+        acts: on the "image" (or a batch of them), "inside" the network, on the "label" (or the
+            loss), or at the "start" of training.
+        paper: who published it, and where.
+        published: the paper's figure in a few words; "" if none is known.
+    """
+
+    name: str
+    build: Callable[..., Method]
+    acts: Acts
+    paper: str
+    published: str
+
+    @property
+    def summary(self) -> str:
+        """The first line of its docstring."""
+        return (inspect.getdoc(self.build) or "").splitlines()[0]
+
+
+_entries: dict[str, MethodEntry] = {}
+
+
+def method(
+    *, acts: Acts, paper: str, published: str = ""
+) -> Callable[[Callable[..., Method]], Callable[..., Method]]:
+    """Put a function that returns a `Method` into the catalog, under its own name.
+
+    Raises:
+        ValueError: the name is taken.
+    """
+
+    def register(build: Callable[..., Method]) -> Callable[..., Method]:
+        name = build.__name__
+        if name in _entries:
+            raise ValueError(f"two methods are called {name}")
+        _entries[name] = MethodEntry(
+            name=name, build=build, acts=acts, paper=paper, published=published
+        )
+        return build
+
+    return register
+
+
+@cache
+def catalog() -> dict[str, MethodEntry]:
+    """Return every method by name, after importing the files of `recipes/methods`."""
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"{package.__name__}.{module.name}")
+    return dict(sorted(_entries.items()))
+
+
+def method_named(word: str) -> Method:
+    """Return the method of a word such as ``cutout:side=8``.
+
+    Raises:
+        UsageError: no such method or argument, or a value that it cannot have.
+    """
+    name, _, settings = word.partition(":")
+    known = catalog()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=2, cutoff=0.5) or list(known)
+        raise UsageError(f"{name!r} is not a method; there are: {', '.join(near)}")
+    build = known[name].build
+    parameters = inspect.signature(build).parameters
+    words: dict[str, Any] = {}
+    for setting in filter(None, settings.split(",")):
+        key, equals, text = setting.partition("=")
+        if not equals or key not in parameters:
+            has = ", ".join(parameters) or "no settings"
+            raise UsageError(f"method {name}: {setting!r} is not one of its settings; it has {has}")
+        words[key] = _value(name, key, text, parameters[key].annotation)
+    return build(**words)
+
+
+def _value(name: str, key: str, text: str, kind: Any) -> Any:
+    """Return the text of a setting as its annotation says: bool, int, float, str or words."""
+    if get_args(kind):
+        if text not in get_args(kind):
+            allowed = ", ".join(map(str, get_args(kind)))
+            raise UsageError(f"method {name}: {key}={text} is not one of {allowed}")
+        return text
+    if kind is bool:
+        if text not in ("true", "false"):
+            raise UsageError(f"method {name}: {key}={text} is not true or false")
+        return text == "true"
+    try:
+        return kind(text)
+    except ValueError:
+        what = "a whole number" if kind is int else "a number"
+        raise UsageError(f"method {name}: {key}={text} is not {what}") from None
+
+
+def methods_of(recipe: Recipe) -> tuple[Method, ...]:
+    """Return the methods of a recipe, in its order.
+
+    Raises:
+        UsageError: a word that is not known.
+    """
+    return tuple(method_named(word) for word in recipe.methods)
+
+
+def operate(net: nn.Module, recipe: Recipe) -> nn.Module:
+    """Return the network after the surgeries of a recipe; the one handed in may be changed.
+
+    Raises:
+        UsageError: a surgery finds no place in this network.
+    """
+    for word, found in zip(recipe.methods, methods_of(recipe), strict=True):
+        if found.surgery is None:
+            continue
+        result = found.surgery(net)
+        if not result.changed:
+            reasons = "; ".join(f"{skip.site}: {skip.reason}" for skip in result.skipped[:2])
+            why = f" ({reasons})" if reasons else ""
+            raise UsageError(f"method {word} finds no place in {type(net).__name__}{why}")
+        net = result.model
+    return net
+
+
+def initialise(net: nn.Module, start: Start) -> None:
+    """Set the first weights as the methods of the recipe do, if any does."""
+    for found in methods_of(start.recipe):
+        if found.initialise is not None:
+            found.initialise(net, start)
+
+
+def step_of(recipe: Recipe, step: Step = supervised_step) -> Step:
+    """Return what a training step computes with the methods of a recipe; the last is outermost."""
+    for found in methods_of(recipe):
+        if found.transform is not None:
+            step = _transforming(step, found.transform)
+        if found.step is not None:
+            step = found.step(step)
+    return step
+
+
+def _transforming(step: Step, transform: Transform) -> Step:
+    def transforming(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
+        return step(net, batch, replace(context, transforms=(transform, *context.transforms)))
+
+    return transforming
+
+
+def finish(net: nn.Module, recipe: Recipe) -> nn.Module:
+    """Return the network to evaluate and to deploy, after the methods of a recipe are done."""
+    for found in reversed(methods_of(recipe)):
+        if found.finish is not None:
+            net = found.finish(net)
+    return net
