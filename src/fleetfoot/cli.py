@@ -379,9 +379,11 @@ def claims(
         record = job(word, ids, scale=scale, data=data, device=device, out=out, listener=listener)
     _answer("claims", record, talk)
     failed = [row for row in record.claims if row.exit_code]
-    for row in failed:
-        _say(one_line(row.error or ""))
-    return failed[0].exit_code if failed else 0
+    for problem in (*(row.error or "" for row in failed), *record.problems):
+        _say(one_line(problem))
+    if failed:
+        return failed[0].exit_code
+    return DataError.exit_code if record.problems else 0
 
 
 @app.command

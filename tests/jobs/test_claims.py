@@ -14,7 +14,7 @@ from fleetfoot import cli
 from fleetfoot.claims import ledger
 from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least
 from fleetfoot.core.errors import DataError, UsageError
-from fleetfoot.jobs.claims import ClaimRow, ClaimsRecord, claims
+from fleetfoot.jobs.claims import NOT_BY_THE_RULE, ClaimRow, ClaimsRecord, claims
 from fleetfoot.jobs.screen import show
 
 
@@ -49,6 +49,23 @@ def test_the_folder_of_results_is_looked_at_before_measuring(tmp_path: Path) -> 
         claims("run", ["toy/good"], out=tmp_path / "file")
     with pytest.raises(DataError, match="nowhere: there is no such folder"):
         claims("table", out=tmp_path / "nowhere")
+
+
+def test_a_damaged_result_does_not_hide_the_others(tmp_path: Path) -> None:
+    claims("run", ["toy/good"], out=tmp_path)
+    (tmp_path / "toy.bad.cpu.json").write_text("{")
+    record = claims("table", out=tmp_path)
+    assert [row.value for row in record.claims] == [None, 2.5]
+    (problem,) = record.problems
+    assert "toy.bad.cpu.json" in problem
+
+
+def test_a_stored_verdict_is_judged_again(tmp_path: Path) -> None:
+    claims("run", ["toy/good"], out=tmp_path)
+    path = tmp_path / "toy.good.cpu.json"
+    path.write_text(path.read_text().replace('"reproduced"', '"not reproduced"'))
+    (row,) = claims("table", ["toy/good"], out=tmp_path).claims
+    assert row.error == NOT_BY_THE_RULE
 
 
 def test_what_cannot_be_stored_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

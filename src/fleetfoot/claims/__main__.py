@@ -13,6 +13,7 @@ from pathlib import Path
 from fleetfoot.claims.claim import DEVICES, SCALES, Setting, fitting_scale
 from fleetfoot.claims.ledger import Result, attempt, matching, store
 from fleetfoot.core.errors import FleetfootError
+from fleetfoot.core.files import check_folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setting = Setting(scale=scale, data=words.data, device=words.device)
     code = 0
     try:
+        check_folder(words.out)  # now, not after minutes of measuring
         chosen = matching(words.ids, scale=scale)
     except FleetfootError as error:
         _say(str(error))

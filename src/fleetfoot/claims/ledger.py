@@ -251,19 +251,37 @@ def stored(folders: Iterable[Path]) -> dict[tuple[str, str], dict[str, Any]]:
     Raises:
         DataError: a file is damaged or of another schema.
     """
+    found, problems = readable(folders)
+    if problems:
+        raise DataError(problems[0])
+    return found
+
+
+def readable(
+    folders: Iterable[Path],
+) -> tuple[dict[tuple[str, str], dict[str, Any]], tuple[str, ...]]:
+    """Return `stored`'s results, and what is wrong with each file that is left out."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
+    problems: list[str] = []
     for folder in folders:
         for path in sorted(p for scale in SCALES for p in folder.glob(f"*.{scale}.json")):
-            record = read_json(path, what="claim result")
-            if record.get("schema") != SCHEMA:
-                raise DataError(f"{path}: is not a claim result ({SCHEMA})")
-            lacking = [
-                name for part, names in _KEYS.items() for name in _lacks(record, part, names)
-            ]
-            if lacking:
-                raise DataError(f"{path}: the claim result is damaged, it lacks {lacking[0]}")
-            found[record["id"], record["scale"]] = record
-    return found
+            try:
+                record = _read(path)
+            except DataError as error:
+                problems.append(str(error))
+            else:
+                found[record["id"], record["scale"]] = record
+    return found, tuple(problems)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    record = read_json(path, what="claim result")
+    if record.get("schema") != SCHEMA:
+        raise DataError(f"{path}: is not a claim result ({SCHEMA})")
+    lacking = [name for part, names in _KEYS.items() for name in _lacks(record, part, names)]
+    if lacking:
+        raise DataError(f"{path}: the claim result is damaged, it lacks {lacking[0]}")
+    return record
 
 
 def _lacks(record: Mapping[str, Any], part: str, names: Sequence[str]) -> Iterable[str]:

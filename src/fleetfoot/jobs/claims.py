@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 WORDS = ("list", "run", "table")
 OWN = Path("results")
 RULE_CHANGED = "its rule was changed after it was measured: run it again"
+NOT_BY_THE_RULE = "the stored verdict is not what the rule says of the value: run it again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +76,17 @@ class ClaimRow:
 
 @dataclass(frozen=True, kw_only=True)
 class ClaimsRecord:
-    """The claims asked for, in order of id; `word` is what was done with them.
+    """The claims asked for, in order of id.
 
-    A table has a row per scale at which a claim was measured.
+    Attributes:
+        word: what was done with them.
+        claims: a table has a row per scale at which a claim was measured.
+        problems: what is wrong with stored results that had to be left out.
     """
 
     word: str
     claims: tuple[ClaimRow, ...]
+    problems: tuple[str, ...] = ()
 
 
 def claims(
@@ -109,7 +114,7 @@ def claims(
 
     Raises:
         UsageError: unknown word, id, scale or device, or nothing to run.
-        DataError: a stored result is damaged, or ``out`` is not a folder.
+        DataError: ``out`` is not a folder.
         MissingError: torch is not installed.
     """
     _one_of("claims", word, WORDS)
@@ -126,8 +131,9 @@ def claims(
     from fleetfoot.claims.ledger import matching
 
     found = matching(ids or ("*",))
-    rows = [_row(claim) for claim in found] if word == "list" else _table(found, own)
-    return ClaimsRecord(word=word, claims=tuple(rows))
+    if word == "list":
+        return ClaimsRecord(word=word, claims=tuple(map(_row, found)))
+    return _table(found, own)
 
 
 def _one_of(word: str, value: str, allowed: Sequence[str]) -> None:
@@ -176,15 +182,15 @@ def _stored(row: ClaimRow, result: "Result", out: Path) -> ClaimRow:
     return row
 
 
-def _table(found: Sequence[Claim], out: Path) -> list[ClaimRow]:
+def _table(found: Sequence[Claim], out: Path) -> ClaimsRecord:
     """Return a row per stored result of a claim; one without figures if there is none."""
-    from fleetfoot.claims.ledger import SHIPPED, results_of, stored
+    from fleetfoot.claims.ledger import SHIPPED, readable, results_of
 
-    results = stored((SHIPPED, out))
+    results, problems = readable((SHIPPED, out))
     rows: list[ClaimRow] = []
     for claim in found:
         rows += [_measured(claim, result) for result in results_of(claim, results)] or [_row(claim)]
-    return rows
+    return ClaimsRecord(word="table", claims=tuple(rows), problems=problems)
 
 
 def _measured(claim: Claim, result: "Result | Mapping[str, Any]") -> ClaimRow:
@@ -193,7 +199,11 @@ def _measured(claim: Claim, result: "Result | Mapping[str, Any]") -> ClaimRow:
     record = to_json(result)
     measurement, provenance = record["measurement"], record["provenance"]
     interval = {name: measurement[name] for name in ("value", "low", "high")}
-    changed = record["verdict_sha256"] != rule_sha256(claim)
+    error = None
+    if record["verdict_sha256"] != rule_sha256(claim):
+        error = RULE_CHANGED
+    elif record["verdict"] != claim.judge(measurement["value"], record["scale"]):
+        error = NOT_BY_THE_RULE
     return _row(
         claim,
         verdict=record["verdict"],
@@ -209,7 +219,7 @@ def _measured(claim: Claim, result: "Result | Mapping[str, Any]") -> ClaimRow:
         date=provenance["date"],
         minutes=record["minutes"],
         borrowed_minutes=record["borrowed_minutes"],
-        error=RULE_CHANGED if changed else None,
+        error=error,
     )
 
 

@@ -201,7 +201,7 @@ def _printable(name: str) -> str:
 def _measure(record: Any, stream: TextIO) -> None:
     headings = (
         *("net", "form", "engine", "precision", "layout", "threads", "batch", "size", "params"),
-        *("MACs", "p50 ms", "p90", "p99", "IQR", "GFLOPS", "roof", "mJ", "note"),
+        *("MACs", "p50 ms", "p90", "p99", "IQR", "noise", "GFLOPS", "roof", "mJ", "note"),
     )
     rows = [
         (
@@ -209,6 +209,7 @@ def _measure(record: Any, stream: TextIO) -> None:
             *(str(cell.threads), str(cell.batch), str(cell.size or "-")),
             *(counted(cell.params), counted(cell.macs)),
             *(number(value) for value in _times(cell)),
+            "-" if cell.noise is None else percent(cell.noise),
             number(cell.gflops_achieved),
             "-" if cell.roof_fraction is None else percent(cell.roof_fraction, digits=0),
             number(cell.energy_mj),
@@ -216,7 +217,7 @@ def _measure(record: Any, stream: TextIO) -> None:
         )
         for cell in record.cells
     ]
-    table(stream, headings, rows, right=range(5, 17))
+    table(stream, headings, rows, right=range(5, 18))
     for roof in record.ceilings:
         stream.write(f"ceilings of {roof.threads} thread{'s' if roof.threads > 1 else ''}: ")
         peaks = [f"{name} {number(value)} GFLOPS" for name, value in roof.gflops.items()]
