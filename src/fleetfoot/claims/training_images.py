@@ -1,0 +1,101 @@
+"""The images that the trainings of claims see: stratified parts of small sets, held in memory.
+
+Letters  N images, H height, W width, C channels
+"""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from fleetfoot.core.seeds import rng
+
+if TYPE_CHECKING:  # a bare machine need not have what decodes pictures
+    from fleetfoot.data.preprocess import Preprocess
+    from fleetfoot.data.samples import Data, Split
+
+Part = Literal["train", "val", "test"]
+
+
+class Images(NamedTuple):
+    """A data set: the words that open it, and its side, mean and std in 0-255 units."""
+
+    spec: str
+    size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+DATA = {
+    "cifar10": Images("cifar10:{folder}/cifar10", 32, (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)),
+    "mnist": Images("mnist:{folder}/mnist", 28, (33.3,), (78.6,)),
+    "digits": Images("digits", 8, (78.0,), (96.0,)),
+}
+
+
+@cache
+def images_of(data: str, folder: Path | None, part: Part, count: int | None) -> "Split":
+    """Return a stratified part of a data set, the same in every call; decoded once in a process.
+
+    Args:
+        data: a name in `DATA`.
+        folder: the data folder; None for a set that needs none.
+        part: "test" means "val" where a set has no test images.
+        count: how many images; None for all.
+    """
+    from fleetfoot.data.samples import Split
+    from fleetfoot.data.source import ArrayReader
+
+    splits = _opened(data, folder).splits
+    whole = splits.get(part, splits["val"])
+    places = list(range(len(whole))) if count is None else stratified(whole.labels, count)
+    stack_NHWC = np.stack([whole.read(place) for place in places])
+    samples = tuple(
+        replace(whole.samples[place], index=index, key=f"{part}#{index}")
+        for index, place in enumerate(places)
+    )
+    return Split(whole.name, samples, ArrayReader({part: stack_NHWC}))
+
+
+def stratified(labels: "np.typing.NDArray[np.int64]", count: int) -> list[int]:
+    """Return rising places of ``count`` images: every class in turn gives one of its own.
+
+    >>> stratified(np.array([1, 0, 1]), 3)
+    [0, 1, 2]
+    """
+    seen: dict[int, int] = {}
+    turns: list[tuple[int, int]] = []
+    for place in rng(0, "claims", "part").permutation(len(labels)).tolist():
+        label = int(labels[place])
+        seen[label] = seen.get(label, 0) + 1
+        turns.append((seen[label], place))
+    return sorted(place for _, place in sorted(turns)[:count])
+
+
+def preprocess_of(
+    data: str, *, size: int | None = None, channels: int | None = None
+) -> "Preprocess":
+    """Return a data set's numbers, for images of another side or number of channels if given."""
+    from fleetfoot.data.preprocess import Preprocess
+
+    words = DATA[data]
+    mean, std = words.mean, words.std
+    if channels not in (None, len(mean)):
+        mean, std = ((sum(of) / len(of),) * channels for of in (mean, std))
+    return Preprocess(
+        size=size or words.size,
+        crop_fraction=1.0,
+        interpolation="bilinear",
+        mean=mean,
+        std=std,
+        channels=len(mean),
+    )
+
+
+@cache
+def _opened(data: str, folder: Path | None) -> "Data":
+    from fleetfoot.data.open_data import open_data
+
+    return open_data(DATA[data].spec.format(folder=folder))
