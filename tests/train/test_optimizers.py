@@ -5,6 +5,7 @@ from torch import nn
 
 from fleetfoot.train.optimizers import lr_scales, make_optimizer, parameter_groups, set_lr
 from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.rmsprop_tf import RMSPropTF
 from fleetfoot.train.velocity_sgd import VelocitySGD
 
 
@@ -89,3 +90,31 @@ def test_velocity_sgd_gets_the_groups_and_the_momentum() -> None:
     assert isinstance(optimizer, VelocitySGD)
     assert {group["momentum"] for group in optimizer.param_groups} == {0.8}
     assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0, 0.1}
+
+
+def test_biases_of_layers_can_be_decayed_without_the_norms() -> None:
+    model = net()
+    groups = parameter_groups(model, Recipe(weight_decay=0.1, decay_biases=True))
+    by_decay = {group["weight_decay"]: group["params"] for group in groups}
+    norm = model.stages[0][1]
+    assert {id(p) for p in by_decay[0.0]} == {id(norm.weight), id(norm.bias)}
+
+
+def test_sgd_without_nesterov_is_heavy_ball() -> None:
+    layer = nn.Linear(1, 1, bias=False)
+    nn.init.zeros_(layer.weight)
+    optimizer = make_optimizer(
+        layer, Recipe(optimizer="sgd", lr=1.0, momentum=0.5, nesterov=False, weight_decay=0.0)
+    )
+    for _ in range(2):
+        layer.weight.grad = torch.ones(1, 1)
+        optimizer.step()
+    assert layer.weight.item() == pytest.approx(-(1 + 1.5))
+
+
+def test_rmsprop_gets_its_numbers() -> None:
+    optimizer = make_optimizer(net(), Recipe(optimizer="rmsprop", momentum=0.8, beta2=0.7, lr=0.3))
+    assert isinstance(optimizer, RMSPropTF)
+    assert {(g["momentum"], g["decay"], g["lr"]) for g in optimizer.param_groups} == {
+        (0.8, 0.7, 0.3)
+    }

@@ -1,6 +1,6 @@
 """The loaders of a run, opened alike for planning, training and the head phase."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,18 @@ from fleetfoot.train.recipe import Recipe
 
 @dataclass(frozen=True)
 class Loaders:
-    """Training images as the recipe augments and balances them, validation images as they are."""
+    """Training images as the recipe augments and balances them, validation images as they are.
+
+    Attributes:
+        train: of the recipe's last size, or of the only one.
+        val: at the network's size.
+        train_split, val_split: what they read.
+        preprocess: of validation; numbers and channels are those of training too.
+        classes: number of classes.
+        workers: processes that read; 0 where images are in memory.
+        sizes: loaders of training images by the share of the run from which they serve, rising;
+            the last one is `train`.
+    """
 
     train: Loader
     val: Loader
@@ -24,6 +35,19 @@ class Loaders:
     preprocess: Preprocess
     classes: int
     workers: int
+    sizes: tuple[tuple[float, Loader], ...] = ()
+
+    def train_at(self, done: float) -> Loader:
+        """Return the loader of an epoch that begins when a share of the run is done."""
+        begun = [loader for start, loader in self.sizes if start <= done + 1e-9]
+        return begun[-1] if begun else self.train
+
+    def shares(self) -> list[tuple[Loader, float]]:
+        """Return each training loader with the share of the run that it serves, about."""
+        starts = [start for start, _ in self.sizes] or [0.0]
+        loaders = [loader for _, loader in self.sizes] or [self.train]
+        ends = [*starts[1:], 1.0]
+        return [(loader, end - start) for loader, start, end in zip(loaders, starts, ends)]
 
 
 def open_loaders(data: Data, recipe: Recipe, *, preprocess: Preprocess, workers: int) -> Loaders:
@@ -47,17 +71,24 @@ def open_loaders(data: Data, recipe: Recipe, *, preprocess: Preprocess, workers:
     if recipe.balance == "sampler":
         by_class = inverse_frequency(data.train.labels, classes=len(data.classes))
         weights = by_class.tolist()
-    train = Loader(
-        data.train,
-        preprocess,
-        batch=share,
-        seed=recipe.seed,
-        augment=recipe.augment,
-        workers=workers,
-        rank=process.rank,
-        world=process.world,
-        weights=weights,
+    sizes = tuple(
+        (
+            start,
+            Loader(
+                data.train,
+                replace(preprocess, size=size),
+                batch=share,
+                seed=recipe.seed,
+                augment=recipe.augment,
+                workers=workers,
+                rank=process.rank,
+                world=process.world,
+                weights=weights,
+            ),
+        )
+        for start, size in recipe.sizes or ((0.0, preprocess.size),)
     )
+    train = sizes[-1][1]
     val = Loader(
         data.val,
         preprocess,
@@ -67,7 +98,16 @@ def open_loaders(data: Data, recipe: Recipe, *, preprocess: Preprocess, workers:
         world=process.world,
     )
     used = 0 if train.in_memory else workers
-    return Loaders(train, val, data.train, data.val, preprocess, len(data.classes), used)
+    return Loaders(
+        train,
+        val,
+        data.train,
+        data.val,
+        preprocess,
+        len(data.classes),
+        used,
+        sizes,
+    )
 
 
 def inverse_frequency(labels: NDArray[np.int64], *, classes: int) -> NDArray[np.float32]:

@@ -30,7 +30,7 @@ from fleetfoot.train.optimizers import set_lr
 from fleetfoot.train.plan import Plan
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.recorder import Recorder
-from fleetfoot.train.schedule import lr_factor
+from fleetfoot.train.schedule import lr_at, validation_errors
 from fleetfoot.train.state import State
 from fleetfoot.train.steps import Context, Step, supervised_step, take_step
 from fleetfoot.train.trainee import Trainee, prepare, training_mode
@@ -118,14 +118,13 @@ def train(  # noqa: PLR0913  the seam that INTERFACES.md decides
         while state.step < plan.total_steps and not _stale(trainee, recipe):
             training_mode(net, recipe)
             for batch in _rest_of_epoch(loaders, plan, state.step):
-                lr = recipe.lr * lr_factor(
+                lr = lr_at(
                     state.step,
+                    recipe,
                     total_steps=plan.total_steps,
                     warmup_steps=plan.warmup_steps,
-                    schedule=recipe.schedule,
-                    final=recipe.final_lr,
-                    milestones=recipe.milestones,
-                    step_factor=recipe.step_factor,
+                    steps_per_epoch=plan.steps_per_epoch,
+                    errors=validation_errors(state.history),
                 )
                 set_lr(trainee.optimizer, lr)
                 _seed_step(recipe.seed, state.step, device)
@@ -208,7 +207,8 @@ def _trainee(
 
 def _rest_of_epoch(loaders: Loaders, plan: Plan, step: int) -> Iterator[Batch]:
     epoch, start = divmod(step, plan.steps_per_epoch)
-    return loaders.train.epoch(epoch, start)
+    done = epoch * plan.steps_per_epoch / plan.total_steps
+    return loaders.train_at(done).epoch(epoch, start)
 
 
 def _seed_step(seed: int, step: int, device: torch.device) -> None:

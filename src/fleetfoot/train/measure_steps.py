@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from fleetfoot.data.loader import Batch
+from fleetfoot.data.loader import Batch, Loader
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.train.fit_steps import Times
 from fleetfoot.train.inputs import Normalise
@@ -100,9 +100,12 @@ def measure_times(
     set_lr(trainee.optimizer, 0.0)
     low, high = LOOP_SECONDS
     limit = min(high, max(low, (recipe.minutes or 0) * 60 / 50))
-    seconds = (
-        0.0 if recipe.head_only else _steady_step(trainee, loaders, context, step, seconds=limit)
-    )
+    seconds = 0.0
+    if not recipe.head_only:  # by the share of the run that each size has
+        seconds = sum(
+            share * _steady_step(trainee, loader, context, step, seconds=share * limit)
+            for loader, share in loaders.shares()
+        )
     one_pass = _evaluation_seconds(trainee.net, loaders, context)
     evaluation = one_pass * (1 if recipe.ema is None else 2)
     views = (2 + recipe.head_views) * len(loaders.train_split) / max(1, len(loaders.val_split))
@@ -122,11 +125,11 @@ def _fit_seconds(net: nn.Module, recipe: Recipe, *, images: int, classes: int) -
 
 
 def _steady_step(
-    trainee: Trainee, loaders: Loaders, context: Context, step: Step, *, seconds: float
+    trainee: Trainee, loader: Loader, context: Context, step: Step, *, seconds: float
 ) -> float:
     """Return the mean time of a step once the readers' queues are as full as they stay."""
-    batches = _endless(loaders)
-    for _ in range(2 + 2 * loaders.workers):
+    batches = _endless(loader)
+    for _ in range(2 + 2 * (0 if loader.in_memory else loader.workers)):
         take_step(trainee, next(batches), context, step=step)
     steps, start = 0, time.perf_counter()
     while steps < 5 or time.perf_counter() - start < seconds:
@@ -135,9 +138,9 @@ def _steady_step(
     return (time.perf_counter() - start) / steps
 
 
-def _endless(loaders: Loaders) -> Iterator[Batch]:
+def _endless(loader: Loader) -> Iterator[Batch]:
     for epoch in itertools.count():
-        yield from loaders.train.epoch(epoch)
+        yield from loader.epoch(epoch)
 
 
 def _evaluation_seconds(net: nn.Module, loaders: Loaders, context: Context) -> float:

@@ -1,4 +1,4 @@
-"""AdamW, two forms of SGD and Muon, and which parameters get which settings.
+"""AdamW, two forms of SGD, RMSProp and Muon, and which parameters get which settings.
 
 A group carries `lr_scale`; `set_lr` multiplies it with the learning rate of the step, so that
 the schedule stays one number.
@@ -11,6 +11,7 @@ from torch.optim import SGD, AdamW, Optimizer
 
 from fleetfoot.train.muon import Muon
 from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.rmsprop_tf import RMSPropTF
 from fleetfoot.train.velocity_sgd import VelocitySGD
 
 
@@ -23,11 +24,13 @@ def make_optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
             groups,
             lr=recipe.lr,
             momentum=recipe.momentum,
-            nesterov=recipe.momentum > 0,
+            nesterov=recipe.nesterov and recipe.momentum > 0,
             fused=fused,
         )
     if recipe.optimizer == "velocity_sgd":
         return VelocitySGD(groups, lr=recipe.lr, momentum=recipe.momentum)
+    if recipe.optimizer == "rmsprop":
+        return RMSPropTF(groups, lr=recipe.lr, momentum=recipe.momentum, decay=recipe.beta2)
     if recipe.optimizer == "muon":
         return Muon(groups, lr=recipe.lr)
     return AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, recipe.beta2), fused=fused)
@@ -43,14 +46,16 @@ def parameter_groups(net: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
     """Return the groups: one for each set of settings that occurs.
 
     Weights are parameters with two axes or more; the rest (norms, biases, scales) is decayed
-    only if the recipe says so. Groups come in the order of their first parameter.
+    only if the recipe says so, all of it or the biases of layers. Groups come in the order of
+    their first parameter.
     """
     scales = lr_scales(net, recipe)
+    biases = _biases(net) if recipe.decay_biases else frozenset[str]()
     groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():
         if not parameter.requires_grad:
             continue
-        decayed = parameter.ndim > 1 or recipe.decay_norms_and_biases
+        decayed = parameter.ndim > 1 or recipe.decay_norms_and_biases or name in biases
         filters = recipe.optimizer == "muon" and parameter.ndim == 4
         key = scales[name], recipe.weight_decay if decayed else 0.0, filters
         groups.setdefault(key, []).append(parameter)
@@ -59,6 +64,14 @@ def parameter_groups(net: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
         | ({} if recipe.optimizer != "muon" else _muon_settings(recipe, scale, filters=filters))
         for (scale, weight_decay, filters), parameters in groups.items()
     ]
+
+
+def _biases(net: nn.Module) -> frozenset[str]:
+    """Return the names of the biases of layers; a norm's weight has but one axis."""
+    weights = {name for name, parameter in net.named_parameters() if parameter.ndim > 1}
+    layers = {name.rpartition(".")[0] for name in weights}
+    names = (name for name, _ in net.named_parameters())
+    return frozenset(n for n in names if n.endswith("bias") and n.rpartition(".")[0] in layers)
 
 
 def _muon_settings(recipe: Recipe, scale: float, *, filters: bool) -> dict[str, Any]:

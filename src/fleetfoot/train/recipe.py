@@ -8,10 +8,12 @@ import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.data.augment import Augment
+
+Schedule = Literal["cosine", "linear", "steps", "exponential", "plateau"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,23 +28,30 @@ class Recipe:
             schedule is fitted to the measured step time so that it ends annealed.
         batch: images per step, over all processes together.
         seed: decides the order of images, the augmentation, dropout and the new head.
-        optimizer: "adamw"; "sgd" with Nesterov momentum; "velocity_sgd", AlexNet's rule;
+        optimizer: "adamw"; "sgd"; "velocity_sgd", AlexNet's rule; "rmsprop", TensorFlow's;
             "muon": filter banks by orthogonal updates, the rest as "sgd".
         lr: highest learning rate, for this batch as it is (never rescaled).
-        momentum: of SGD; for AdamW the first beta.
+        momentum: of SGD and RMSProp; for AdamW the first beta.
+        nesterov: Nesterov's form of the momentum of "sgd".
         muon_lr: learning rate of filter banks under Muon, whose updates all have one size.
         muon_momentum: their momentum.
-        beta2: AdamW's second beta.
-        weight_decay: SGD adds it to the gradient, AdamW shrinks weights by lr * weight_decay.
+        beta2: AdamW's second beta; of RMSProp what is left of the mean square after a step.
+        weight_decay: added to the gradient, but AdamW shrinks weights by lr * weight_decay.
         decay_norms_and_biases: also decay parameters with fewer than two axes.
+        decay_biases: of those, decay the biases of layers alone, and not the norms.
         layer_decay: factor on the learning rate per layer counted from the classifier down;
             None is 1.
         body_lr: factor on the learning rate of everything but the classifier.
         bias_lr: factor on the learning rate of biases outside the classifier.
-        schedule: "cosine" or "linear" from the highest learning rate to `final_lr`; "steps"
-            multiplies it by `step_factor` at each of the `milestones`.
+        schedule: "cosine" or "linear" from the highest learning rate to `final_lr`; or falls by
+            `step_factor`: "steps" at each of the `milestones`, "exponential" after every
+            `decay_every`, "plateau" when `patience` evaluations bring no lower error.
         milestones: shares of the run, rising, at which the rate of "steps" falls.
-        step_factor: what is left of the learning rate after each of them.
+        step_factor: what is left of the learning rate after a fall.
+        decay_every: share of the run after which the rate of "exponential" falls, and again.
+        patience: evaluations that "plateau" waits for a better one.
+        drops: falls of "plateau", at most.
+        epochwise: the learning rate changes between epochs only.
         warmup: share of the steps during which the learning rate rises linearly.
         final_lr: learning rate at the last step, as a share of `lr`.
         label_smoothing: share of the target spread evenly over all classes.
@@ -56,6 +65,12 @@ class Recipe:
             suits pretrained weights and few images.
         frozen_body: train the classifier alone.
         augment: what happens to training images.
+        sizes: progressive resolution: pairs of a share of the run, rising from 0, and the side of
+            the training images from the next epoch on, in pixels; () keeps the network's.
+        centred_input: images are only freed of their mean, and keep the scale of 0-255, for which
+            AlexNet's first weights are made (used by whoever reads the images).
+        crop_fraction: side of the evaluated square as a share of an image's short side; None is
+            1 for sizes up to 64, else 0.9; published weights bring their own (likewise).
         balance: "none"; "weights" weighs the loss by inverse class frequency; "sampler" draws
             every class equally often.
         ema: decay of the averaged weights per step; None keeps no average.
@@ -84,20 +99,26 @@ class Recipe:
     minutes: float | None = None
     batch: int = 32
     seed: int = 0
-    optimizer: Literal["adamw", "sgd", "velocity_sgd", "muon"] = "adamw"
+    optimizer: Literal["adamw", "sgd", "velocity_sgd", "rmsprop", "muon"] = "adamw"
     lr: float = 1e-3
     momentum: float = 0.9
+    nesterov: bool = True
     muon_lr: float = 0.12
     muon_momentum: float = 0.6
     beta2: float = 0.999
     weight_decay: float = 0.05
     decay_norms_and_biases: bool = False
+    decay_biases: bool = False
     layer_decay: float | None = None
     body_lr: float = 1.0
     bias_lr: float = 1.0
-    schedule: Literal["cosine", "linear", "steps"] = "cosine"
+    schedule: Schedule = "cosine"
     milestones: tuple[float, ...] = (0.5, 0.75)
     step_factor: float = 0.1
+    decay_every: float = 0.01
+    patience: int = 5
+    drops: int = 3
+    epochwise: bool = False
     warmup: float = 0.05
     final_lr: float = 0.0
     label_smoothing: float = 0.1
@@ -108,6 +129,9 @@ class Recipe:
     frozen_norm: bool = False
     frozen_body: bool = False
     augment: Augment = field(default_factory=lambda: Augment(crop="none"))
+    sizes: tuple[tuple[float, int], ...] = ()
+    centred_input: bool = False
+    crop_fraction: float | None = None
     balance: Literal["none", "weights", "sampler"] = "none"
     ema: float | None = None
     early_stop: int | None = None
@@ -200,6 +224,17 @@ def _rises_inside(value: Any) -> bool:
 
 _RISING: _Range = (_rises_inside, "a list of rising numbers between 0 and 1")
 
+
+def _are_sizes(value: Any) -> bool:
+    if not isinstance(value, tuple) or not all(len(pair) == 2 for pair in value):
+        return False
+    starts, sides = [start for start, _ in value], [side for _, side in value]
+    rising = not starts or (starts[0] == 0 and _rises_inside(tuple(starts[1:])))
+    return rising and all(isinstance(side, int) and side >= 8 for side in sides)
+
+
+_SIZES: _Range = (_are_sizes, "a list of pairs of a share, rising from 0, and a side of 8 or more")
+
 _OPTIONAL = {
     "epochs",
     "minutes",
@@ -207,6 +242,7 @@ _OPTIONAL = {
     "clip_norm",
     "drop_path",
     "dropout",
+    "crop_fraction",
     "ema",
     "early_stop",
     "evaluate_every",
@@ -218,20 +254,26 @@ _RANGES: dict[str, _Range] = {
     "minutes": _POSITIVE,
     "batch": _whole(1),
     "seed": _whole(0),
-    "optimizer": _one_of("adamw", "sgd", "velocity_sgd", "muon"),
+    "optimizer": _one_of("adamw", "sgd", "velocity_sgd", "rmsprop", "muon"),
     "lr": _POSITIVE,
     "momentum": _BELOW_ONE,
+    "nesterov": _FLAG,
     "muon_lr": _POSITIVE,
     "muon_momentum": _BELOW_ONE,
     "beta2": _BELOW_ONE,
     "weight_decay": _NOT_NEGATIVE,
     "decay_norms_and_biases": _FLAG,
+    "decay_biases": _FLAG,
     "layer_decay": _FACTOR,
-    "body_lr": _SHARE,
+    "body_lr": _NOT_NEGATIVE,
     "bias_lr": _POSITIVE,
-    "schedule": _one_of("cosine", "linear", "steps"),
+    "schedule": _one_of(*get_args(Schedule)),
     "milestones": _RISING,
     "step_factor": _FACTOR,
+    "decay_every": _FACTOR,
+    "patience": _whole(1),
+    "drops": _whole(0),
+    "epochwise": _FLAG,
     "warmup": _SHARE,
     "final_lr": _SHARE,
     "label_smoothing": _BELOW_ONE,
@@ -242,6 +284,9 @@ _RANGES: dict[str, _Range] = {
     "frozen_norm": _FLAG,
     "frozen_body": _FLAG,
     "augment": ((lambda value: isinstance(value, Augment)), "an Augment record"),
+    "sizes": _SIZES,
+    "centred_input": _FLAG,
+    "crop_fraction": _FACTOR,
     "balance": _one_of("none", "weights", "sampler"),
     "ema": _BELOW_ONE,
     "early_stop": _whole(1),
