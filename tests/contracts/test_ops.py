@@ -26,17 +26,22 @@ from tests.contracts.subjects import randomise
 EXAMPLES: dict[str, tuple[tuple[object, ...], tuple[int, ...]]] = {
     "CeilPad2d": ((3, 2), (4, 8, 6)),
     "ClassMap": ((8, 12, 3), (8,)),
+    "DropBlock2d": ((0.1, 3), (4, 5, 6)),
     "EffectiveSqueezeExcite": ((6,), (6, 5, 4)),
     "FixedSize": ((6,), (4, 6, 6)),
     "LocalResponseNorm": ((5,), (7, 4, 6)),
     "LocallyConnected2d": ((3, 4, (5, 6)), (3, 5, 6)),
+    "MaxDropout": ((0.3,), (4, 5, 6)),
     "PartialConv2d": ((8,), (8, 7, 5)),
     "SamePad2d": ((3, 2), (4, 7, 6)),
+    "ShakeDrop": ((0.5,), (4, 5, 6)),
     "SqueezeExcite": ((8, 2), (8, 5, 4)),
     "SpatialResponseNorm": ((3,), (2, 5, 4)),
     "StochasticDepth": ((0.5,), (4, 5, 5)),
+    "TargetDrop": ((6,), (6, 5, 4)),
     "ZeroShortcut": ((7, 2), (4, 7, 6)),
 }
+TWO_INPUTS = {"ShakeShake"}  # where two branches meet; its own test has cost, layout and dtype
 
 
 GATED = Form(act=nn.SiLU, gate=Gate(act=nn.functional.silu), padding="same")
@@ -89,7 +94,7 @@ def _block(name: str) -> tuple[nn.Module, tuple[int, ...]]:
 
 
 def test_every_operator_has_an_example_here() -> None:
-    assert set(_operators()) == set(EXAMPLES)
+    assert set(_operators()) == set(EXAMPLES) | TWO_INPUTS
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
