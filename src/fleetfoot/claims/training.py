@@ -8,7 +8,7 @@ Letters  N images, K classes
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -89,6 +89,7 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
     test_images: int | None = None,
     size: int | None = None,
     channels: int | None = None,
+    pixels: Mapping[str, Any] | None = None,
     step: "Step | None" = None,
     judge: Part = "test",
     stop: Stop | None = None,
@@ -103,13 +104,15 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
         setting: scale, data folder and device.
         data: a name in `training_images.DATA`.
         recipe: how to train, for a number of epochs; its methods are composed. "auto" is bfloat16
-            and channels last where the device is fast at it. A head phase, class balance and
-            progressive sizes are not known here.
+            and channels last where the device is fast at it. A head phase, class balance,
+            progressive sizes and the plateau schedule are not known here.
         seed: of weights, order, augmentation and dropout, in the place of the recipe's.
         train_images: a stratified part of the training images, the same for all seeds; None: all.
         test_images: likewise of the images that judge.
         size: side of the images, pixels; None for that of the data set.
         channels: 1 or 3; None for those of the data set.
+        pixels: further fields of `Preprocess` that are not the data set's, such as
+            ``{"std": (1.0, 1.0, 1.0)}`` for images in 0-255 units.
         step: what a step computes, inside the methods; None for the ordinary one.
         judge: which images judge; "val" for a choice that precedes the figure.
         stop: ends the training early.
@@ -124,7 +127,7 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
     from fleetfoot.train.steps import supervised_step
 
     recipe = recipe.with_changes(seed=seed, **_way(recipe, setting.device))
-    preprocess = preprocess_of(data, size=size, channels=channels)
+    preprocess = preprocess_of(data, size=size, channels=channels, pixels=pixels)
     if is_smoke(setting):
         recipe, data = recipe.with_changes(epochs=1), "digits"
         train_images = test_images = SMOKE_IMAGES
@@ -262,19 +265,17 @@ def _context(recipe: "Recipe", loader: "Loader", device: str) -> "Context":
 def _begin_step(trainee: "Trainee", context: "Context") -> None:
     """Set what depends on the time of training: learning rate, and the draws inside modules."""
     from fleetfoot.train.optimizers import set_lr
-    from fleetfoot.train.schedule import lr_factor
+    from fleetfoot.train.schedule import lr_at
 
     recipe = context.recipe
-    factor = lr_factor(
+    lr = lr_at(
         context.step,
+        recipe,
         total_steps=context.total_steps,
         warmup_steps=round(recipe.warmup * context.total_steps),
-        schedule=recipe.schedule,
-        final=recipe.final_lr,
-        milestones=recipe.milestones,
-        step_factor=recipe.step_factor,
+        steps_per_epoch=context.steps_per_epoch,
     )
-    set_lr(trainee.optimizer, recipe.lr * factor)
+    set_lr(trainee.optimizer, lr)
     key = torch_rng(recipe.seed, "step", context.step, 0).initial_seed()
     torch.default_generator.manual_seed(key)
     if context.normalise.device.type == "cuda":

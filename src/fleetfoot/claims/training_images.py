@@ -3,10 +3,11 @@
 Letters  N images, H height, W width, C channels
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -75,16 +76,20 @@ def stratified(labels: "np.typing.NDArray[np.int64]", count: int) -> list[int]:
 
 
 def preprocess_of(
-    data: str, *, size: int | None = None, channels: int | None = None
+    data: str,
+    *,
+    size: int | None = None,
+    channels: int | None = None,
+    pixels: Mapping[str, Any] | None = None,
 ) -> "Preprocess":
-    """Return a data set's numbers, for images of another side or number of channels if given."""
+    """Return a data set's numbers, less those that `training.train_once` was given instead."""
     from fleetfoot.data.preprocess import Preprocess
 
     words = DATA[data]
     mean, std = words.mean, words.std
     if channels not in (None, len(mean)):
         mean, std = ((sum(of) / len(of),) * channels for of in (mean, std))
-    return Preprocess(
+    published = Preprocess(
         size=size or words.size,
         crop_fraction=1.0,
         interpolation="bilinear",
@@ -92,6 +97,7 @@ def preprocess_of(
         std=std,
         channels=len(mean),
     )
+    return replace(published, **(pixels or {}))
 
 
 @cache

@@ -1,0 +1,71 @@
+"""What claims make of several trainings: differences between two ways, seed by seed.
+
+A way is trained once for each seed. The control of a difference is often the same way again with
+`OTHER` seeds: what remains between the two is what chance alone gives.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fleetfoot.claims.claim import Measurement
+from fleetfoot.claims.training import Outcome, mean_interval
+
+OTHER = 100  # is added to the seeds of a control
+
+# From a seed to what the training came to.
+Way = Callable[[int], Outcome]
+Rows = tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extent:
+    """How much is trained at a scale; a way of its smoke form is in `training.train_once`.
+
+    Attributes:
+        train_images: None for all.
+        test_images: None for all.
+        epochs: of each training.
+        seeds: how many trainings each way gets.
+        divisor: by which the channels of the published network are divided.
+    """
+
+    train_images: int | None
+    test_images: int | None = None
+    epochs: int
+    seeds: int
+    divisor: int = 1
+
+
+def outcomes(way: Way, seeds: int, *, other: bool = False) -> list[Outcome]:
+    """Return what a way comes to with seeds 0, 1, ..., or with as many others."""
+    first = OTHER if other else 0
+    return [way(seed) for seed in range(first, first + seeds)]
+
+
+def gain(name: str, before: Sequence[Outcome], after: Sequence[Outcome]) -> Measurement:
+    """Return by how many points the test error is lower after than before, one pair a seed."""
+    pairs = zip(before, after, strict=True)
+    found = points([old.test_error - new.test_error for old, new in pairs])
+    return replace(found, table=(*rows(f"without {name}", before), *rows(f"with {name}", after)))
+
+
+def points(values: Iterable[float]) -> Measurement:
+    """Return the mean of one value a seed, with its 95 % interval."""
+    mean, low, high = mean_interval(list(values))
+    return Measurement(value=mean, low=low, high=high)
+
+
+def rows(name: str, found: Iterable[Outcome]) -> Rows:
+    """Return one row of a table for each training of a way."""
+    return tuple(
+        {
+            "way": name,
+            "training": number,
+            "test_error_percent": round(outcome.test_error, 3),
+            "train_error_percent": round(outcome.train_errors[-1], 3) if outcome.finite else None,
+            "epochs": len(outcome.train_errors),
+            "seconds": round(outcome.seconds, 1),
+        }
+        for number, outcome in enumerate(found)
+    )
