@@ -13,8 +13,10 @@ from fleetfoot.data.augment import (
     RIGHT,
     Augment,
     augmented,
+    auto_augmented,
     draw,
     flipped,
+    inner_box,
     rand_augmented,
     random_box,
     shifted,
@@ -178,3 +180,46 @@ def test_a_batch_of_cifar_is_quick() -> None:
         augmented(batch, augment, random, flips)
         best = min(best, time.process_time() - start)
     assert best < 0.02  # 5 ms on a quiet core; the best of eight, with room for a busy machine
+
+
+def test_inner_boxes_are_whole_pixels_of_the_centred_square() -> None:
+    corners = {
+        (down, right): inner_box(32, 40, 24, 0.75, numbers(1)[0] * 0 + place(down, right))
+        for down in (0.0, 0.999)
+        for right in (0.0, 0.999)
+    }
+    assert corners[0.0, 0.0] == (4, 0, 28, 24)
+    assert corners[0.999, 0.999] == (12, 8, 36, 32)
+    drawn_boxes = {inner_box(32, 40, 24, 0.75, row) for row in numbers(2000)}
+    assert len(drawn_boxes) == 9 * 9
+    assert all(float(edge).is_integer() for box in drawn_boxes for edge in box)
+
+
+def place(down: float, right: float) -> np.ndarray:
+    row = np.zeros(NUMBERS)
+    row[DOWN], row[RIGHT] = down, right
+    return row
+
+
+def test_alexnets_crops_have_33_places_each_way() -> None:
+    boxes = [inner_box(256, 256, 224, 0.875, row) for row in numbers(4000)]
+    assert {box[0] for box in boxes} == set(range(33))
+
+
+def test_the_whole_square_has_but_one_place() -> None:
+    assert inner_box(8, 8, 8, 1.0, numbers(1)[0]) == (0, 0, 8, 8)
+
+
+def test_magnitudes_differ_from_image_to_image() -> None:
+    pytest.importorskip("torchvision")
+    same = rand_augmented(images(6), 9, numbers(6))
+    other = rand_augmented(images(6), 9, numbers(6), std=5.0)
+    assert (same != other).any()
+    np.testing.assert_array_equal(other, rand_augmented(images(6), 9, numbers(6), std=5.0))
+
+
+def test_auto_augment_is_a_function_of_the_numbers() -> None:
+    pytest.importorskip("torchvision")
+    changed = auto_augmented(images(8), numbers(8))
+    assert (changed != images(8)).any()
+    np.testing.assert_array_equal(changed[3:], auto_augmented(images(8)[3:], numbers(8)[3:]))

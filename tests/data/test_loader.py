@@ -56,7 +56,15 @@ def test_sets_of_1_2_batch_and_batch_plus_1(count: int, sizes: list[int], limit:
     assert sum(len(batch.labels) for batch in loads.evaluate()) == count
 
 
-@pytest.mark.parametrize("augment", [None, Augment(crop="pad", pad=2), Augment(flip="alternate")])
+@pytest.mark.parametrize(
+    "augment",
+    [
+        None,
+        Augment(crop="pad", pad=2),
+        Augment(flip="alternate"),
+        Augment(crop="inside", colour_pca="computed"),
+    ],
+)
 def test_memory_workers_and_resuming_make_no_difference(augment: Augment | None) -> None:
     whole = list(loader(augment=augment).epoch(3))
     assert len(whole) == 5

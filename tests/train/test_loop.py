@@ -51,8 +51,15 @@ def lines(folder: Path, kind: str) -> list[dict[str, Any]]:
         {"optimizer": "sgd", "balance": "sampler", "early_stop": 2},
         {"ema": 0.5, "balance": "weights", "augment": Augment(crop="pad", mixup=0.5, cutmix=1.0)},
         {"frozen_norm": True, "augment": Augment(crop="resized", erasing=0.5), "head_steps": 5},
+        {
+            "optimizer": "rmsprop",
+            "schedule": "plateau",
+            "patience": 1,
+            "sizes": ((0.0, 12), (0.4, 8)),
+            "augment": Augment(crop="inside", colour_pca="computed"),
+        },
     ],
-    ids=["ema-bf16-nhwc", "sgd-sampler", "mixed", "head-resized"],
+    ids=["ema-bf16-nhwc", "sgd-sampler", "mixed", "head-resized", "plateau-sizes"],
 )
 def test_stopped_and_resumed_equals_undisturbed(tmp_path: Path, changes: dict[str, Any]) -> None:
     recipe = tiny.recipe(**{"epochs": 2, "state_every": 5, **changes})

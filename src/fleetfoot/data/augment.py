@@ -1,17 +1,19 @@
 """Augmentation: what is done to training images before they are mixed and normalised.
 
 Each image's numbers are a function of (seed, epoch, index), drawn in `draws`; here they are only
-applied. Crops and flips are NumPy and Pillow; RandAugment is torchvision's, imported when asked
-for. `mix` has what combines several images.
+applied. Crops and flips are NumPy and Pillow; RandAugment and AutoAugment are torchvision's,
+imported when asked for. `colour_pca` has the noise of colours, `mix` what combines several images.
 
 Papers   random resized crop: Szegedy et al., 2014, arXiv:1409.4842, section 6; padded crop and
          flip: He et al., 2015, arXiv:1512.03385, section 4.2, with reflection instead of zeros;
-         RandAugment: Cubuk et al., 2019, arXiv:1909.13719; alternating flip: Jordan, 2024,
+         crop inside the centre square: Krizhevsky et al., 2012, section 4.1; RandAugment: Cubuk et
+         al., 2019, arXiv:1909.13719; AutoAugment: arXiv:1805.09501; alternating flip: Jordan, 2024,
          arXiv:2404.00498, section 3.6
 Letters  N or B images, S size, C channels, P padding, K random numbers per image
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,17 +23,20 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fleetfoot.core.errors import UsageError, require
+from fleetfoot.data.colour_pca import Colours, colour_shifted
 from fleetfoot.data.decode import Pixels
 from fleetfoot.data.draws import uniforms
 from fleetfoot.data.preprocess import Box
 
-CROPS = ("none", "pad", "resized")
+CROPS = ("none", "pad", "inside", "resized")
+COLOURS = ("none", "stored", "computed")
 ATTEMPTS = 10
-RAND_AUGMENT_OPS = 2
+RAND_AUGMENT_OPS, MOST_MAGNITUDE = 2, 30
 
 # Which of an image's random numbers serves what.
 FLIP, DOWN, RIGHT, RAND_AUGMENT, FIRST_ATTEMPT = range(5)
-NUMBERS = FIRST_ATTEMPT + 2 * ATTEMPTS
+FIRST_COLOUR = FIRST_ATTEMPT + 2 * ATTEMPTS
+NUMBERS = FIRST_COLOUR + 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,24 +45,32 @@ class Augment:
 
     Attributes:
         crop: "none" (the evaluation crop), "pad" (that, shifted by up to ``pad``, borders
-            reflected) or "resized" (a random box of the whole image).
+            reflected), "inside" (that, at a random place of the largest centred square) or
+            "resized" (a random box of the whole image).
         pad: pixels.
         scale: area of the random box as a share of the image's, smallest and largest.
         ratio: width by height of the random box, smallest and largest.
         flip: probability of a left-right flip; "alternate" flips each image every other epoch.
         rand_augment: magnitude 0 to 30 of two random operations; None for none.
+        rand_augment_std: standard deviation of that magnitude from image to image.
+        auto_augment: the operations that were learnt on ImageNet.
+        colour_pca: noise along the principal axes of colours: of ImageNet as AlexNet's code has
+            them ("stored"), of the training images ("computed"), or "none".
         mixup: alpha of mixup; 0 for none.
         cutmix: alpha of cutmix; 0 for none.
         mix_probability: share of batches that are mixed at all.
         erasing: probability that a random rectangle of an image is erased.
     """
 
-    crop: Literal["none", "pad", "resized"] = "resized"
+    crop: Literal["none", "pad", "inside", "resized"] = "resized"
     pad: int = 4
     scale: tuple[float, float] = (0.35, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
     flip: float | Literal["alternate"] = 0.5
     rand_augment: int | None = None
+    rand_augment_std: float = 0.0
+    auto_augment: bool = False
+    colour_pca: Colours = "none"
     mixup: float = 0.0
     cutmix: float = 0.0
     mix_probability: float = 1.0
@@ -68,6 +81,11 @@ class Augment:
         if problem is not None:
             raise UsageError(f"augment: {problem}")
 
+    @property
+    def cuts(self) -> bool:
+        """Whether the crop is cut out of the whole image, and not made of the evaluated one."""
+        return self.crop in ("inside", "resized")
+
     def _problem(self) -> str | None:
         if self.crop not in CROPS:
             return f"crop is {self.crop!r}, must be one of {', '.join(CROPS)}"
@@ -77,10 +95,15 @@ class Augment:
             return f"scale is {self.scale}, must be 0 < smallest <= largest <= 1"
         if not 0 < self.ratio[0] <= self.ratio[1]:
             return f"ratio is {self.ratio}, must be 0 < smallest <= largest"
-        if self.rand_augment is not None and not 0 <= self.rand_augment <= 30:
-            return f"rand_augment is {self.rand_augment}, must be 0 to 30"
-        if min(self.mixup, self.cutmix) < 0:
-            return "mixup and cutmix must not be negative"
+        if self.rand_augment is not None and not 0 <= self.rand_augment <= MOST_MAGNITUDE:
+            return f"rand_augment is {self.rand_augment}, must be 0 to {MOST_MAGNITUDE}"
+        if self.colour_pca not in COLOURS:
+            return f"colour_pca is {self.colour_pca!r}, must be one of {', '.join(COLOURS)}"
+        if min(self.mixup, self.cutmix, self.rand_augment_std) < 0:
+            return "mixup, cutmix and rand_augment_std must not be negative"
+        return self._wrong_chance()
+
+    def _wrong_chance(self) -> str | None:
         chances = {"mix_probability": self.mix_probability, "erasing": self.erasing}
         if self.flip != "alternate":
             chances["flip"] = self.flip
@@ -130,6 +153,28 @@ def random_box(height: int, width: int, augment: Augment, numbers_K: NDArray[np.
     return left, top, left + box_width, top + box_height
 
 
+def inner_box(
+    height: int, width: int, size: int, crop_fraction: float, numbers_K: NDArray[np.float64]
+) -> Box:
+    """Return the evaluation square at a random place of the largest centred square of an image.
+
+    Places are whole pixels at the size of the input: 33 each way for 224 pixels of 256.
+
+    Args:
+        height, width: of the image.
+        size: side of the input, pixels.
+        crop_fraction: side of the evaluation square as a share of the short side.
+        numbers_K: the image's random numbers.
+    """
+    whole = min(height, width)
+    side = whole * crop_fraction
+    places = round(size / crop_fraction) - size + 1
+    down, right = (int(numbers_K[which] * places) / max(places - 1, 1) for which in (DOWN, RIGHT))
+    left = (width - whole) / 2 + right * (whole - side)
+    top = (height - whole) / 2 + down * (whole - side)
+    return left, top, left + side, top + side
+
+
 def shifted(images_NSSC: Pixels, pad: int, numbers_NK: NDArray[np.float64]) -> Pixels:
     """Return each image shifted by up to ``pad`` pixels either way, its borders reflected.
 
@@ -163,21 +208,52 @@ def flipped(images_NSSC: Pixels, is_flipped_N: NDArray[np.bool_]) -> Pixels:
     return result
 
 
-def rand_augmented(images_NSSC: Pixels, magnitude: int, numbers_NK: NDArray[np.float64]) -> Pixels:
+def rand_augmented(
+    images_NSSC: Pixels, magnitude: int, numbers_NK: NDArray[np.float64], *, std: float = 0.0
+) -> Pixels:
     """Return the images after two random operations each, by torchvision's RandAugment.
+
+    Args:
+        images_NSSC: uint8, (N, S, S, C).
+        magnitude: 0 to 30.
+        numbers_NK: the images' random numbers.
+        std: of the magnitude from image to image; it stays within 0 to 30.
 
     Raises:
         MissingError: torchvision is absent or broken.
     """
-    torch: Any = require("torch", extra="train")
     v2: Any = require("torchvision.transforms.v2", extra="train")
-    operation = v2.RandAugment(num_ops=RAND_AUGMENT_OPS, magnitude=magnitude)
+
+    def operation(torch: Any) -> Any:
+        drawn = magnitude + (std * torch.randn(()).item() if std else 0.0)
+        own = round(min(max(drawn, 0.0), float(MOST_MAGNITUDE)))
+        return v2.RandAugment(num_ops=RAND_AUGMENT_OPS, magnitude=own)
+
+    return _operated(images_NSSC, operation, numbers_NK)
+
+
+def auto_augmented(images_NSSC: Pixels, numbers_NK: NDArray[np.float64]) -> Pixels:
+    """Return the images after a policy that was learnt on ImageNet, by torchvision's AutoAugment.
+
+    Raises:
+        MissingError: torchvision is absent or broken.
+    """
+    v2: Any = require("torchvision.transforms.v2", extra="train")
+    policy = v2.AutoAugment(v2.AutoAugmentPolicy.IMAGENET)
+    return _operated(images_NSSC, lambda _: policy, numbers_NK)
+
+
+def _operated(
+    images_NSSC: Pixels, operation_of: Callable[[Any], Any], numbers_NK: NDArray[np.float64]
+) -> Pixels:
+    """Return what operations that draw from torch's generator make of each image."""
+    torch: Any = require("torch", extra="train")
     results = np.empty_like(images_NSSC)
     with torch.random.fork_rng(devices=[]):
         for place, image in enumerate(images_NSSC):
             torch.default_generator.manual_seed(int(numbers_NK[place, RAND_AUGMENT] * 2**53))
             grey = image.shape[2] == 1
-            picture = operation(Image.fromarray(image[:, :, 0] if grey else image))
+            picture = operation_of(torch)(Image.fromarray(image[:, :, 0] if grey else image))
             results[place] = np.asarray(picture).reshape(image.shape)
     return results
 
@@ -187,14 +263,28 @@ def augmented(
     augment: Augment,
     numbers_NK: NDArray[np.float64],
     is_flipped_N: NDArray[np.bool_],
+    axes_33: NDArray[np.float64] | None = None,
 ) -> Pixels:
-    """Return a batch after everything but the random box, which needs the whole image."""
+    """Return a batch after everything but the random box, which needs the whole image.
+
+    Args:
+        images_NSSC: uint8, (N, S, S, C).
+        augment: what to do.
+        numbers_NK: the images' random numbers.
+        is_flipped_N: which are mirrored.
+        axes_33: axes of the colour noise, where there is any.
+    """
     if augment.crop == "pad":
         images_NSSC = shifted(images_NSSC, augment.pad, numbers_NK)
     if is_flipped_N.any():
         images_NSSC = flipped(images_NSSC, is_flipped_N)
     if augment.rand_augment is not None:
-        images_NSSC = rand_augmented(images_NSSC, augment.rand_augment, numbers_NK)
+        std = augment.rand_augment_std
+        images_NSSC = rand_augmented(images_NSSC, augment.rand_augment, numbers_NK, std=std)
+    if augment.auto_augment:
+        images_NSSC = auto_augmented(images_NSSC, numbers_NK)
+    if axes_33 is not None:
+        images_NSSC = colour_shifted(images_NSSC, axes_33, numbers_NK[:, FIRST_COLOUR:])
     return images_NSSC
 
 

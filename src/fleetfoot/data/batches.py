@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetfoot.data.augment import Augment, augmented, draw, random_box
+from fleetfoot.data.augment import Augment, augmented, draw, inner_box, random_box
 from fleetfoot.data.decode import Pixels
-from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.data.preprocess import Box, Preprocess
 
 Read = Callable[[int], Pixels]
 """From an index to an image of any size, uint8 (H, W, C)."""
@@ -39,11 +39,19 @@ class Made:
 
 @dataclass(frozen=True)
 class BatchMaker:
-    """Turns requests into batches; the same images whoever runs it."""
+    """Turns requests into batches; the same images whoever runs it.
+
+    Attributes:
+        preprocess: how images are cut and scaled.
+        augment: what is done to training images.
+        seed: of the run.
+        axes_33: axes of the colour noise, if there is any.
+    """
 
     preprocess: Preprocess
     augment: Augment | None
     seed: int
+    axes_33: NDArray[np.float64] | None = None
 
     def from_squares(self, request: Request, squares_NSSC: Pixels) -> Made:
         """Return a batch of images that are cropped already, for all but random boxes."""
@@ -52,7 +60,7 @@ class BatchMaker:
         read = time.perf_counter()
         augment = self._augment_of(request)
         if augment is not None:
-            images = augmented(images, augment, *self._draw(augment, request))
+            images = augmented(images, augment, *self._draw(augment, request), self.axes_33)
         return Made(images, read - start, time.perf_counter() - read)
 
     def from_images(
@@ -64,7 +72,7 @@ class BatchMaker:
         boxes_BK: list[NDArray[np.float64] | None] = [None] * len(request.indices)
         if augment is not None:
             numbers_BK, is_flipped_B = self._draw(augment, request)
-            if augment.crop == "resized":
+            if augment.cuts:
                 boxes_BK = list(numbers_BK)
 
         def one(place: int) -> tuple[Pixels, float, float]:
@@ -78,7 +86,7 @@ class BatchMaker:
             images[place] = pixels
         start = time.perf_counter()
         if augment is not None and numbers_BK is not None and is_flipped_B is not None:
-            images = augmented(images, augment, numbers_BK, is_flipped_B)
+            images = augmented(images, augment, numbers_BK, is_flipped_B, self.axes_33)
         return Made(
             images=images,
             read_seconds=sum(part[1] for part in parts),
@@ -94,9 +102,14 @@ class BatchMaker:
         if augment is None or box_K is None:
             pixels = self.preprocess.crop(image)
         else:
-            box = random_box(image.shape[0], image.shape[1], augment, box_K)
-            pixels = self.preprocess.cut(image, box)
+            pixels = self.preprocess.cut(image, self._box(image, augment, box_K))
         return pixels, middle - start, time.perf_counter() - middle
+
+    def _box(self, image: Pixels, augment: Augment, box_K: NDArray[np.float64]) -> Box:
+        height, width, _ = image.shape
+        if augment.crop == "resized":
+            return random_box(height, width, augment, box_K)
+        return inner_box(height, width, self.preprocess.size, self.preprocess.crop_fraction, box_K)
 
     def _augment_of(self, request: Request) -> Augment | None:
         return None if request.epoch is None else self.augment

@@ -13,12 +13,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.data.augment import Augment
 from fleetfoot.data.batches import BatchMaker, Made, Request
+from fleetfoot.data.colour_pca import STORED, colour_axes, some_colours
 from fleetfoot.data.decode import Pixels
 from fleetfoot.data.draws import occurrences_of
 from fleetfoot.data.memory import bytes_needed, decode_larger, decode_squares, threads
@@ -211,11 +214,20 @@ class Loader:
 
     @property
     def _cuts_boxes(self) -> bool:
-        return self.augment is not None and self.augment.crop == "resized"
+        return self.augment is not None and self.augment.cuts
 
     @cached_property
     def _maker(self) -> BatchMaker:
-        return BatchMaker(self.preprocess, self.augment, self.seed)
+        return BatchMaker(self.preprocess, self.augment, self.seed, self._colour_axes())
+
+    def _colour_axes(self) -> NDArray[np.float64] | None:
+        """Return the axes of the colour noise: a function of the split, whatever was read."""
+        wanted = "none" if self.augment is None else self.augment.colour_pca
+        if wanted == "none":
+            return None
+        if wanted == "stored":
+            return STORED
+        return colour_axes(some_colours(self.split.read, len(self.split)))
 
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:

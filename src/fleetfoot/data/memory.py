@@ -1,7 +1,7 @@
 """Images that fit in memory: decoded once, kept as uint8.
 
 Two forms: *squares*, the evaluation crop of every image in one array, and *larger* images with
-their shape kept, short side at most `MARGIN` times the training size, from which random boxes are
+their shape kept, short side at most `margin` times the training size, from which random boxes are
 cut. A box of 60 % of the area then has about the training size; smaller ones are scaled up.
 
 Letters  N images, S size, C channels
@@ -25,9 +25,15 @@ LONG_BY_SHORT = 4 / 3  # a photograph's shape, for the estimate of memory
 def bytes_needed(images: int, preprocess: Preprocess, *, augment: Augment | None) -> int:
     """Return how much memory the images of a split take; an estimate where shapes are kept."""
     squares = images * preprocess.size**2 * preprocess.channels
-    if augment is None or augment.crop != "resized":
+    if augment is None or not augment.cuts:
         return squares
-    return int(images * (preprocess.size * MARGIN) ** 2 * LONG_BY_SHORT * preprocess.channels)
+    side = preprocess.size * margin(preprocess)
+    return int(images * side**2 * LONG_BY_SHORT * preprocess.channels)
+
+
+def margin(preprocess: Preprocess) -> float:
+    """Return how much larger than the training size images are kept: never less than evaluated."""
+    return max(MARGIN, 1 / preprocess.crop_fraction)
 
 
 def decode_squares(split: Split, preprocess: Preprocess) -> Pixels:
@@ -44,8 +50,8 @@ def decode_squares(split: Split, preprocess: Preprocess) -> Pixels:
 
 
 def decode_larger(split: Split, preprocess: Preprocess) -> list[Pixels]:
-    """Return every image with its short side at most `MARGIN` times the training size."""
-    short = round(preprocess.size * MARGIN)
+    """Return every image with its short side at most `margin` times the training size."""
+    short = round(preprocess.size * margin(preprocess))
 
     def one(index: int) -> Pixels:
         image = split.read(index)

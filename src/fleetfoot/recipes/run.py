@@ -41,6 +41,7 @@ from fleetfoot.train.recipe import Recipe
 CALIBRATION_IMAGES = 64
 WHITENING_IMAGES = 2000
 START_IMAGES = 5000  # that an initialiser may look at
+SMALL = 64  # pixels: up to here images are evaluated whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,7 +159,8 @@ def build(spec: RunSpec, data: Data, preprocess: Preprocess) -> nn.Module:
         pretrained=spec.weights == "auto",
         **options,
     )
-    check_size(net, spec.size, name=spec.net)
+    for size in dict.fromkeys((spec.size, *(side for _, side in recipe.sizes))):
+        check_size(net, size, name=spec.net)
     if spec.weights not in ("auto", "none"):
         load_weights(net, spec.weights)
     elif recipe.whitened_stem:
@@ -204,10 +206,12 @@ def preprocess_for(spec: RunSpec, data: Data) -> Preprocess:
     grey = bool((pixels == pixels[:, :1]).all())
     values = pixels[:, :1] if grey else pixels
     std = np.maximum(values.std(axis=0), 1.0)
-    small = spec.size <= 64
+    if spec.recipe.centred_input:
+        std = np.ones_like(std)
+    small = spec.size <= SMALL
     return Preprocess(
         size=spec.size,
-        crop_fraction=1.0 if small else 0.9,
+        crop_fraction=spec.recipe.crop_fraction or (1.0 if small else 0.9),
         interpolation="bilinear" if small else "bicubic",
         mean=tuple(round(float(mean), 1) for mean in values.mean(axis=0)),
         std=tuple(round(float(deviation), 1) for deviation in std),
