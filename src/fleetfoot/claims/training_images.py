@@ -32,6 +32,7 @@ class Images(NamedTuple):
 DATA = {
     "cifar10": Images("cifar10:{folder}/cifar10", 32, (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)),
     "mnist": Images("mnist:{folder}/mnist", 28, (33.3,), (78.6,)),
+    "photos": Images("{folder}/photos", 256, (127.0,) * 3, (128.0,) * 3),  # their centre squares
     "digits": Images("digits", 8, (78.0,), (96.0,)),
 }
 
@@ -52,7 +53,8 @@ def images_of(data: str, folder: Path | None, part: Part, count: int | None) -> 
     splits = _opened(data, folder).splits
     whole = splits.get(part, splits["val"])
     places = list(range(len(whole))) if count is None else stratified(whole.labels, count)
-    stack_NHWC = np.stack([whole.read(place) for place in places])
+    square = preprocess_of(data, channels=3)  # photographs have many shapes
+    stack_NHWC = np.stack([square.crop(whole.read(place)) for place in places])
     samples = tuple(
         replace(whole.samples[place], index=index, key=f"{part}#{index}")
         for index, place in enumerate(places)
