@@ -50,6 +50,7 @@ class Method:
         surgery: changes a network in training mode, in place, before the first step.
         initialise: sets the first weights, after every surgery.
         step: wraps the step; a step computes and changes nothing.
+        loss: the innermost step, in the place of the ordinary one.
         transform: of the normalised training images of a batch.
         finish: after training: turns the network into the one to evaluate and to deploy, in place.
     """
@@ -57,6 +58,7 @@ class Method:
     surgery: Callable[[nn.Module], PassResult] | None = None
     initialise: Callable[[nn.Module, Start], None] | None = None
     step: Callable[[Step], Step] | None = None
+    loss: Step | None = None
     transform: Transform | None = None
     finish: Callable[[nn.Module], nn.Module] | None = None
 
@@ -194,7 +196,17 @@ def initialise(net: nn.Module, start: Start) -> None:
 
 
 def step_of(recipe: Recipe, step: Step = supervised_step) -> Step:
-    """Return what a training step computes with the methods of a recipe; the last is outermost."""
+    """Return what a training step computes with the methods of a recipe; the last is outermost.
+
+    Raises:
+        UsageError: two methods compute the loss.
+    """
+    losses = {
+        word: found.loss for word, found in zip(recipe.methods, methods_of(recipe)) if found.loss
+    }
+    if len(losses) > 1:
+        raise UsageError(f"methods {' and '.join(losses)} each compute the loss: choose one")
+    step = next(iter(losses.values()), step)
     for found in methods_of(recipe):
         if found.transform is not None:
             step = _transforming(step, found.transform)

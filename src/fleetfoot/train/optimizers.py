@@ -104,5 +104,8 @@ def lr_scales(net: nn.Module, recipe: Recipe) -> dict[str, float]:
 
 
 def in_classifier(name: str) -> bool:
-    """Return whether a parameter belongs to the last layer, `classifier` by our protocol."""
-    return name.startswith("classifier.")
+    """Return whether a parameter belongs to the last layer, `classifier` by our protocol.
+
+    Also that of a network inside another, where two are trained together.
+    """
+    return "classifier" in name.split(".")[:-1]

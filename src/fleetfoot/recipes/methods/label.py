@@ -1,0 +1,50 @@
+"""Methods of the regularisation survey that act on labels or the loss: words of a recipe."""
+
+from torch import nn
+
+from fleetfoot.core import arguments
+from fleetfoot.core.errors import UsageError
+from fleetfoot.core.results import PassResult, Skip
+from fleetfoot.nets.catalog import CreatedAs
+from fleetfoot.nets.create import create
+from fleetfoot.recipes.method import Method, method
+from fleetfoot.train.jocor import Pair, jocor_step
+from fleetfoot.train.tsla import two_stage_smoothing
+
+
+@method(acts="label", paper="Xu et al., 2020, arXiv:2006.11653")
+def tsla(smoothing: float = 0.1, until: float = 0.5) -> Method:
+    """Labels are smoothed in the first part of the run, and not in the rest."""
+    arguments.rate(smoothing, "smoothing")
+    if until != 1.0:
+        arguments.rate(until, "until")
+    return Method(step=lambda step: two_stage_smoothing(step, smoothing=smoothing, until=until))
+
+
+@method(
+    acts="label",
+    paper="Wei et al., CVPR 2020, arXiv:2003.02752",
+    published="CIFAR-10N, random labels 1: 90.30 % right",
+)
+def jocor(noise: float = 0.2, weight: float = 0.9, ramp: int = 10) -> Method:
+    """Two networks learn from the samples that both find easy; for labels that are partly wrong."""
+    arguments.rate(noise, "noise")
+    arguments.rate(weight, "weight")
+    arguments.at_least(1, ramp, "ramp")
+    return Method(
+        surgery=_paired,
+        loss=jocor_step(noise=noise, weight=weight, ramp=ramp),
+        finish=lambda net: net.first if isinstance(net, Pair) else net,
+    )
+
+
+def _paired(net: nn.Module) -> PassResult:
+    """Return the network beside a second one of other weights, as `create` makes it."""
+    made = getattr(net, "created_as", None)
+    if not isinstance(made, CreatedAs):
+        why = Skip(site=type(net).__name__, reason="only networks of `create` can be made twice")
+        return PassResult(model=net, changed=(), skipped=(why,))
+    second = create(made.name, num_classes=made.num_classes, in_chans=made.in_chans, **made.options)
+    if second.state_dict().keys() != net.state_dict().keys():
+        raise UsageError("method jocor makes a second network: name it before the other methods")
+    return PassResult(model=Pair(net, second), changed=("first", "second"), skipped=())
