@@ -1,8 +1,10 @@
-"""Networks with other modules in the place of some of theirs."""
+"""Networks with other modules in the place of some of theirs: in a copy, or in place."""
 
 import copy
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+from fleetfoot.core.results import PassResult, Skip
 
 if TYPE_CHECKING:
     from torch import nn
@@ -23,3 +25,35 @@ def replaced(
         if isinstance(module, kind):
             net.set_submodule(path, make(module))
     return net.eval()
+
+
+def swap_modules(
+    net: "nn.Module",
+    kinds: "tuple[type[nn.Module], ...]",
+    make: "Callable[[str, Any], nn.Module | str]",
+) -> PassResult:
+    """Put other modules in the place of those of some kinds, in place: a surgery.
+
+    One that stands at several paths is asked for once, and what takes its place stands at all of
+    them. Names of what is left are kept, and so is the mode.
+
+    Args:
+        net: changed in place; itself it is never replaced.
+        kinds: of the modules that may be replaced, subclasses included.
+        make: given path and module, returns what takes its place, or the reason to leave it.
+    """
+    made: dict[int, nn.Module | str] = {}
+    changed: list[str] = []
+    skipped: list[Skip] = []
+    for path, module in list(net.named_modules(remove_duplicate=False)):
+        if not path or not isinstance(module, kinds):
+            continue
+        if id(module) not in made:
+            made[id(module)] = make(path, module)
+        found = made[id(module)]
+        if isinstance(found, str):
+            skipped.append(Skip(path, found))
+            continue
+        net.set_submodule(path, found.train(module.training))
+        changed.append(path)
+    return PassResult(model=net, changed=tuple(changed), skipped=tuple(skipped))

@@ -1,5 +1,6 @@
 """The catalog of networks: finds their files, checks the words of a request, builds."""
 
+import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -14,6 +15,7 @@ from fleetfoot.core import registry
 from fleetfoot.core.arguments import at_least, of_kind
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.registry import Builder, NetEntry
+from fleetfoot.nets.exchanges import EXCHANGES
 from fleetfoot.ops.class_map import ClassMap
 
 CLASS_MAP = "class_map"
@@ -56,18 +58,29 @@ def build_entry(
             f"{name} cannot have {classes} classes and {channels} image channels: "
             "give num_classes >= 0 and in_chans >= 1"
         )
-    known = (*option_names(found.builder), CLASS_MAP)
+    known = (*option_names(found.builder), CLASS_MAP, *EXCHANGES)
     for word in options:
         if word not in known:
             raise UsageError(f"{name} has no option {word!r}; it has {', '.join(known)}")
-    own = {word: value for word, value in options.items() if word != CLASS_MAP}
+    own = {word: options[word] for word in options if word not in (CLASS_MAP, *EXCHANGES)}
     parameters = inspect.signature(found.builder).parameters
     for word, value in own.items():
         of_kind(value, parameters[word].annotation, word)
     net = found.builder(classes, in_chans=channels, **own)
+    for word, exchange in EXCHANGES.items():
+        if word in options and not exchange(net, options[word]).changed:
+            raise UsageError(f"{name} has no layer that {word}={options[word]!r} could replace")
     if CLASS_MAP in options:
         _speak_through(net, options[CLASS_MAP])
     return net, CreatedAs(name, classes, channels, dict(options))
+
+
+def note_option(net: nn.Module, word: str, value: Any) -> None:
+    """Let a network of `create` say that it has an option, which was exercised after building."""
+    made = getattr(net, "created_as", None)
+    if isinstance(made, CreatedAs):
+        options = {**made.options, word: value}
+        net.created_as = dataclasses.replace(made, options=options)  # pyright: ignore[reportArgumentType]
 
 
 def family_of(net: nn.Module) -> str:

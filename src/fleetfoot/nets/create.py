@@ -37,7 +37,8 @@ def create(
         features_only: return a `FeatureNet`: images to a list of maps, with ``feature_info``.
         **options: of this network, such as ``drop_path``, ``dropout``, ``patch`` or ``width``;
             of every network ``class_map=K``: the classifier is an `ops.class_map.ClassMap`
-            through K classes, which trained weights of K classes fill.
+            through K classes, which trained weights of K classes fill; and those of
+            `nets.exchanges`, such as ``activation="fplus"``.
 
     Raises:
         UsageError: no such network or option, or no weights are known for it.

@@ -47,7 +47,7 @@ class _FPlus(torch.autograd.Function):
         divisor = torch.rsub(x, 1).clamp_min_(1)  # 1 above zero, so that no branch is needed
         if inplace:
             ctx.mark_dirty(x)
-        y = torch.div(x, divisor, out=x if inplace else divisor)
+        y = x.div_(divisor) if inplace else x / divisor
         ctx.save_for_backward(y)
         return y
 

@@ -1,0 +1,127 @@
+"""Options of every network that put other layers in the place of some of its own.
+
+A method of training that changes what is deployed is an option here, so that `create` can rebuild
+the network: another activation, or DropConnect with the inference of its paper.
+"""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from fleetfoot.core.arguments import of_kind, one_of
+from fleetfoot.core.results import PassResult
+from fleetfoot.core.surgery import swap_modules
+from fleetfoot.ops.drop_connect import DropConnect
+from fleetfoot.ops.fplus import FPLUS, PFPLUS
+
+ACTIVATIONS: dict[str, Callable[[int | None], nn.Module]] = {
+    "relu": lambda _: nn.ReLU(),
+    "leaky_relu": lambda _: nn.LeakyReLU(),
+    "elu": lambda _: nn.ELU(),
+    "gelu": lambda _: nn.GELU(),
+    "silu": lambda _: nn.SiLU(),
+    "mish": lambda _: nn.Mish(),
+    "tanh": lambda _: nn.Tanh(),
+    "fplus": lambda _: FPLUS(),
+    "pfplus": lambda _: PFPLUS(),
+    "pfplus_channels": PFPLUS,
+}
+"""What makes an activation by its word; it is given the channels of the place."""
+
+KINDS = (
+    *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish),
+    *(nn.Tanh, nn.Sigmoid, FPLUS, PFPLUS),
+)
+"""What counts as an activation; gates inside operators are no modules and stay."""
+
+
+def swap_activations(net: nn.Module, word: str) -> PassResult:
+    """Put the activation of a word in the place of every one of the network, in place.
+
+    Raises:
+        UsageError: another word than those of `ACTIVATIONS`.
+    """
+    make = ACTIVATIONS[one_of(of_kind(word, str, "activation"), ACTIVATIONS, "activation")]
+    found = _channels(net) if word == "pfplus_channels" else {}
+
+    def made(path: str, _: nn.Module) -> nn.Module | str:
+        channels = found.get(path, {None})
+        return make(*channels) if len(channels) == 1 else "it is called with several widths"
+
+    return swap_modules(net, KINDS, made)
+
+
+def connect_loosely(
+    net: nn.Module, keep: float, *, masks: str = "example", inference: str = "closed"
+) -> PassResult:
+    """Put `DropConnect` in the place of every linear layer but the last, in place.
+
+    Args:
+        net: changed in place.
+        keep: probability to keep a weight.
+        masks: see `DropConnect`.
+        inference: see `DropConnect`; all but "mean" need a ReLU behind the layer.
+
+    Raises:
+        UsageError: a word or rate that `DropConnect` refuses.
+    """
+    of_kind(keep, float, "drop_connect")
+    layers = [module for module in net.modules() if isinstance(module, nn.Linear)]
+    headless = isinstance(getattr(net, "classifier", None), nn.Identity)
+    classifier = None if headless or not layers else layers[-1]
+
+    def made(path: str, layer: nn.Linear) -> nn.Module | str:
+        if layer is classifier:
+            return "it is the classifier"
+        if inference != "mean" and not _meets_relu(net, path):
+            return "no ReLU follows it"
+        return DropConnect.of(layer, keep=keep, masks=masks, inference=inference)
+
+    return swap_modules(net, (nn.Linear,), made)
+
+
+EXCHANGES: dict[str, Callable[[nn.Module, Any], PassResult]] = {
+    "activation": swap_activations,
+    "drop_connect": connect_loosely,
+}
+"""The options by name; where several are given, they act in this order."""
+
+
+def _meets_relu(net: nn.Module, path: str) -> bool:
+    parent, _, name = path.rpartition(".")
+    siblings = dict(net.get_submodule(parent).named_children())
+    later = list(siblings.values())[list(siblings).index(name) + 1 :]
+    ordered = isinstance(net.get_submodule(parent), nn.Sequential)
+    return ordered and bool(later) and isinstance(later[0], nn.ReLU)
+
+
+def _channels(net: nn.Module) -> dict[str, set[int]]:
+    """Return the widths that every activation is called with, by path, from a call without data."""
+    twin = copy.deepcopy(net).to("meta").eval()
+    found: dict[str, set[int]] = {}
+    for path, module in twin.named_modules(remove_duplicate=False):
+        if isinstance(module, KINDS):
+            widths = found.setdefault(path, set())
+
+            def note(_: nn.Module, x: Any, widths: set[int] = widths) -> None:
+                widths.add(x[0].shape[1])
+
+            module.register_forward_pre_hook(note)
+    with torch.no_grad():
+        twin(torch.empty(_input_shape(twin), device="meta"))
+    return found
+
+
+def _input_shape(net: nn.Module) -> tuple[int, ...]:
+    """Return the shape of an input that the network takes."""
+    side: Any = getattr(net, "only_size", None) or max(32, getattr(net, "min_size", 1))
+    made: Any = getattr(net, "created_as", None)
+    if made is not None:
+        return (1, made.in_chans, side, side)
+    first = next(module for module in net.modules() if isinstance(module, (nn.Conv2d, nn.Linear)))
+    if isinstance(first, nn.Linear):
+        return (1, first.in_features)
+    return (1, first.in_channels, side, side)
