@@ -32,7 +32,9 @@ def insert_after(
         make: returns what is put behind.
     """
     for path, given in places.items():
-        net.set_submodule(path, After(net.get_submodule(path), make(given)))
+        both = After(net.get_submodule(path), make(given).train(net.training))
+        both.training = net.training
+        net.set_submodule(path, both)
     skipped = () if places else (Skip(site=type(net).__name__, reason="it has no stages"),)
     return PassResult(model=net, changed=tuple(places), skipped=skipped)
 
