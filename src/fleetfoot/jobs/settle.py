@@ -16,7 +16,7 @@ from fleetfoot.jobs.settings import apply_settings
 from fleetfoot.nets.catalog import entry, option_names
 from fleetfoot.nets.create import list_nets, skeleton
 from fleetfoot.nets.weights import pretrained
-from fleetfoot.recipes.catalog import recipe_named
+from fleetfoot.recipes.catalog import SUBJECTS, recipe_named
 from fleetfoot.recipes.run import RunSpec
 from fleetfoot.search.choose import (
     SMALL_NETS,
@@ -125,6 +125,9 @@ def _choice(
     words: Mapping[str, Any], data: Data, budget_ms: float | None, listener: Listener
 ) -> Choice:
     net, size = words.get("net"), words.get("size")
+    made_for = SUBJECTS.get(words.get("recipe", ""))
+    if made_for is not None and net is None:  # a recipe of a paper is one for its network
+        net, size = made_for[0], size or made_for[1]
     situation = situation_of(data, _ready(words))
     if budget_ms is None:
         choice = default_choice(situation, net=net, size=size)

@@ -1,16 +1,31 @@
-"""The recipes by name."""
+"""The recipes by name, and what the published ones are for."""
 
 import difflib
 from collections.abc import Callable
+from functools import partial
 
 from fleetfoot.core.errors import UsageError
+from fleetfoot.recipes import alexnet, allcnn, bn_inception, efficientnet, fasternet, nin, vovnet
+from fleetfoot.recipes.published import Published
 from fleetfoot.recipes.scratch import scratch
+from fleetfoot.recipes.small import FORMS, small
 from fleetfoot.recipes.small_images import glyphs, small_images
 from fleetfoot.recipes.transfer import transfer
 from fleetfoot.train.recipe import Recipe
 
-RECIPES: dict[str, Callable[[], Recipe]] = {
-    recipe.__name__: recipe for recipe in (glyphs, scratch, small_images, transfer)
+PUBLISHED: dict[str, Published] = {
+    name: published
+    for family in (alexnet, allcnn, bn_inception, efficientnet, fasternet, nin, vovnet)
+    for name, published in family.PUBLISHED.items()
+}
+RECIPES: dict[str, Callable[[], Recipe]] = (
+    {recipe.__name__: recipe for recipe in (glyphs, scratch, small_images, transfer)}
+    | {name: published.recipe for name, published in PUBLISHED.items()}
+    | {f"{name}_small": partial(small, PUBLISHED[name], form) for name, form in FORMS.items()}
+)
+# Network and size that a recipe is made for, where it is made for one.
+SUBJECTS = {name: (published.net, published.size) for name, published in PUBLISHED.items()} | {
+    f"{name}_small": (form.net, form.size) for name, form in FORMS.items()
 }
 
 

@@ -190,6 +190,7 @@ def _net_options(spec: RunSpec) -> dict[str, Any]:
     options: dict[str, Any] = {
         word: rate for word, rate in rates.items() if rate or (rate == 0 and word in known)
     }
+    options |= dict(recipe.options)
     if recipe.whitened_stem:
         options["frozen_stem"] = True
     if "size" in known:  # a network with filters of their own at each position

@@ -59,6 +59,7 @@ class Recipe:
         drop_path: stochastic depth of the last block, for networks that have it; None is the
             network's published rate (used by whoever creates the network).
         dropout: before the classifier; None is the published rate (likewise).
+        options: further words of the network, as pairs such as ("lrn", True) (likewise).
         whitened_stem: the first filters are set from the training images and not trained (by
             whoever creates the network; for networks with `whiten_stem`).
         frozen_norm: batch norms keep their running statistics and use them in training, as
@@ -125,6 +126,7 @@ class Recipe:
     clip_norm: float | None = None
     drop_path: float | None = None
     dropout: float | None = None
+    options: tuple[tuple[str, bool | int | float | str], ...] = ()
     whitened_stem: bool = False
     frozen_norm: bool = False
     frozen_body: bool = False
@@ -280,6 +282,10 @@ _RANGES: dict[str, _Range] = {
     "clip_norm": _POSITIVE,
     "drop_path": _BELOW_ONE,
     "dropout": _BELOW_ONE,
+    "options": (
+        (lambda value: isinstance(value, tuple) and all(len(pair) == 2 for pair in value)),
+        "a list of pairs of a word and its value",
+    ),
     "whitened_stem": _FLAG,
     "frozen_norm": _FLAG,
     "frozen_body": _FLAG,

@@ -1,0 +1,138 @@
+"""The small form of a published recipe: minutes on one core, for CIFAR-10 or MNIST.
+
+`small` derives it, the same way for all; a `Form` says only which network of the paper stands in,
+on what data and for how long. What follows from the length:
+
+- batches of at most `BATCH`, with the learning rate by the root of the batch: linearly it would be
+  too timid for a few hundred steps
+- a rate that waits for a plateau falls after 1/2, 3/4, 7/8 of the run; all else falls at the
+  shares of the run where it is published; and it rises over a tenth of the run at least
+- the average of the weights reaches back over the share of the run that is published
+- what fights over-fitting is left out (dropout, stochastic depth, mixing, learnt augmentation):
+  so short a run under-fits; shifts stay, and flips but for digits
+- progressive sizes keep their proportions
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from fleetfoot.core.errors import UsageError
+from fleetfoot.data.augment import Augment
+from fleetfoot.recipes.published import Published
+from fleetfoot.train.recipe import Recipe
+
+BATCH = 64
+WARMUP = 0.1
+SHIFT = 16  # a shift is this part of the side, at most
+LEAST_SIDE = 8
+
+Options = tuple[tuple[str, bool | int | float | str], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """Where a small form is trained; no number of its recipe.
+
+    Attributes:
+        net: a network of the same paper.
+        data: "cifar10" or "mnist".
+        size: side of the images, pixels.
+        images: training images, a part of the set.
+        epochs: passes over them.
+        options: words of the network, in the place of the recipe's.
+        precision: how it is computed; depthwise convolutions are faster in float32.
+    """
+
+    net: str
+    data: Literal["cifar10", "mnist"]
+    size: int
+    images: int
+    epochs: int
+    options: Options = ()
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+
+
+# As published, a ReLU on the class maps of NIN and All-CNN keeps a short run at chance.
+BARE = (("logit_relu", False),)
+FORMS = {
+    "alexnet": Form(net="cuda_convnet_26", data="cifar10", size=32, images=20_000, epochs=3),
+    "allcnn_c_moved": Form(
+        net="allcnn_c", data="cifar10", size=16, images=10_000, epochs=3, options=BARE
+    ),
+    "bn_inception_x5": Form(
+        net="bn_inception", data="mnist", size=28, images=5000, epochs=2, options=(("lrn", False),)
+    ),
+    "efficientnet_b0": Form(
+        net="efficientnet_b0", data="mnist", size=32, images=5000, epochs=3, precision="float32"
+    ),
+    "fasternet_t0": Form(net="fasternet_t0", data="cifar10", size=32, images=20_000, epochs=3),
+    "mnist_sigmoid_bn": Form(
+        net="mnist_sigmoid_bn", data="mnist", size=28, images=20_000, epochs=6
+    ),
+    "nin_mnist": Form(
+        net="nin_mnist", data="mnist", size=28, images=10_000, epochs=2, options=BARE
+    ),
+    "vovnet27_slim": Form(net="vovnet27_slim", data="cifar10", size=32, images=10_000, epochs=3),
+}
+
+
+def small(published: Published, form: Form) -> Recipe:
+    """Return the recipe of a published one's small form.
+
+    Raises:
+        UsageError: the form has fewer images than a batch.
+    """
+    recipe = published.recipe()
+    batch = min(recipe.batch, BATCH)
+    if form.images < batch:
+        raise UsageError(f"small: {form.images} images are less than a batch of {batch}")
+    steps = form.epochs * (form.images // batch)
+    drops = recipe.drops if recipe.schedule == "plateau" else 0
+    return recipe.with_changes(
+        epochs=form.epochs,
+        batch=batch,
+        lr=recipe.lr * (batch / recipe.batch) ** 0.5,
+        schedule="steps" if drops else recipe.schedule,
+        milestones=_halvings(drops) if drops else recipe.milestones,
+        warmup=max(recipe.warmup, WARMUP),
+        epochwise=False,
+        ema=_average(recipe, published, steps),
+        drop_path=0.0,
+        dropout=0.0,
+        options=form.options,
+        augment=_augment(recipe.augment, form),
+        sizes=tuple(
+            (start, max(LEAST_SIDE, round(side * form.size / published.size)))
+            for start, side in recipe.sizes
+        ),
+        crop_fraction=None,
+        precision=form.precision,
+        layout="nhwc",
+        evaluate_every=None,
+    )
+
+
+def _halvings(drops: int) -> tuple[float, ...]:
+    """Return where a rate falls that fell at a plateau: each time half of what was left.
+
+    >>> _halvings(3)
+    (0.5, 0.75, 0.875)
+    """
+    return tuple(1 - 0.5**number for number in range(1, drops + 1))
+
+
+def _average(recipe: Recipe, published: Published, steps: int) -> float | None:
+    """Return the decay whose reach, 1 / (1 - decay), is the published share of the run."""
+    if recipe.ema is None:
+        return None
+    whole = (recipe.epochs or 1) * (published.images // recipe.batch)
+    return max(0.0, 1 - (1 - recipe.ema) * whole / steps)
+
+
+def _augment(augment: Augment, form: Form) -> Augment:
+    moved = augment.crop != "none"
+    return replace(
+        Augment(crop="pad" if moved else "none", pad=max(1, form.size // SHIFT)),
+        flip=0.0 if form.data == "mnist" else augment.flip,
+        colour_pca="none" if form.data == "mnist" else augment.colour_pca,
+    )
