@@ -33,6 +33,7 @@ class OSACifarSpec:
 
     layers: int  # of each block
     width: int
+    merged: tuple[int, ...] = MERGED_CHANNELS  # of the 1x1 convolutions that end the blocks
 
 
 class OSACifar(Classifier):
@@ -64,7 +65,7 @@ class OSACifar(Classifier):
         self.stem = nn.Sequential(OrderedDict(conv=conv))
         self.stages = nn.Sequential()
         channels, info = STEM_CHANNELS, list[FeatureInfo]()
-        for stage, merged in enumerate(MERGED_CHANNELS):
+        for stage, merged in enumerate(spec.merged):
             between = transition(channels, channels, nn.AvgPool2d(2)) if stage else nn.Identity()
             out_channels = merged if wiring == "merged" else None
             block = OSA(channels, spec.width, out_channels, layers=spec.layers)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from torch import nn
 
 from fleetfoot.blocks.residual import ResidualBlock, reset_residual_net
+from fleetfoot.core.arguments import above_zero
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo
 from fleetfoot.ops.conv import conv_norm_act
@@ -39,6 +40,13 @@ class ResNetCifarSpec:
 
     blocks: int  # n, of each stage
     channels: tuple[int, ...] = (16, 32, 64)
+
+    def scaled(self, *, width: float, depth: float) -> "ResNetCifarSpec":
+        """Return a wider and deeper spec, channels and blocks rounded to the nearest."""
+        above_zero(width, "width")
+        above_zero(depth, "depth")
+        channels = tuple(max(1, round(channels * width)) for channels in self.channels)
+        return ResNetCifarSpec(blocks=max(1, round(self.blocks * depth)), channels=channels)
 
 
 class ResNetCifar(Classifier):
