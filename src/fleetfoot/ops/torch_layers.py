@@ -74,7 +74,7 @@ def _free(module: nn.Module, in_shape: Shape) -> Cost:
 
 
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Hardswish)
-for _kind in (*_ACTIVATIONS, nn.Hardsigmoid):
+for _kind in (*_ACTIVATIONS, nn.Hardsigmoid, nn.LeakyReLU, nn.ELU, nn.Mish):
     cost_formula(_kind)(_one_per_element)
 for _kind in (nn.Identity, nn.Dropout, nn.Flatten, nn.Unflatten):
     cost_formula(_kind)(_free)
