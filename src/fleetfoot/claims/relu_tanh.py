@@ -13,7 +13,7 @@ from torch import nn
 from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, capped
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, mean_interval, train_once
-from fleetfoot.claims.training_gain import OTHER, rows
+from fleetfoot.claims.training_gain import OTHER, rows, steps_to
 from fleetfoot.data.augment import Augment
 from fleetfoot.nets.create import create
 from fleetfoot.train.recipe import Recipe
@@ -102,24 +102,12 @@ def to_target(act: str, seed: int, epochs: int, setting: Setting) -> Outcome:
 
 
 def epochs_to(target: float, outcome: Outcome) -> float:
-    """Return after how many epochs the mean error of the last epoch's steps reached a target.
+    """Return after how many epochs the mean error of an epoch's steps reached a target.
 
-    All epochs that were trained if it never did.
+    Infinity if it never did.
     """
     per_epoch = max(1, len(outcome.step_errors) // max(1, len(outcome.train_errors)))
     return steps_to(target, outcome.step_errors, window=per_epoch) / per_epoch
-
-
-def steps_to(target: float, errors: Sequence[float], *, window: int) -> int:
-    """Return after how many steps the mean of the last ``window`` errors is at most ``target``.
-
-    >>> steps_to(2.0, [9.0, 3.0, 1.0, 0.0], window=2)
-    3
-    """
-    for step in range(window, len(errors) + 1):
-        if math.fsum(errors[step - window : step]) / window <= target:
-            return step
-    return len(errors)
 
 
 def sooner(act: str, first_seed: int = 0) -> Callable[[Setting], Measurement]:
@@ -137,10 +125,12 @@ def sooner(act: str, first_seed: int = 0) -> Callable[[Setting], Measurement]:
         fast: list[Outcome] = []
         for seed in range(extent.seeds):
             relu = to_target("relu", seed, extent.epochs, setting)
-            least = epochs_to(TARGET, relu)
+            least = min(epochs_to(TARGET, relu), float(extent.epochs))
             limit = math.ceil(PATIENCE * least)
             other = to_target(act, first_seed + seed, limit, setting)
-            ratios.append(epochs_to(TARGET, other) / least)
+            # Rectifiers that do not arrive are not sooner than anything.
+            arrived = relu.finite and relu.train_errors[-1] <= TARGET
+            ratios.append(min(epochs_to(TARGET, other), limit) / least if arrived else 1.0)
             fast.append(relu)
             slow.append(other)
         value, low, high = mean_interval(ratios)
@@ -157,7 +147,7 @@ def sooner(act: str, first_seed: int = 0) -> Callable[[Setting], Measurement]:
 
 def _note(act: str, found: Sequence[Outcome], setting: Setting) -> str:
     rates = f"learning rates: relu {best_rate('relu', setting)}, {act} {best_rate(act, setting)}"
-    late = sum(outcome.train_errors[-1] > TARGET for outcome in found)
+    late = sum(not outcome.finite or outcome.train_errors[-1] > TARGET for outcome in found)
     return f"{rates}; {late} of {len(found)} trainings ended above {TARGET:.0f} %"
 
 

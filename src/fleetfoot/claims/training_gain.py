@@ -4,6 +4,7 @@ A way is trained once for each seed. The control of a difference is often the sa
 `OTHER` seeds: what remains between the two is what chance alone gives.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -56,6 +57,20 @@ def points(values: Iterable[float]) -> Measurement:
     return Measurement(value=mean, low=low, high=high)
 
 
+def steps_to(target: float, errors: Sequence[float], *, window: int) -> float:
+    """Return after how many steps the mean of the last ``window`` errors is at most ``target``.
+
+    Infinity if it never is.
+
+    >>> steps_to(2.0, [9.0, 3.0, 1.0, 0.0], window=2)
+    3
+    """
+    for step in range(window, len(errors) + 1):
+        if math.fsum(errors[step - window : step]) / window <= target:
+            return step
+    return math.inf
+
+
 def rows(name: str, found: Iterable[Outcome]) -> Rows:
     """Return one row of a table for each training of a way."""
     return tuple(
@@ -63,7 +78,9 @@ def rows(name: str, found: Iterable[Outcome]) -> Rows:
             "way": name,
             "training": number,
             "test_error_percent": round(outcome.test_error, 3),
-            "train_error_percent": round(outcome.train_errors[-1], 3) if outcome.finite else None,
+            "train_error_percent": round(outcome.train_errors[-1], 3)
+            if outcome.train_errors
+            else None,
             "epochs": len(outcome.train_errors),
             "seconds": round(outcome.seconds, 1),
         }
