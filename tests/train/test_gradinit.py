@@ -144,7 +144,7 @@ def test_the_best_two_factors_of_a_tiny_network(second_order: bool) -> None:
     learnt = gradinit(model, torch.full((24, 1), x), labels, how, loss=lambda y, _: -y.mean())
     found, norm = after(*learnt.factors.values())
     assert norm == pytest.approx(1.0, abs=0.05)
-    assert found == pytest.approx(best, rel=0.03 if second_order else 0.1)
+    assert found == pytest.approx(best, rel=0.05 if second_order else 0.1)
     assert after(1, 1)[0] > 0.8 * best  # where it began
 
 
