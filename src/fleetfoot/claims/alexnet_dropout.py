@@ -89,7 +89,8 @@ def gained(way: str) -> Callable[[Setting], Measurement]:
     def measured(setting: Setting) -> Measurement:
         seeds = EXTENTS[setting.scale].seeds
         without = outcomes(lambda seed: trained("none", seed, setting), seeds)
-        return gain(way, without, outcomes(lambda seed: trained(way, seed, setting), seeds))
+        changed = outcomes(lambda seed: trained(way, seed, setting), seeds)
+        return gain(without, changed, names=("none", way))
 
     return measured
 

@@ -97,7 +97,7 @@ def shallow_gain(way: str) -> Callable[[Setting], Measurement]:
             outcomes(lambda seed, net=net: trained(net, SHALLOW, RATE, seed, setting), seeds)
             for net in ("plain", way)
         )
-        return gain(f"{way}", before, after)
+        return gain(before, after, names=("plain", way))
 
     return measured
 
@@ -114,7 +114,7 @@ def deep_gain(way: str) -> Callable[[Setting], Measurement]:
         before = outcomes(lambda seed: trained("plain", DEEP, best, seed, setting), seeds)
         after = outcomes(lambda seed: trained(way, DEEP, RATE, seed, setting), seeds)
         note = f"without norms the best rate is {best}, with them it is {RATE}"
-        return replace(gain(way, before, after), note=note)
+        return replace(gain(before, after, names=("plain", way)), note=note)
 
     return measured
 

@@ -84,7 +84,8 @@ def by_norm(*, idle: bool) -> Callable[[Setting], Measurement]:
             after += outcomes(
                 lambda seed, net=normed: trained(net, idle, seed, setting), seeds, other=idle
             )
-        return gain("normalisation", before, after)
+        names = "without normalisation", "alpha 0" if idle else "with normalisation"
+        return gain(before, after, names=names)
 
     return measured
 

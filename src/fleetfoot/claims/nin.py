@@ -5,7 +5,6 @@ Paper    Lin, Chen, Yan, ICLR 2014, arXiv:1312.4400, sections 4.2 and 4.6: CIFAR
          front of it 10.88 %; dropout between the mlpconvs takes more than 20 % of the error
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -87,7 +86,7 @@ def gained(without: str, with_it: str, *, other: bool = False) -> Callable[[Sett
 
     def measured(setting: Setting) -> Measurement:
         before, after = _both(without, with_it, setting, other=other)
-        return gain(with_it, before, after)
+        return gain(before, after, names=(without, with_it + " again" * other))
 
     return measured
 
@@ -100,7 +99,9 @@ def share_gained(without: str, with_it: str) -> Callable[[Setting], Measurement]
         pairs = zip(before, after, strict=True)
         shares = [100 * (1 - new.test_error / max(old.test_error, 1e-9)) for old, new in pairs]
         value, low, high = mean_interval(shares)
-        return replace(gain(with_it, before, after), value=value, low=low, high=high)
+        return replace(
+            gain(before, after, names=(without, with_it)), value=value, low=low, high=high
+        )
 
     return measured
 
@@ -119,7 +120,7 @@ PROTOCOL = (
     "normalised by channel, not whitened; no augmentation, half a cosine. {} At the cpu scale a "
     "quarter of the channels and 2,000 images for 25 epochs, 3 seeds, judged on 3,000: where a "
     "network over-fits, but far from the paper's errors. At the gpu scale as published, 45,000 "
-    "images for 120 epochs, 5 seeds: 3.6 P MACs a training, about 15 minutes each on an H100."
+    "images for 120 epochs, 5 seeds: 3.6 P MACs a training, about 10 minutes each on an H100."
 )
 SHARED: dict[str, Any] = {"needs": Needs(data=("cifar10",)), "scales": ("smoke", "cpu", "gpu")}
 
@@ -146,7 +147,7 @@ CLAIMS = (
         unit="points of test error",
         paper_value=0.47,
         measure=gained("dense_dropout", "mean"),
-        verdict=capped(at_least(0.47, 0.3)),
+        verdict=at_least(0.47, 0.3),
         control=gained("dense_dropout", "dense_dropout", other=True),
         control_sentence="both have the dense head behind dropout, one of them other seeds",
         decides_at=("gpu",),

@@ -44,11 +44,19 @@ def outcomes(way: Way, seeds: int, *, other: bool = False) -> list[Outcome]:
     return [way(seed) for seed in range(first, first + seeds)]
 
 
-def gain(name: str, before: Sequence[Outcome], after: Sequence[Outcome]) -> Measurement:
-    """Return by how many points the test error is lower after than before, one pair a seed."""
+def gain(
+    before: Sequence[Outcome], after: Sequence[Outcome], *, names: tuple[str, str]
+) -> Measurement:
+    """Return by how many points the test error is lower after than before, one pair a seed.
+
+    Args:
+        before: the trainings of one way.
+        after: as many of another.
+        names: of the two ways, for the table.
+    """
     pairs = zip(before, after, strict=True)
     found = points([old.test_error - new.test_error for old, new in pairs])
-    return replace(found, table=(*rows(f"without {name}", before), *rows(f"with {name}", after)))
+    return replace(found, table=(*rows(names[0], before), *rows(names[1], after)))
 
 
 def points(values: Iterable[float]) -> Measurement:
