@@ -9,6 +9,7 @@ from tests.contracts.subjects import GOLDEN
 
 DEEP_TENSORS = 300  # networks with more take half a second a test even without weights
 HEAVY_PARAMS = 8_000_000
+HEAVY = {"shake_shake_26_2x32d"}  # the lightest of its family, and seconds a test
 EXPORTED = ("fasternet_t0", "fleetnet_small")  # an export takes seconds; the others are slow
 
 
@@ -37,7 +38,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """
     from fleetfoot.nets.catalog import entry
 
-    light = lightest_of_each_family() | {"tf_efficientnet_lite0"}
+    light = (lightest_of_each_family() | {"tf_efficientnet_lite0"}) - HEAVY
     tensors = {
         name: sum(facts["patterns"].values())
         for name, facts in json.loads(GOLDEN.read_text()).items()
@@ -45,7 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     rules: dict[str, Callable[[str], bool]] = {
         "net_name": lambda name: tensors.get(name, 0) > DEEP_TENSORS,
         "light_net": lambda name: name not in light,
-        "checked_net": lambda name: entry(name).params > HEAVY_PARAMS,
+        "checked_net": lambda name: name in HEAVY or entry(name).params > HEAVY_PARAMS,
         "exported_net": lambda name: name not in EXPORTED,
     }
     for fixture, slow in rules.items():
