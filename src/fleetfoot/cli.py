@@ -10,7 +10,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
@@ -108,7 +108,7 @@ def fit(  # noqa: PLR0913  the words of the verb
 
     settings = parse_settings(set_)
     folder, going_on = _text(out), _text(resume)
-    with _Listening(talk) as listener:
+    with _listening(talk) as listener:
         record = job(
             data,
             net=net,
@@ -141,6 +141,8 @@ def evaluate(  # noqa: PLR0913  the words of the verb
     /,
     *,
     split: str | None = None,
+    crops: int = 1,
+    average: tuple[str, ...] = (),
     weights: str = "auto",
     engine: str | None = None,
     precision: str | None = None,
@@ -155,6 +157,8 @@ def evaluate(  # noqa: PLR0913  the words of the verb
         run: Run folder, bundle folder or network name.
         data: Folder, table file, digits, mnist:DIR or cifar10:DIR.
         split: train, val, test or all; without it the first there is of test, val, all.
+        crops: Views of each image, averaged: 1, 2, 10 (corners, centre, mirrored) or 144.
+        average: Further run, bundle or network to average with; may be repeated.
         weights: For a network name: auto, none or a file.
         engine: Engine of the bundle to use instead of the chosen one.
         precision: Precision of the bundle to use instead of the chosen one.
@@ -164,11 +168,13 @@ def evaluate(  # noqa: PLR0913  the words of the verb
     """
     from fleetfoot.jobs.evaluate import evaluate as job
 
-    with _Listening(talk) as listener:
+    with _listening(talk) as listener:
         record = job(
             run,
             data,
             split=split,
+            crops=crops,
+            average=average,
             weights=weights,
             engine=engine,
             precision=precision,
@@ -235,7 +241,7 @@ def measure(  # noqa: PLR0913  the words of the verb
     """
     from fleetfoot.jobs.measure import measure as job
 
-    with _Listening(talk) as listener:
+    with _listening(talk) as listener:
         record = job(
             nets,
             engine=engine,
@@ -290,7 +296,7 @@ def deploy(  # noqa: PLR0913  the words of the verb
     """
     from fleetfoot.jobs.deploy import deploy as job
 
-    with _Listening(talk) as listener:
+    with _listening(talk) as listener:
         record = job(
             run,
             weights=weights,
@@ -318,7 +324,7 @@ def audit(data: str, /, *, talk: Talk = QUIET) -> int:
     """
     from fleetfoot.jobs.audit import audit as job
 
-    with _Listening(talk) as listener:
+    with _listening(talk) as listener:
         record = job(data, listener=listener)
     _answer("audit", record, talk)
     return 0
@@ -375,7 +381,7 @@ def claims(
     """
     from fleetfoot.jobs.claims import claims as job
 
-    with _Listening(talk) as listener:
+    with _listening(talk) as listener:
         record = job(word, ids, scale=scale, data=data, device=device, out=out, listener=listener)
     _answer("claims", record, talk)
     failed = [row for row in record.claims if row.exit_code]
@@ -450,23 +456,11 @@ def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
 
 
-class _Listening:
-    """A progress listener for the length of a job, with stray prints of libraries on stderr."""
+def _listening(talk: Talk) -> AbstractContextManager[Any]:
+    """Return a progress listener for the length of a job."""
+    from fleetfoot.jobs.progress import listening
 
-    def __init__(self, talk: Talk) -> None:
-        self.quiet = talk.quiet
-
-    def __enter__(self) -> Any:
-        from fleetfoot.jobs.progress import listener_for
-
-        self.listener = listener_for(sys.stderr, quiet=self.quiet or not FIRST_PROCESS)
-        self.redirect = redirect_stdout(sys.stderr)
-        self.redirect.__enter__()
-        return self.listener
-
-    def __exit__(self, *_: object) -> None:
-        self.redirect.__exit__(None, None, None)
-        self.listener.close()
+    return listening(sys.stderr, quiet=talk.quiet or not FIRST_PROCESS)
 
 
 def _answer(verb: str, record: Any, talk: Talk) -> None:

@@ -133,3 +133,18 @@ def test_a_run_is_its_trained_network(tmp_path: Path):
     assert record.split == "evaluation"
     assert record.top5 is not None
     assert record.images == sum(row.images for row in record.per_class)
+
+
+def test_views_and_networks_answer_by_their_mean(bundle: Path, pictures: Path):
+    one = evaluate(str(bundle), str(pictures), split="all")
+    twice = evaluate(str(bundle), str(pictures), split="all", average=(str(bundle),))
+    assert twice.form == "onnxruntime float32, mean of 2"
+    assert twice.loss == pytest.approx(one.loss, rel=1e-6)
+    mirrored = evaluate(str(bundle), str(pictures), split="all", crops=2)
+    assert mirrored.form == "onnxruntime float32, 2 views"
+    assert mirrored.loss == pytest.approx(one.loss, rel=1e-6)  # the pictures are symmetric
+
+
+def test_networks_of_other_classes_are_not_averaged(bundle: Path, pictures: Path):
+    with pytest.raises(UsageError, match="--average mnist_sigmoid: has other classes than"):
+        evaluate(str(bundle), str(pictures), average=("mnist_sigmoid",))

@@ -1,10 +1,11 @@
 """`fleetfoot evaluate`: metrics of a bundle, a run or a network on a data set.
 
 A bundle answers in its deployed form, without torch where the data allow; a run with its trained
-weights in eager float32 (``RUN/bundle`` is its deployed form); a network by name likewise.
+weights in eager float32 (``RUN/bundle`` is its deployed form); a network by name likewise. Several
+views of an image, and several networks, answer by the mean of their probabilities.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,11 +13,19 @@ from numpy.typing import NDArray
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.data.decode import Pixels
+from fleetfoot.data.multi_crop import seen, views_of
 from fleetfoot.data.open_data import open_for_evaluation
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
 from fleetfoot.jobs.runs import Network, load_network, resolve
-from fleetfoot.measure.accuracy import Calibration, ClassScore, WorstImage, evaluate_logits
+from fleetfoot.measure.accuracy import (
+    Calibration,
+    ClassScore,
+    WorstImage,
+    averaged,
+    evaluate_logits,
+)
 
 BATCH = 64
 
@@ -69,6 +78,8 @@ def evaluate(  # noqa: PLR0913  the words of the verb
     data: str,
     *,
     split: str | None = None,
+    crops: int = 1,
+    average: Sequence[str] = (),
     weights: str = "auto",
     engine: str | None = None,
     precision: str | None = None,
@@ -83,6 +94,9 @@ def evaluate(  # noqa: PLR0913  the words of the verb
         run: bundle folder, run folder or network name.
         data: folder, table file, ``digits``, ``mnist:DIR`` or ``cifar10:DIR``.
         split: "train", "val", "test" or "all"; None takes test, else val, else all images.
+        crops: views of an image whose probabilities are averaged: 1, 2, 10 or 144.
+        average: further runs, bundles or networks whose probabilities are averaged in; they have
+            the same classes.
         weights: for a network name: ``auto``, ``none`` or a path.
         engine: engine of a bundle instead of the one it chose.
         precision: precision of a bundle instead of the one it chose.
@@ -93,18 +107,19 @@ def evaluate(  # noqa: PLR0913  the words of the verb
 
     Raises:
         DataError: run, bundle or data set missing, damaged, or with unknown classes.
-        UsageError: unknown network or engine.
+        UsageError: unknown network or engine, or networks of other classes.
         MissingError: a run or network without torch, or an engine that is not installed.
     """
     listener = listener or Silent()
-    target = resolve(run)
-    if target.kind == "bundle":
-        answerer = _bundle_answerer(str(target.folder), engine, precision, threads)
-    elif engine is not None or precision is not None:
-        place = f"{run}/bundle" if target.kind == "run" else "a bundle"
-        raise UsageError(f"--engine and --precision are for deployed forms: evaluate {place}")
-    else:
-        answerer = _net_answerer(load_network(target, weights=weights), threads)
+    answerers = [
+        _answerer(word, weights=weights, engine=engine, precision=precision, threads=threads)
+        for word in (run, *average)
+    ]
+    answerer = answerers[0]
+    for word, other in zip(average, answerers[1:]):
+        if other.classes != answerer.classes:
+            raise UsageError(f"--average {word}: has other classes than {run}")
+    form = _form(answerers, crops)
     listener.stage(f"reading {data}")
     images = open_for_evaluation(
         data,
@@ -114,9 +129,9 @@ def evaluate(  # noqa: PLR0913  the words of the verb
         allow_class_mismatch=allow_class_mismatch,
         skip_damaged=skip_damaged,
     )
-    listener.stage(f"evaluating {len(images)} images: {answerer.form}")
+    listener.stage(f"evaluating {len(images)} images: {form}")
     found = evaluate_logits(
-        _all_logits(answerer, images, listener),
+        _all_logits(answerers, images, crops, listener),
         images.labels,
         classes=answerer.classes,
         keys=[sample.key for sample in images.samples],
@@ -133,19 +148,58 @@ def evaluate(  # noqa: PLR0913  the words of the verb
         calibration=found.calibration,
         worst=found.worst,
         split=images.name,
-        form=answerer.form,
-        notes=(*answerer.notes, *images.notes),
+        form=form,
+        notes=(*dict.fromkeys(n for one in answerers for n in one.notes), *images.notes),
     )
 
 
-def _all_logits(answerer: _Answerer, images: Split, listener: Listener) -> NDArray[np.floating]:
+def _answerer(
+    word: str, *, weights: str, engine: str | None, precision: str | None, threads: int | None
+) -> _Answerer:
+    """Return what answers for a bundle, a run or a network by name."""
+    target = resolve(word)
+    if target.kind == "bundle":
+        return _bundle_answerer(str(target.folder), engine, precision, threads)
+    if engine is not None or precision is not None:
+        place = f"{word}/bundle" if target.kind == "run" else "a bundle"
+        raise UsageError(f"--engine and --precision are for deployed forms: evaluate {place}")
+    return _net_answerer(load_network(target, weights=weights), threads)
+
+
+def _form(answerers: Sequence[_Answerer], crops: int) -> str:
+    """Return in words what answers."""
+    forms = ", ".join(dict.fromkeys(one.form for one in answerers))
+    views = f", {crops} views" if crops > 1 else ""
+    return f"{forms}{views}" + (f", mean of {len(answerers)}" if len(answerers) > 1 else "")
+
+
+def _all_logits(
+    answerers: Sequence[_Answerer], images: Split, crops: int, listener: Listener
+) -> NDArray[np.floating]:
     parts: list[NDArray[np.floating]] = []
     for start in range(0, len(images), BATCH):
         stop = min(start + BATCH, len(images))
-        crops = np.stack([answerer.preprocess.crop(images.read(i)) for i in range(start, stop)])
-        parts.append(answerer.logits(crops))
+        pictures = [images.read(index) for index in range(start, stop)]
+        answers = [said for one in answerers for said in _answers(one, pictures, crops)]
+        parts.append(answers[0] if len(answers) == 1 else averaged(answers))
         listener.update(done=stop, total=len(images))
     return np.concatenate(parts)
+
+
+def _answers(
+    answerer: _Answerer, pictures: Sequence[Pixels], crops: int
+) -> list[NDArray[np.floating]]:
+    """Return the logits of some images, (N, C), one for each view of them."""
+    preprocess = answerer.preprocess
+    if crops == 1:
+        return [answerer.logits(np.stack([preprocess.crop(picture) for picture in pictures]))]
+    views = [views_of(p.shape[0], p.shape[1], preprocess, crops) for p in pictures]
+    return [
+        answerer.logits(
+            np.stack([seen(p, own[place], preprocess) for p, own in zip(pictures, views)])
+        )
+        for place in range(crops)
+    ]
 
 
 def _bundle_answerer(

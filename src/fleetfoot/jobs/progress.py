@@ -8,6 +8,8 @@ images_per_second, val_top1, done, total; others are ignored, so that a loop may
 
 import os
 import time
+from collections.abc import Generator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
 from fleetfoot.core.listener import Listener, Silent
@@ -139,6 +141,17 @@ def listener_for(stream: TextIO, *, quiet: bool = False) -> Listener:
     if stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb":
         return Bars(stream)
     return Plain(stream)
+
+
+@contextmanager
+def listening(stream: TextIO, *, quiet: bool = False) -> Generator[Listener]:
+    """Give the listener that fits for the length of a job; stray prints go to ``stream`` too."""
+    listener = listener_for(stream, quiet=quiet)
+    try:
+        with redirect_stdout(stream):
+            yield listener
+    finally:
+        listener.close()
 
 
 def status(fields: dict[str, Any], left: float | None) -> str:

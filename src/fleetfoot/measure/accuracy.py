@@ -152,6 +152,17 @@ def softmax(logits_NC: Floats) -> Floats:
     return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
+def averaged(logits: Sequence[Floats]) -> Floats:
+    """Return logits, (N, C), whose softmax is the mean of the softmaxes of several.
+
+    >>> even, sure = np.array([[0.0, 0.0]]), np.array([[100.0, 0.0]])
+    >>> softmax(averaged([even, sure])).round(2).tolist()
+    [[0.75, 0.25]]
+    """
+    mean_NC = sum(softmax(one_NC) for one_NC in logits[1:]) + softmax(logits[0])
+    return np.log(np.maximum(mean_NC / len(logits), np.finfo(np.float64).tiny))
+
+
 def cross_entropy(logits_NC: Floats, labels_N: Ints) -> Floats:
     """Return the loss of every image, (N,), in nats."""
     shifted_NC = logits_NC.astype(np.float64) - logits_NC.max(axis=1, keepdims=True)

@@ -40,6 +40,7 @@ class Form:
         images: training images, a part of the set.
         epochs: passes over them.
         options: words of the network, in the place of the recipe's.
+        methods: words that are switched on, behind those of the recipe.
         precision: how it is computed; depthwise convolutions are faster in float32.
     """
 
@@ -49,15 +50,24 @@ class Form:
     images: int
     epochs: int
     options: Options = ()
+    methods: tuple[str, ...] = ()
     precision: Literal["float32", "bfloat16"] = "bfloat16"
 
 
-# As published, a ReLU on the class maps of NIN and All-CNN keeps a short run at chance.
-BARE = (("logit_relu", False),)
+# As published, NIN and All-CNN stay at chance for so short a run: their class maps pass a ReLU, and
+# first weights are so small that signals fade within nine layers.
+BARE: Options = (("logit_relu", False),)
+LOUD = ("kaiming",)
 FORMS = {
-    "alexnet": Form(net="cuda_convnet_26", data="cifar10", size=32, images=20_000, epochs=3),
+    "alexnet": Form(net="cuda_convnet_26", data="cifar10", size=32, images=20_000, epochs=6),
     "allcnn_c_moved": Form(
-        net="allcnn_c", data="cifar10", size=16, images=10_000, epochs=3, options=BARE
+        net="allcnn_c",
+        data="cifar10",
+        size=16,
+        images=10_000,
+        epochs=3,
+        options=BARE,
+        methods=LOUD,
     ),
     "bn_inception_x5": Form(
         net="bn_inception", data="mnist", size=28, images=5000, epochs=2, options=(("lrn", False),)
@@ -65,12 +75,18 @@ FORMS = {
     "efficientnet_b0": Form(
         net="efficientnet_b0", data="mnist", size=32, images=5000, epochs=3, precision="float32"
     ),
-    "fasternet_t0": Form(net="fasternet_t0", data="cifar10", size=32, images=20_000, epochs=3),
+    "fasternet_t0": Form(net="fasternet_t0", data="cifar10", size=40, images=10_000, epochs=4),
     "mnist_sigmoid_bn": Form(
         net="mnist_sigmoid_bn", data="mnist", size=28, images=20_000, epochs=6
     ),
     "nin_mnist": Form(
-        net="nin_mnist", data="mnist", size=28, images=10_000, epochs=2, options=BARE
+        net="nin_mnist",
+        data="mnist",
+        size=28,
+        images=10_000,
+        epochs=2,
+        options=BARE,
+        methods=LOUD,
     ),
     "vovnet27_slim": Form(net="vovnet27_slim", data="cifar10", size=32, images=10_000, epochs=3),
 }
@@ -100,6 +116,7 @@ def small(published: Published, form: Form) -> Recipe:
         drop_path=0.0,
         dropout=0.0,
         options=form.options,
+        methods=(*recipe.methods, *form.methods),
         augment=_augment(recipe.augment, form),
         sizes=tuple(
             (start, max(LEAST_SIDE, round(side * form.size / published.size)))
