@@ -84,7 +84,7 @@ FORMS = {
         data="mnist",
         size=28,
         images=10_000,
-        epochs=2,
+        epochs=4,
         options=BARE,
         methods=LOUD,
     ),

@@ -1,0 +1,74 @@
+import pytest
+
+from fleetfoot.core.errors import UsageError
+from fleetfoot.data.augment import Augment
+from fleetfoot.nets.catalog import entry, option_names
+from fleetfoot.recipes.catalog import PUBLISHED, recipe_named
+from fleetfoot.recipes.method import catalog
+from fleetfoot.recipes.published import Published
+from fleetfoot.recipes.small import FORMS, Form, small
+from fleetfoot.train.recipe import Recipe
+
+
+def form(**changes):
+    words = {"net": "fasternet_t0", "data": "cifar10", "size": 32, "images": 640, "epochs": 2}
+    return Form(**{**words, **changes})
+
+
+def derived(recipe, **changes):
+    words = {"net": "fasternet_t0", "size": 224, "top1": None, "note": "", "paper": ""}
+    return small(Published(recipe=lambda: recipe, images=6400, **words), form(**changes))
+
+
+def test_the_rate_follows_the_root_of_the_batch():
+    found = derived(Recipe(epochs=100, batch=1024, lr=0.8))
+    assert (found.batch, found.epochs) == (64, 2)
+    assert found.lr == pytest.approx(0.8 / 4)
+    assert derived(Recipe(epochs=9, batch=32, lr=0.8)).lr == 0.8
+
+
+def test_a_plateau_becomes_falls_at_fixed_shares():
+    found = derived(Recipe(schedule="plateau", drops=2))
+    assert (found.schedule, found.milestones) == ("steps", (0.5, 0.75))
+    kept = derived(Recipe(schedule="exponential", decay_every=0.03, step_factor=0.9))
+    assert (kept.schedule, kept.decay_every, kept.step_factor) == ("exponential", 0.03, 0.9)
+
+
+def test_the_average_reaches_back_over_the_same_share_of_the_run():
+    found = derived(Recipe(epochs=10, batch=64, ema=0.99))  # 1000 steps become 20
+    assert found.ema == pytest.approx(1 - 0.01 * 1000 / 20)
+    assert derived(Recipe()).ema is None
+
+
+def test_what_fights_over_fitting_is_left_out():
+    strong = Augment(crop="resized", flip=0.5, mixup=0.5, cutmix=1.0, rand_augment=9, erasing=0.2)
+    found = derived(Recipe(augment=strong, drop_path=0.3, dropout=0.5))
+    assert found.augment == Augment(crop="pad", pad=2, flip=0.5)
+    assert (found.drop_path, found.dropout) == (0.0, 0.0)
+    assert derived(Recipe(augment=strong), data="mnist").augment.flip == 0.0
+    still = Augment(crop="none", flip=0.0)
+    assert derived(Recipe(augment=still)).augment.crop == "none"
+
+
+def test_sizes_keep_their_proportions():
+    found = derived(Recipe(sizes=((0.0, 192), (0.9, 224))), size=56)
+    assert found.sizes == ((0.0, 48), (0.9, 56))
+
+
+def test_words_of_the_network_are_those_of_the_form():
+    found = derived(Recipe(options=(("lrn", True),), methods=("a",)), methods=("b",))
+    assert (found.options, found.methods) == ((), ("a", "b"))
+
+
+def test_too_few_images_are_refused():
+    with pytest.raises(UsageError, match="30 images are less than a batch of 32"):
+        derived(Recipe(), images=30)
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_form_stands_for_a_published_recipe(name):
+    chosen = FORMS[name]
+    builder = entry(chosen.net).builder
+    assert {word for word, _ in chosen.options} <= {*option_names(builder)}
+    assert {word.partition(":")[0] for word in chosen.methods} <= {*catalog()}
+    assert recipe_named(f"{name}_small") == small(PUBLISHED[name], chosen)
