@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -151,3 +152,12 @@ def test_nin_learns_at_the_released_rates() -> None:
     recipe = recipe_named("nin_cifar10")
     assert recipe.lr * recipe.body_lr == pytest.approx(0.1)  # 1, times the loss factor 0.1
     assert recipe.lr * recipe.body_lr * recipe.weight_decay == pytest.approx(1e-5)
+
+
+def test_the_guide_has_a_row_for_each_with_the_figures_of_the_record() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "guide" / "recipes.md").read_text()
+    for name, published in PUBLISHED.items():
+        top1 = "" if published.top1 is None else f"{published.top1:.1f}"
+        hours = "<0.1" if published.hours < 0.05 else f"{published.hours:.1f}"
+        start = f"| `{name}` | `{published.net}` | {published.size} | {published.data} |"
+        assert f"{start} {top1} | {hours} | {published.note} |" in guide
