@@ -17,6 +17,7 @@ from fleetfoot.core.registry import NetEntry
 from fleetfoot.core.results import to_json
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.nets.create import create
+from fleetfoot.nets.cuda_convnet import CudaConvnet, CudaConvnetSpec, Layer
 from fleetfoot.nets.portable import save_portable
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 from fleetfoot.recipes import method
@@ -35,7 +36,10 @@ WORDS = {
     "drop_block": "drop_block:block=2,rate=0.3",
     "shake_drop": "shake_drop:last=0.25",
     "jocor": "jocor:ramp=1",
+    "gradinit": "gradinit:iterations=2,batch=4",
 }
+# Methods that need what a residual network has not: a linear layer in front of the classifier.
+NETS = {"drop_connect": "tiny_convnet"}
 NAMES = tuple(catalog())
 ENTRY = NetEntry(
     name="tiny_resnet",
@@ -50,6 +54,13 @@ ENTRY = NetEntry(
     input=(3, 8, 8),
     classes=len(tiny.CLASSES),
 )
+CONVNET = replace(
+    ENTRY,
+    name="tiny_convnet",
+    family="cuda_convnet",
+    net=CudaConvnet,
+    spec=CudaConvnetSpec(layers=2 * (Layer("conv", 4, 0.1, ("max",)),), size=8, hidden=6),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -57,7 +68,8 @@ def _tiny_resnet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from fleetfoot.nets.catalog import entries
 
     entries()  # read every network file before the table is changed
-    monkeypatch.setitem(registry._entries, "tiny_resnet", ENTRY)
+    for entry in (ENTRY, CONVNET):
+        monkeypatch.setitem(registry._entries, entry.name, entry)
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -85,7 +97,8 @@ def images(count: int = 4) -> Tensor:
 
 def operated(used: Recipe) -> nn.Module:
     seed_everything(used.seed)
-    net = method.operate(create("tiny_resnet"), used)
+    name = used.methods[0].partition(":")[0]
+    net = method.operate(create(NETS.get(name, "tiny_resnet")), used)
     if any(found.initialise is not None for found in method.methods_of(used)):
         labels = torch.arange(12) % len(tiny.CLASSES)
         method.initialise(net, method.Start(images=images(12), labels=labels, recipe=used))

@@ -1,0 +1,43 @@
+"""Another activation in the place of all of a network's: a word of a recipe.
+
+It stays for good: `create(..., activation=...)` makes the same network.
+"""
+
+from torch import nn
+
+from fleetfoot.core.arguments import one_of
+from fleetfoot.core.results import PassResult
+from fleetfoot.nets.catalog import note_option
+from fleetfoot.nets.exchanges import ACTIVATIONS, swap_activations
+from fleetfoot.recipes.method import Method, method
+
+PAPER = "Duan, Yang, Dai, 2021, arXiv:2111.14349"
+
+
+@method(acts="inside", paper="none: for comparisons")
+def activation(kind: str = "relu") -> Method:
+    """Every activation becomes one of a kind, such as elu, silu, mish or fplus."""
+    one_of(kind, ACTIVATIONS, "kind")
+    return _exchanged(kind)
+
+
+@method(acts="inside", paper=PAPER)
+def fplus() -> Method:
+    """Every activation becomes FPLUS: x, or x / (1 - x) below zero."""
+    return _exchanged("fplus")
+
+
+@method(acts="inside", paper=PAPER)
+def pfplus(*, channels: bool = True) -> Method:
+    """Every activation becomes PFPLUS: an amplitude and a scale are learnt, of each channel."""
+    return _exchanged("pfplus_channels" if channels else "pfplus")
+
+
+def _exchanged(word: str) -> Method:
+    def surgery(net: nn.Module) -> PassResult:
+        result = swap_activations(net, word)
+        if result.changed:
+            note_option(net, "activation", word)
+        return result
+
+    return Method(surgery=surgery)
