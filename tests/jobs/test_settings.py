@@ -6,6 +6,8 @@ import pytest
 
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.jobs import settings
+from fleetfoot.recipes.catalog import recipe_named
+from fleetfoot.train.recipe import Recipe
 
 pytest.importorskip("pydantic")
 
@@ -131,3 +133,12 @@ def test_the_real_recipe_takes_every_setting_it_writes(tmp_path: Path):
     config = settings.recipe_settings(settings.read_config(tmp_path / "config.toml"))
     assert settings.apply_settings(Recipe(), config, source="config") == recipe
     assert settings.apply_settings(recipe, {"epochs": "3"}).minutes is None
+
+
+@pytest.mark.parametrize("name", ["alexnet", "fasternet_m", "inception", "nin_mnist_small"])
+def test_a_recipe_of_a_paper_comes_back_from_its_file(tmp_path: Path, name: str) -> None:
+    recipe = recipe_named(name)
+    path = tmp_path / "config.toml"
+    settings.write_config(path, recipe, run={})
+    found = settings.recipe_settings(settings.read_config(path))
+    assert settings.apply_settings(Recipe(), found) == recipe

@@ -56,3 +56,20 @@ def test_photographs_are_neither(data_dir: Path):
     assert situation.pixels == 256
     assert not situation.grey
     assert situation.weights == {"x"}
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ({"recipe": "nin_mnist"}, ("nin_mnist", 28)),
+        ({"recipe": "alexnet_small"}, ("cuda_convnet_26", 32)),
+        ({"recipe": "nin_mnist", "size": 12}, ("nin_mnist", 12)),
+        ({"recipe": "nin_mnist", "net": "fleetnet_small", "size": 16}, ("fleetnet_small", 16)),
+    ],
+)
+def test_a_recipe_of_a_paper_brings_its_network(
+    words: dict[str, Any], expected: tuple[str, int]
+) -> None:
+    words = {"data": "digits", **words}
+    _, spec = settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
+    assert (spec.net, spec.size) == expected

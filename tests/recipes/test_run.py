@@ -103,3 +103,26 @@ def test_the_saved_network_is_the_trained_one(pictures: Path, tmp_path: Path, he
         found = net(torch.from_numpy(preprocess.normalise(crops))).argmax(dim=1).numpy()
     assert (found == data.val.labels).mean() == pytest.approx(result.val.top1)
     assert result.training.steps == 0
+
+
+def test_the_recipe_says_how_images_are_read(squares: Path) -> None:
+    data = open_data(str(squares))
+    recipe = Recipe(centred_input=True, crop_fraction=0.75)
+    spec = RunSpec(data=str(squares), net="cuda_convnet_26", size=24, recipe=recipe)
+    centred = preprocess_for(spec, data)
+    assert (centred.std, centred.crop_fraction) == ((1.0, 1.0, 1.0), 0.75)
+    plain = preprocess_for(RunSpec(data=str(squares), net="cuda_convnet_26", size=24), data)
+    assert (plain.mean, plain.crop_fraction) == (centred.mean, 1.0)
+    assert min(plain.std) > 50
+
+
+def test_words_of_the_recipe_reach_the_network(squares: Path) -> None:
+    net = built(squares, "nin_cifar10", 32, options=(("logit_relu", False),))
+    assert isinstance(net.act, torch.nn.Identity)
+    with pytest.raises(UsageError, match="nin_cifar10 has no option 'lrn'"):
+        built(squares, "nin_cifar10", 32, options=(("lrn", True),))
+
+
+def test_every_size_of_the_training_images_has_to_fit(squares: Path) -> None:
+    with pytest.raises(UsageError, match=r"size = 16: fasternet_t0 needs .* at least 32"):
+        built(squares, "fasternet_t0", 32, sizes=((0.0, 16), (0.5, 32)))
