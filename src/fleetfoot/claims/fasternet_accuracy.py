@@ -24,7 +24,7 @@ from fleetfoot.nets.fasternet import FasterNet, FasterNetSpec
 from fleetfoot.ops.partial_conv import PartialConv2d
 
 EFFORTS: dict[Scale, Effort] = {
-    "cpu": Effort(seeds=3, epochs=5, size=32, train_images=10_000, test_images=5000),
+    "cpu": Effort(seeds=3, epochs=4, size=32, train_images=10_000, test_images=5000),
     "gpu": Effort(seeds=3, epochs=100, size=32),
 }
 Change = Callable[[nn.Module], nn.Module]
@@ -158,7 +158,7 @@ STAND_IN = (
     "A FasterNet of three stages (1, 2 and 4 blocks, 32 channels and their doubles, patches of "
     "2 px, a head of 256) on CIFAR-10, GELU, in place of T0 on ImageNet; forms that change the "
     "work get the width whose multiply-adds come nearest. AdamW, T0's decay, smoothing and cosine, "
-    "shifts and flips; 10,000 images, five epochs, 5,000 test images, three seeds. At the gpu "
+    "shifts and flips; 10,000 images, four epochs, 5,000 test images, three seeds. At the gpu "
     "scale T0 with patches of 2 px, all images, 100 epochs, three seeds: about 20 minutes a form "
     "and seed on one H100."
 )

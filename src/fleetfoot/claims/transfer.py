@@ -27,7 +27,7 @@ PHOTOS: dict[Scale, Effort] = {
     "gpu": Effort(seeds=3, epochs=60, size=224, data="photos"),
 }
 CIFAR: dict[Scale, Effort] = {
-    "cpu": Effort(seeds=2, epochs=4, size=96, train_images=1000, test_images=2000),
+    "cpu": Effort(seeds=2, epochs=5, size=64, train_images=2000, test_images=2000),
     "gpu": Effort(seeds=3, epochs=20, size=224),
 }
 
@@ -120,7 +120,7 @@ def right_in(name: str, data: str) -> Callable[[Setting], Measurement]:
 
 ADAMW = "AdamW, cosine, random crops and flips"
 ON_CIFAR = (
-    f"EfficientNet-Lite0 on CIFAR-10, {ADAMW}: 1,000 images at 96 px, four epochs, 2,000 test "
+    f"EfficientNet-Lite0 on CIFAR-10, {ADAMW}: 2,000 images at 64 px, five epochs, 2,000 test "
     "images, two seeds. At the gpu scale all images at 224 px, 20 epochs, three seeds: about 50 "
     "minutes a training on one H100."
 )
