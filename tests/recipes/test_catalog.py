@@ -52,7 +52,8 @@ def noise(*, grey: bool) -> Data:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_published_recipe_builds_and_takes_a_step(name: str) -> None:
     published = PUBLISHED[name]
-    recipe, size = published.recipe(), least_size(published)
+    recipe = published.recipe()
+    size = min(published.size, max(32, 2 * least_size(published)))  # norms need some positions
     sizes = tuple(
         (start, max(size, round(side * size / published.size))) for start, side in recipe.sizes
     )
@@ -64,7 +65,8 @@ def test_a_published_recipe_builds_and_takes_a_step(name: str) -> None:
     loaders = open_loaders(data, recipe, preprocess=preprocess, workers=0)
     trainee = Trainee.of(net, recipe)
     before = [parameter.detach().clone() for parameter in net.parameters()]
-    set_lr(trainee.optimizer, lr_at(0, recipe, total_steps=1000, warmup_steps=0))
+    warmup = round(1000 * recipe.warmup)
+    set_lr(trainee.optimizer, lr_at(0, recipe, total_steps=1000, warmup_steps=warmup))
     normalise = Normalise(preprocess, layout="nchw", device=torch.device("cpu"))
     context = Context(recipe, 0, 2, normalise, "float32", total_steps=1000)
     batch = next(loaders.train_at(0.0).epoch(0))
