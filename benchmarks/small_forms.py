@@ -1,6 +1,6 @@
 """The small form of each published recipe, trained with three seeds on one thread each.
 
-    python benchmarks/small_forms.py                     all of them, about 25 minutes on one core
+    python benchmarks/small_forms.py                     all of them, about 20 core-minutes
     python benchmarks/small_forms.py --only alexnet      one; results of the others are kept
 
 What to expect is in `small_forms.json`, stored before the run: the mean over the seeds has to come
@@ -51,17 +51,17 @@ def opened(form: Form, folder: Path, *, test_images: int) -> Data:
 
 
 def trained(name: str, form: Form, data: Data, *, seed: int) -> dict[str, float]:
-    """Return accuracy (percent) and seconds of one training."""
+    """Return accuracy (percent) and processor seconds of one training."""
     recipe = small(PUBLISHED[name], form).with_changes(seed=seed, evaluate_every=form.epochs)
     spec = RunSpec(data=form.data, net=form.net, size=form.size, recipe=recipe)
     preprocess = preprocess_for(spec, data)
     net = build(spec, data, preprocess)
-    start = time.perf_counter()
+    start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         words: dict[str, Any] = {"preprocess": preprocess, "folder": Path(folder)}
         plan = make_plan(net, data, recipe, threads=1, **words)
         result = train(net, data, recipe, plan=plan, progress=Silent(), **words)
-    return {"top1": 100 * result.val_top1, "seconds": time.perf_counter() - start}
+    return {"top1": 100 * result.val_top1, "seconds": time.process_time() - start}
 
 
 def measured(name: str, data_folder: Path, *, seeds: tuple[int, ...]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def measured(name: str, data_folder: Path, *, seeds: tuple[int, ...]) -> dict[st
         "data": form.data,
         "top1": top1,
         "mean": round(mean, 2),
-        "minutes": round(sum(run["seconds"] for run in runs) / 60, 2),
+        "core_minutes": round(sum(run["seconds"] for run in runs) / 60, 2),
         **known,
     }
     if known:
@@ -105,10 +105,10 @@ def main() -> None:
         print(f"{name}: {json.dumps(row)}", flush=True)
         if words.pilot is None:
             rows = dict(sorted((stored() | {name: row}).items()))
-            minutes = round(sum(row["minutes"] for row in rows.values()), 1)
-            figures = {"tolerance": TOLERANCE, "minutes": minutes, "forms": rows}
+            minutes = round(sum(row["core_minutes"] for row in rows.values()), 1)
+            figures = {"tolerance": TOLERANCE, "core_minutes": minutes, "forms": rows}
             write_result(NAME, __doc__.splitlines()[0], figures, started=started)
-            print(f"{len(rows)} of {len(FORMS)} forms, {minutes} minutes in all", flush=True)
+            print(f"{len(rows)} of {len(FORMS)} forms, {minutes} core-minutes in all", flush=True)
 
 
 if __name__ == "__main__":
