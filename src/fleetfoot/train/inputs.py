@@ -35,6 +35,16 @@ class Normalise:
         x = images.reshape(batch, height, width * channels).float().sub_(mean).mul_(scale)
         return x.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
+    def laid_out(self, images: Tensor) -> Tensor:
+        """Return network input in the layout again, which masks, stacks and sums may lose.
+
+        A network whose first input has the other layout computes in it throughout, and trains at a
+        fifth of the speed.
+        """
+        nhwc = self.layout == "nhwc"
+        memory = torch.channels_last if nhwc else torch.contiguous_format
+        return images.contiguous(memory_format=memory)
+
     def _row(self, width: int) -> tuple[Tensor, Tensor]:
         if width not in self._rows:
             self._rows[width] = self._mean_C.repeat(width), self._scale_C.repeat(width)

@@ -98,12 +98,13 @@ def inputs_of(batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
     labels = batch.labels.to(images.device, non_blocking=True)
     augment = context.recipe.augment
     if not (augment.mixup or augment.cutmix or augment.erasing):
-        return images, labels
+        return context.normalise.laid_out(images), labels
     targets = F.one_hot(labels, context.classes).float()
     images, targets = mix_batch(
         images, targets, augment, seed=context.recipe.seed, step=context.step
     )
-    return images, targets if augment.mixup or augment.cutmix else labels
+    mixed = bool(augment.mixup or augment.cutmix)
+    return context.normalise.laid_out(images), targets if mixed else labels
 
 
 def transformed(images: Tensor, context: Context) -> Tensor:
