@@ -74,7 +74,7 @@ def test_erasing_keeps_the_labels() -> None:
 
 @pytest.mark.parametrize("layout", ["nchw", "nhwc"])
 def test_the_layout_survives_transforms_and_erasing(layout: str) -> None:
-    """A network computes in the layout of its input: transposed batches train several times slower."""
+    """A network computes in the layout of its input: the other one trains five times slower."""
     normalise = Normalise(tiny.PREPROCESS, layout=layout, device=CPU)
     here = context(augment=Augment(crop="none", erasing=1.0))
     swap = torch.contiguous_format if layout == "nhwc" else torch.channels_last
