@@ -26,7 +26,7 @@ from fleetfoot.train.steps import Context, Metrics, Step, inputs_of, supervised_
 
 EXTENTS = {
     "smoke": Extent(train_images=100, test_images=100, epochs=1, seeds=1, divisor=8),
-    "cpu": Extent(train_images=2000, epochs=30, seeds=3, divisor=2),
+    "cpu": Extent(train_images=1500, epochs=30, seeds=3, divisor=2),
     "gpu": Extent(train_images=None, epochs=200, seeds=3),
 }
 WIDE = (64, 128, 256, 512)  # of ResNet-18, two blocks a stage
@@ -142,7 +142,7 @@ CONTROLS: dict[str, Step] = {
 
 PROTOCOL = (
     "{} At the cpu scale a residual network of three stages with one block each (32, 64 and 128 "
-    "channels) on 2,000 images of CIFAR-10 at 24 px for 30 epochs, mirrored but not cropped, which "
+    "channels) on 1,500 images of CIFAR-10 at 24 px for 30 epochs, mirrored but not cropped, which "
     "it learns nearly by heart; 3 seeds, judged on all 10,000 test images: the paper's network "
     "and data are larger, so the verdict is partly at best. At the gpu scale the shape of "
     "ResNet-18 on all images at 32 px with crops for 200 epochs, 3 seeds: 17 P MACs a training, "

@@ -132,7 +132,7 @@ def _answers(net: nn.Module, images: Tensor) -> Tensor:
 
 
 PROTOCOL = (
-    "{} At the cpu scale two branches of 16, 32 and 64 channels, one block a stage, on 2,000 "
+    "{} At the cpu scale two branches of 16, 32 and 64 channels, one block a stage, on 1,500 "
     "images of CIFAR-10 at 24 px for 30 epochs, mirrored but not cropped, 3 seeds. At the gpu "
     "scale 26 2x32d on all images at 32 px with crops for 200 epochs, 3 seeds: 13 P MACs a "
     "training, about 20 minutes each on an H100; the paper trains 1,800 epochs."
