@@ -65,6 +65,7 @@ def fit(  # noqa: PLR0913  the words of the verb
     net: str | None = None,
     budget: str | None = None,
     recipe: str | None = None,
+    method: tuple[str, ...] = (),
     weights: str = "auto",
     epochs: int | None = None,
     minutes: float | None = None,
@@ -88,6 +89,7 @@ def fit(  # noqa: PLR0913  the words of the verb
         net: Network to train; without it one is chosen.
         budget: Latency that the deployed network must keep, such as 5ms; a number is milliseconds.
         recipe: Training recipe; without it one is chosen.
+        method: Method of training besides the recipe's, such as cutout:side=8; may be repeated.
         weights: Initial weights: auto (published ones that are installed), none or a path.
         epochs: Passes over the training images.
         minutes: Time for training; the schedule is fitted to it.
@@ -114,6 +116,7 @@ def fit(  # noqa: PLR0913  the words of the verb
             net=net,
             budget=budget,
             recipe=recipe,
+            methods=method,
             weights=weights,
             epochs=epochs,
             minutes=minutes,

@@ -187,6 +187,7 @@ def test_resume_on_other_images_is_refused(finished: FitRecord, pictures: Path, 
     [
         ({"net": "fasternet_t9"}, "fasternet_t"),
         ({"recipe": "transfr"}, "transfer"),
+        ({"methods": ["mixap"]}, "'mixap' is not a method; there are: mixup"),
         ({"budget": "fast"}, "is not a time"),
         ({"threads": 0}, "--threads 0"),
         ({"size": 2}, "--size 2"),

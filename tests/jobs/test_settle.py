@@ -73,3 +73,10 @@ def test_a_recipe_of_a_paper_brings_its_network(
     words = {"data": "digits", **words}
     _, spec = settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
     assert (spec.net, spec.size) == expected
+
+
+def test_methods_come_besides_those_of_the_settings() -> None:
+    words = {"data": "digits", "methods": ("cutout:side=3",)}
+    changes = {"methods": ["mixup"]}
+    _, spec = settle(words, open_data("digits"), changes=changes, device="cpu", listener=Silent())
+    assert spec.recipe.methods == ("mixup", "cutout:side=3")

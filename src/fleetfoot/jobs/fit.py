@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 WORDS = frozenset(
     (
         *("data", "net", "budget", "recipe", "weights", "epochs", "minutes", "device", "seed"),
-        *("threads", "size", "max_drop", "skip_damaged", "allow_class_mismatch"),
+        *("threads", "size", "max_drop", "skip_damaged", "allow_class_mismatch", "methods"),
     )
 )
 # Fields of RunSpec, besides the recipe, that config.toml keeps.
@@ -97,6 +97,7 @@ def fit(  # noqa: PLR0913  the words of the verb
     net: str | None = None,
     budget: str | float | None = None,
     recipe: str | None = None,
+    methods: Sequence[str] = (),
     weights: str = "auto",
     epochs: int | None = None,
     minutes: float | None = None,
@@ -120,6 +121,7 @@ def fit(  # noqa: PLR0913  the words of the verb
         net: network to train; None chooses.
         budget: latency the deployed network must keep, such as "5ms" or a number of milliseconds.
         recipe: name of a recipe; None chooses.
+        methods: words of methods of training, such as "cutout:side=8", besides the recipe's.
         weights: initial weights: "auto" (published ones that are installed), "none" or a path.
         epochs: passes over the training images; or
         minutes: time for training, to which the schedule is fitted.
@@ -174,7 +176,7 @@ def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value
         for name, value in arguments.items()
-        if name in WORDS and value is not None and value is not False and value != "auto"
+        if name in WORDS and value not in (None, "auto", (), []) and value is not False
     }
 
 

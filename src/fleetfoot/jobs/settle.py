@@ -17,6 +17,7 @@ from fleetfoot.nets.catalog import entry, option_names
 from fleetfoot.nets.create import list_nets, skeleton
 from fleetfoot.nets.weights import pretrained
 from fleetfoot.recipes.catalog import SUBJECTS, recipe_named
+from fleetfoot.recipes.method import methods_of
 from fleetfoot.recipes.run import RunSpec
 from fleetfoot.search.choose import (
     SMALL_NETS,
@@ -38,7 +39,7 @@ def check(words: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
     """Refuse wrong words before the data are opened, which may take a while.
 
     Raises:
-        UsageError: a network, recipe, budget, setting or number that does not exist or fit.
+        UsageError: a network, recipe, method, budget, setting or number that does not exist or fit.
     """
     if words.get("net") is not None:
         check_net(words["net"])
@@ -176,7 +177,10 @@ def _recipe(
 
 def _changed(recipe: Recipe, words: Mapping[str, Any], changes: Mapping[str, Any]) -> Recipe:
     given = {name: words[name] for name in ("epochs", "minutes", "seed") if name in words}
-    return apply_settings(recipe, changes).with_changes(**given)
+    recipe = apply_settings(recipe, changes).with_changes(**given)
+    recipe = recipe.with_changes(methods=(*recipe.methods, *words.get("methods", ())))
+    methods_of(recipe)  # refuses what is not known
+    return recipe
 
 
 def _budget(words: Mapping[str, Any]) -> float | None:
