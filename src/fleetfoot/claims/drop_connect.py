@@ -161,24 +161,27 @@ def explicit_average(layer: DropConnect, v: Tensor, *, masks: int) -> Tensor:
     return total / masks
 
 
-@torch.no_grad()
 def _distances(setting: Setting, *, keep: float) -> Measurement:
     extent = EXTENTS[setting.scale]
     net = trained("drop_connect", extent.wide, 0, setting).net
+    with torch.no_grad():
+        distances = _distances_of(net, _features(net, setting), masks=extent.masks, keep=keep)
+    table = tuple(
+        {"inference": name, "distance": distance, "images": LOOKED_AT, "masks": extent.masks}
+        for name, distance in distances.items()
+    )
+    return Measurement(value=distances["mean"] / max(distances["normal"], 1e-12), table=table)
+
+
+def _distances_of(net: nn.Module, v: Tensor, *, masks: int, keep: float) -> dict[str, float]:
     layer = next(module for module in net.modules() if isinstance(module, DropConnect))
-    v = _features(net, setting)
     seed_everything(0)
-    average = explicit_average(layer, v, masks=extent.masks)
+    average = explicit_average(layer, v, masks=masks)
     mean, _ = moments(v, layer.weight, layer.bias, keep=KEEP)
     _, variance = moments(v, layer.weight, layer.bias, keep=keep)
     normal = expected_relu(mean / KEEP, variance / keep**2)
     far = {"mean": (mean / KEEP).relu() - average, "normal": normal - average}
-    distances = {name: d.square().mean().sqrt().item() for name, d in far.items()}
-    table = tuple(
-        {"inference": name, "distance": distance, "images": len(v), "masks": extent.masks}
-        for name, distance in distances.items()
-    )
-    return Measurement(value=distances["mean"] / max(distances["normal"], 1e-12), table=table)
+    return {name: d.square().mean().sqrt().item() for name, d in far.items()}
 
 
 def _features(net: nn.Module, setting: Setting) -> Tensor:
