@@ -6,6 +6,7 @@ from functools import partial
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.recipes import alexnet, allcnn, bn_inception, efficientnet, fasternet, nin, vovnet
+from fleetfoot.recipes.fixres import fix_resolution
 from fleetfoot.recipes.published import Published
 from fleetfoot.recipes.scratch import scratch
 from fleetfoot.recipes.small import FORMS, small
@@ -19,7 +20,10 @@ PUBLISHED: dict[str, Published] = {
     for name, published in family.PUBLISHED.items()
 }
 RECIPES: dict[str, Callable[[], Recipe]] = (
-    {recipe.__name__: recipe for recipe in (glyphs, scratch, small_images, transfer)}
+    {
+        recipe.__name__: recipe
+        for recipe in (fix_resolution, glyphs, scratch, small_images, transfer)
+    }
     | {name: published.recipe for name, published in PUBLISHED.items()}
     | {f"{name}_small": partial(small, PUBLISHED[name], form) for name, form in FORMS.items()}
 )
