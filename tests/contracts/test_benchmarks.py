@@ -35,3 +35,18 @@ def test_the_yardstick_holds() -> None:
     assert must["times_as_fast"]
     assert all(4.0 <= times <= 6.5 for times in must["times_as_fast"].values())
     assert must["holds"]
+
+
+def test_small_forms_of_recipes_land_where_they_were_expected() -> None:
+    """The mean of three seeds: within 2 points of what was stored before, above the baseline."""
+    found = figures("small_forms")
+    stored = json.loads((RESULTS.parent / "small_forms.json").read_text(encoding="utf-8"))["forms"]
+    assert {*found["forms"]} == {*stored}
+    assert len(stored) >= 8
+    for name, row in found["forms"].items():
+        assert {key: row[key] for key in stored[name]} == stored[name]
+        assert len(row["top1"]) == 3
+        mean = sum(row["top1"]) / 3
+        assert abs(mean - row["expected"]) <= found["tolerance"] == 2.0, name
+        assert mean > row["baseline"], name
+        assert row["core_minutes"] <= 3 * 1.3, name
