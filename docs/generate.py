@@ -2,7 +2,7 @@
 
 From the program: docs/reference/. From `fleetfoot.claims` and its stored results: docs/papers/ and
 its pictures in docs/images/. From benchmarks/results/: the tables of README,
-docs/reference/measurements.md and its pictures.
+docs/reference/measurements.md and its pictures. From both: the table of docs/guide/methods.md.
 `just docs` writes all of it; with `--check` nothing is written and a difference is an error.
 """
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from ledger_pages import ledger_pages
 from ledger_words import Stored, standing
 from measurements import measurement_pictures, measurements_page
+from methods import methods_table
 from pictures import ledger_pictures
 from results import machine_line, peers_line, peers_table, results_table
 
@@ -27,6 +28,7 @@ from fleetfoot.nets.create import list_nets
 
 DOCS = Path(__file__).resolve().parent
 README = "../README.md"
+METHODS = "guide/methods.md"
 # Where every file of this kind is written here: one that is not is left over.
 GENERATED = ("reference/*", "papers/*", "images/*.svg")
 HEAD = "<!-- written by `just docs`; do not edit -->\n\n"
@@ -68,6 +70,7 @@ def pages() -> dict[str, str]:
         "reference/networks.md": networks(),
         **({"reference/measurements.md": HEAD + measurements} if measurements else {}),
         README: readme(_ledger(claims, stored, pictures)),
+        METHODS: _between(_read(METHODS) or "", "methods", methods_table(claims, stored)),
         **{name: HEAD + text for name, text in papers.items()},
         **{f"images/{name}": text for name, text in pictures.items()},
     }

@@ -30,6 +30,7 @@ PAPERS = {
     "arXiv:1905.11946": ("efficientnet", "EfficientNet (Tan and Le, 2019)"),
     "arXiv:1807.11164": ("shufflenetv2", "ShuffleNetV2 (Ma et al., 2018)"),
     "NIPS 2012": ("alexnet", "AlexNet (Krizhevsky et al., 2012)"),
+    "Regularisers": ("regularisers", "Regularisers (after dos Santos and Papa, 2022)"),
     "Williams": ("roofline", "Roofline (Williams, Waterman and Patterson, 2009)"),
 }
 NOT_MEASURED = "not measured yet"

@@ -74,7 +74,7 @@ def gained(size: int) -> Callable[[Setting], Measurement]:
 CLAIMS = (
     Claim(
         id="regularisers/fixres-larger",
-        paper="arXiv:1906.06423, section 3",
+        paper="Regularisers: Touvron et al., arXiv:1906.06423, section 3",
         sentence="A network trained with random crops at 224 px classifies better at 288 px, "
         "without being trained again.",
         protocol="EfficientNet-Lite0 with published weights, trained at 224 px, on 500 photographs "

@@ -129,7 +129,8 @@ def _row(setting: Setting, extent: Extent, learnt_noise: float, seed: int) -> di
 CLAIMS = (
     Claim(
         id="regularisers/jocor-precision",
-        paper="arXiv:2003.02752, section 4.2, CIFAR-10 with 50 % symmetric noise",
+        paper="Regularisers: Wei et al., arXiv:2003.02752, section 4.2, CIFAR-10 with 50 % "
+        "symmetric noise",
         sentence="Where half of the labels are wrong, most of those with small joint loss are "
         "right.",
         protocol="Two residual networks, Adam, w = 0.9, half of the samples left out from a third "

@@ -157,7 +157,8 @@ SHARED: dict[str, Any] = {
 CLAIMS = (
     Claim(
         id="regularisers/mixup",
-        paper="Zhang et al., arXiv:1710.09412; PreAct ResNet-18 on CIFAR-10, 5.53 to 4.24 %",
+        paper="Regularisers: Zhang et al., arXiv:1710.09412; PreAct ResNet-18 on CIFAR-10, 5.53 to "
+        "4.24 %",
         sentence="Mixup takes 1.29 points from the error of a residual network.",
         protocol=PROTOCOL.format("Beta(1, 1), every batch mixed."),
         paper_value=1.29,
@@ -169,7 +170,8 @@ CLAIMS = (
     ),
     Claim(
         id="regularisers/cutmix",
-        paper="Yun et al., arXiv:1905.04899; PyramidNet-200 on CIFAR-100, 16.45 to 14.23 %",
+        paper="Regularisers: Yun et al., arXiv:1905.04899; PyramidNet-200 on CIFAR-100, 16.45 to "
+        "14.23 %",
         sentence="CutMix takes 2.22 points from the error of a residual network.",
         protocol=PROTOCOL.format("Beta(1, 1), every other batch mixed; CIFAR-10, not 100."),
         paper_value=2.22,
@@ -181,7 +183,8 @@ CLAIMS = (
     ),
     Claim(
         id="regularisers/cutout",
-        paper="DeVries, Taylor, arXiv:1708.04552; ResNet-18 on CIFAR-10, 4.72 to 3.99 %",
+        paper="Regularisers: DeVries, Taylor, arXiv:1708.04552; ResNet-18 on CIFAR-10, 4.72 to "
+        "3.99 %",
         sentence="Cutout takes 0.73 points from the error of a residual network.",
         protocol=PROTOCOL.format("A square half as wide as the image."),
         paper_value=0.73,
@@ -193,7 +196,8 @@ CLAIMS = (
     ),
     Claim(
         id="regularisers/drop-block",
-        paper="Ghiasi et al., arXiv:1810.12890; PyramidNet-200 on CIFAR-100, 16.45 to 15.73 %",
+        paper="Regularisers: Ghiasi et al., arXiv:1810.12890; PyramidNet-200 on CIFAR-100, 16.45 "
+        "to 15.73 %",
         sentence="DropBlock takes 0.72 points from the error of a residual network.",
         protocol=PROTOCOL.format(
             "Behind every stage, a rate that rises to 0.1, squares of 3 positions in place of 7, "
@@ -208,8 +212,8 @@ CLAIMS = (
     ),
     Claim(
         id="regularisers/max-dropout",
-        paper="Goncalves dos Santos et al., arXiv:2007.13723; ResNet-18 on CIFAR-10, 4.72 to "
-        "4.66 %",
+        paper="Regularisers: Goncalves dos Santos et al., arXiv:2007.13723; ResNet-18 on CIFAR-10, "
+        "4.72 to 4.66 %",
         sentence="MaxDropout takes 0.06 points from the error of a residual network.",
         protocol=PROTOCOL.format(
             "Behind every stage, a threshold of 0.3, in training alone. The paper's figure is "

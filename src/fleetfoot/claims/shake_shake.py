@@ -145,7 +145,8 @@ SHARED: dict[str, Any] = {
 CLAIMS = (
     Claim(
         id="regularisers/shake-shake",
-        paper="arXiv:1705.07485, table 1: 26 2x32d, image level, 4.27 to 3.55 %",
+        paper="Regularisers: Gastaldi, arXiv:1705.07485, table 1: 26 2x32d, image level, 4.27 to "
+        "3.55 %",
         sentence="Shares shaken forward and backward take 0.72 points from the error of even ones.",
         protocol=PROTOCOL.format("Both networks have two branches; one share an image.")
         + " A short training may hide or turn the gain: the cpu scale does not decide.",
@@ -160,7 +161,7 @@ CLAIMS = (
     ),
     Claim(
         id="regularisers/shake-shake-half",
-        paper="arXiv:1705.07485, section 2.1",
+        paper="Regularisers: Gastaldi, arXiv:1705.07485, section 2.1",
         sentence="A half for each branch at evaluation stands for the random shares of training.",
         protocol=PROTOCOL.format(
             f"The error with a half is compared with that of the mean over {DRAWS} shaken answers, "
