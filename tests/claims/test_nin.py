@@ -24,7 +24,8 @@ def test_heads_have_the_paper_s_sizes() -> None:
 
 @pytest.mark.parametrize("way", ["mean", "dense", "dense_dropout", "undropped", "mask"])
 def test_every_form_classifies(way: str) -> None:
-    assert nin.net_of(way, 8)(torch.zeros(2, 3, nin.SIDE, nin.SIDE)).shape == (2, 10)
+    assert nin.net_of(way, 8, side=24)(torch.zeros(2, 3, 24, 24)).shape == (2, 10)
+    assert nin.net_of(way, 8)(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
 def test_forms_drop_what_they_say() -> None:

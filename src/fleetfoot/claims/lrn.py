@@ -23,7 +23,7 @@ SIDE = 24  # of the crops
 
 EXTENTS = {
     "smoke": Extent(train_images=100, test_images=100, epochs=1, seeds=1),
-    "cpu": Extent(train_images=2500, test_images=2000, epochs=4, seeds=2),
+    "cpu": Extent(train_images=2000, test_images=1500, epochs=4, seeds=2),
     "gpu": Extent(train_images=None, epochs=120, seeds=5),
 }
 # Pixels in 0-255 units, for which the files draw the first weights, and crops of 24 from 32.
@@ -100,7 +100,7 @@ CLAIMS = (
         "inside a pair: the 13 % net and the same with it, the 11 % net without it and as it is; "
         "the mean of both differences, one of each seed. Random 24-pixel crops and flips, the "
         "centre judges; the files' rates, and one weight decay of 0.001 in place of theirs, which "
-        "differ by layer. At the cpu scale 2,500 images for 4 epochs, 2 seeds, which cannot decide "
+        "differ by layer. At the cpu scale 2,000 images for 4 epochs, 2 seeds, which cannot decide "
         "it. The gpu scale decides: all 45,000 images for 120 epochs, 5 seeds; 20 networks of "
         "0.3 G MACs and step, bound by the making of crops: about 2 hours on an H100.",
         unit="points of test error",
