@@ -14,6 +14,6 @@ def test_variance_is_two_over_fan_in() -> None:
     same = he_weights(net)
     assert same is net
     for layer, fan_in in ((net[0], 72), (net[2], 400)):
-        assert float(layer.weight.var()) == pytest.approx(2 / fan_in, rel=0.05)
+        assert float(layer.weight.detach().var()) == pytest.approx(2 / fan_in, rel=0.05)
         assert not layer.bias.any()
     assert (net[1].weight == 7).all()

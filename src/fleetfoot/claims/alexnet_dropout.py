@@ -105,8 +105,8 @@ CLAIMS = (
         protocol="The convolutions of cuda-convnet's 26 % net and one hidden layer of 512 with "
         "dropout 0.5 behind it, on the 24-pixel centres of images of CIFAR-10 without "
         "augmentation, with AlexNet's update rule and He's weights. The paper gives no "
-        "figure; ours is the fall of the test error, one of each seed. At the cpu scale 2,000 images for 20 epochs and 3 "
-        "seeds, judged on 3,000; at the gpu scale 20,000 for 60 epochs, 5 seeds: 10 trainings, "
+        "figure; ours is the fall of the test error, one of each seed. At the cpu scale 2,000 "
+        "images for 20 epochs and 3 seeds, judged on 3,000; at the gpu scale 20,000 for 60 epochs, 5 seeds: 10 trainings, "
         "about 20 minutes on an H100.",
         unit="points of test error",
         paper_value=None,

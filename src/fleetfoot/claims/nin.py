@@ -119,7 +119,8 @@ PROTOCOL = (
     "normalised by channel, not whitened; no augmentation, half a cosine. {} At the cpu scale a "
     "quarter of the channels and 2,000 images of 24 pixels for 20 epochs, 3 seeds, judged on "
     "3,000: few images, so that it can over-fit, but far from the paper's errors. At the gpu "
-    "scale as published, 45,000 images for 120 epochs, 5 seeds: 3.6 P MACs a training, about 10 minutes each on an H100."
+    "scale as published, 45,000 images for 120 epochs, 5 seeds: 3.6 P MACs a training, "
+    "about 10 minutes each on an H100."
 )
 SHARED: dict[str, Any] = {"needs": Needs(data=("cifar10",)), "scales": ("smoke", "cpu", "gpu")}
 
