@@ -80,3 +80,9 @@ def test_methods_come_besides_those_of_the_settings() -> None:
     changes = {"methods": ["mixup"]}
     _, spec = settle(words, open_data("digits"), changes=changes, device="cpu", listener=Silent())
     assert spec.recipe.methods == ("mixup", "cutout:side=3")
+
+
+def test_sizes_of_training_images_follow_the_size_that_was_asked_for() -> None:
+    words = {"data": "digits", "recipe": "fasternet_t0", "size": 112}
+    _, spec = settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
+    assert [side for _, side in spec.recipe.sizes] == [96, 112]

@@ -19,6 +19,7 @@ from fleetfoot.nets.weights import pretrained
 from fleetfoot.recipes.catalog import SUBJECTS, recipe_named
 from fleetfoot.recipes.method import methods_of
 from fleetfoot.recipes.run import RunSpec
+from fleetfoot.recipes.small import scaled
 from fleetfoot.search.choose import (
     SMALL_NETS,
     Choice,
@@ -172,6 +173,9 @@ def _recipe(
     recipe = fitted(recipe_named(words.get("recipe") or choice.recipe), images)
     if choice.net not in SMALL_NETS:
         recipe = recipe.with_changes(whitened_stem=False)
+    if recipe.sizes:
+        published = SUBJECTS[words["recipe"]][1]
+        recipe = recipe.with_changes(sizes=scaled(recipe.sizes, choice.size / published))
     return _changed(recipe, words, changes)
 
 

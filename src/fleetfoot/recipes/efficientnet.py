@@ -9,8 +9,6 @@ Departs   nowhere known: the networks bring dropout and stochastic depth, AutoAu
           torchvision's. Where images are held out for validation is a matter of the data
 """
 
-from functools import partial
-
 from fleetfoot.data.augment import Augment
 from fleetfoot.recipes.published import Published
 from fleetfoot.train.recipe import Recipe
@@ -45,7 +43,7 @@ def efficientnet(batch: int = 2048) -> Recipe:
 
 PUBLISHED = {
     f"efficientnet_b{number}": Published(
-        recipe=partial(efficientnet),
+        recipe=efficientnet,
         net=f"efficientnet_b{number}",
         size=size,
         top1=top1,

@@ -61,9 +61,9 @@ PUBLISHED = {
         images=images,
     )
     for name, recipe, net, size, top1, data, images in (
-        ("nin_cifar10", partial(nin), "nin_cifar10", 32, 89.59, "CIFAR-10", 50_000),
+        ("nin_cifar10", nin, "nin_cifar10", 32, 89.59, "CIFAR-10", 50_000),
         ("nin_cifar10_moved", partial(nin, MOVED), "nin_cifar10", 32, 91.19, "CIFAR-10", 50_000),
         ("nin_cifar100", nin_cifar100, "nin_cifar100", 32, 64.32, "CIFAR-100", 50_000),
-        ("nin_mnist", partial(nin), "nin_mnist", 28, 99.53, "MNIST", 60_000),
+        ("nin_mnist", nin, "nin_mnist", 28, 99.53, "MNIST", 60_000),
     )
 }

@@ -26,6 +26,7 @@ WARMUP = 0.1
 SHIFT = 16  # a shift is this part of the side, at most
 LEAST_SIDE = 8
 
+Sizes = tuple[tuple[float, int], ...]
 Options = tuple[tuple[str, bool | int | float | str], ...]
 
 
@@ -82,9 +83,9 @@ FORMS = {
     "nin_mnist": Form(
         net="nin_mnist",
         data="mnist",
-        size=28,
+        size=14,
         images=10_000,
-        epochs=4,
+        epochs=14,
         options=BARE,
         methods=LOUD,
     ),
@@ -118,15 +119,21 @@ def small(published: Published, form: Form) -> Recipe:
         options=form.options,
         methods=(*recipe.methods, *form.methods),
         augment=_augment(recipe.augment, form),
-        sizes=tuple(
-            (start, max(LEAST_SIDE, round(side * form.size / published.size)))
-            for start, side in recipe.sizes
-        ),
+        sizes=scaled(recipe.sizes, form.size / published.size),
         crop_fraction=None,
         precision=form.precision,
         layout="nhwc",
         evaluate_every=None,
     )
+
+
+def scaled(sizes: Sizes, share: float) -> Sizes:
+    """Return the sizes of training images for a network of another size than the published one.
+
+    >>> scaled(((0.0, 192), (0.5, 224)), 0.5)
+    ((0.0, 96), (0.5, 112))
+    """
+    return tuple((start, max(LEAST_SIDE, round(side * share))) for start, side in sizes)
 
 
 def _halvings(drops: int) -> tuple[float, ...]:

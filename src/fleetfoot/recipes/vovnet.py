@@ -76,7 +76,7 @@ PUBLISHED = {
     )
 } | {
     name: Published(
-        recipe=partial(osa_cifar),
+        recipe=osa_cifar,
         net=name,
         size=32,
         top1=top1,
