@@ -16,7 +16,8 @@ from fleetfoot.measure.provenance import Provenance
 from fleetfoot.report.measure_page import build_measure_report
 
 DOCS = Path(__file__).parents[2] / "docs"
-MODULES = ("ledger_words", "ledger_pages", "pictures", "results", "measurements", "generate")
+MODULES = ("ledger_words", "ledger_pages", "pictures", "results", "measurements", "methods")
+MODULES += ("generate",)
 
 Json = dict[str, Any]
 
@@ -171,6 +172,22 @@ def test_a_claim_without_a_result_says_so(docs: dict[str, ModuleType]) -> None:
     page = docs["ledger_pages"].ledger_pages([claim], {}, {})["papers/fasternet.md"]
     assert "not measured yet" in page
     assert "![" not in page
+
+
+def test_a_method_shows_what_was_measured_of_it(
+    docs: dict[str, ModuleType], tmp_path: Path
+) -> None:
+    two = [a_claim("regularisers/drop-block"), a_claim("gradinit/made-up")]
+    for claim in two:
+        a_result(claim, 2.5, tmp_path)
+    table = docs["methods"].methods_table(two, stored([tmp_path]))
+    rows = {
+        line.split("`")[1].partition(":")[0]: line for line in table.splitlines() if "`" in line
+    }
+    told = "(../papers/fasternet.md): 2.5 times, reproduced |"
+    assert rows["drop_block"].endswith(f"[drop-block]{told}")
+    assert rows["gradinit"].endswith(f"[made-up]{told}")
+    assert rows["drop_connect"].endswith("|  |")
 
 
 def test_every_rule_of_the_ledger_has_words(docs: dict[str, ModuleType]) -> None:
