@@ -4,20 +4,24 @@ Paper    Krizhevsky, Sutskever, Hinton, NIPS 2012, sections 3.4 and 4.1. Both fi
          ImageNet; here the 26 % net of cuda-convnet learns crops of CIFAR-10, with dropout
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, capped
 from fleetfoot.claims.he_weights import he_weights
+from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, train_once
 from fleetfoot.claims.training_gain import Extent, gain, outcomes
 from fleetfoot.core.surgery import replaced
-from fleetfoot.data.augment import Augment
 from fleetfoot.nets.create import create
-from fleetfoot.train.recipe import Recipe
+
+if TYPE_CHECKING:  # a bare machine need not have what decodes pictures
+    from fleetfoot.train.recipe import Recipe
+
+Words = Mapping[str, Any]  # of `Augment`
 
 NET, SIDE = "cuda_convnet_26", 24
 EXTENTS = {
@@ -26,23 +30,19 @@ EXTENTS = {
     "gpu": Extent(train_images=None, epochs=120, seeds=5),
 }
 PIXELS = {"crop_fraction": SIDE / 32}  # crops of 24 from 32
-AS_PUBLISHED = Augment(crop="inside", flip=0.5)
-WITH_COLOURS = Augment(crop="inside", flip=0.5, colour_pca="computed")
+AS_PUBLISHED: Words = {"crop": "inside", "flip": 0.5}
+WITH_COLOURS: Words = {**AS_PUBLISHED, "colour_pca": "computed"}
 
 
-def recipe_for(setting: Setting, augment: Augment) -> Recipe:
+def recipe_for(setting: Setting, augment: Words) -> "Recipe":
     """Return AlexNet's recipe in short: its update rule, a tenth of the rate at the end."""
-    return Recipe(
+    return plain_recipe(
         epochs=EXTENTS[setting.scale].epochs,
         batch=128 if setting.scale == "gpu" else 32,
-        optimizer="velocity_sgd",
         lr=0.01,
         bias_lr=2.0,
         weight_decay=0.0005,
-        schedule="steps",
         milestones=(0.8,),
-        warmup=0.0,
-        label_smoothing=0.0,
         augment=augment,
     )
 
@@ -58,7 +58,7 @@ def pools_apart() -> nn.Module:
     return replaced(net, nn.AvgPool2d, lambda _: nn.AvgPool2d(2, 2, ceil_mode=True))
 
 
-WAYS: dict[str, tuple[Callable[[], nn.Module], Augment]] = {
+WAYS: dict[str, tuple[Callable[[], nn.Module], Words]] = {
     "published": (as_published, AS_PUBLISHED),
     "apart": (pools_apart, AS_PUBLISHED),
     "colours": (as_published, WITH_COLOURS),

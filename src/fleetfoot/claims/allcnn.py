@@ -21,14 +21,13 @@ from fleetfoot.claims.claim import (
     within,
 )
 from fleetfoot.claims.he_weights import he_weights
+from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.timing import columns, native, network_ms, times_as_long
 from fleetfoot.claims.training import Outcome, train_once
 from fleetfoot.claims.training_gain import Extent, gain, outcomes
-from fleetfoot.data.augment import Augment
 from fleetfoot.measure.counts import count
 from fleetfoot.nets.allcnn import AllCNN, Form, cifar_spec
-from fleetfoot.train.recipe import Recipe
 
 EXTENTS = {
     "smoke": Extent(train_images=100, test_images=100, epochs=1, seeds=1, divisor=8),
@@ -53,16 +52,13 @@ def net_of(form: Form, divisor: int) -> nn.Module:
 def trained(form: Form, seed: int, setting: Setting) -> Outcome:
     """Return one training of a form, without augmentation."""
     extent = EXTENTS[setting.scale]
-    recipe = Recipe(
+    recipe = plain_recipe(
         epochs=extent.epochs,
         batch=128 if setting.scale == "gpu" else 32,
-        optimizer="velocity_sgd",
         lr=0.05 if setting.scale == "gpu" else 0.02,
         weight_decay=0.001,
         schedule="cosine",
         warmup=0.05,
-        label_smoothing=0.0,
-        augment=Augment(crop="none", flip=0.0),
     )
     return train_once(
         lambda: net_of(form, extent.divisor),

@@ -16,11 +16,10 @@ from torch import nn
 from fleetfoot.claims.batch_norm_sigmoid import idle
 from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, capped
 from fleetfoot.claims.he_weights import he_weights
+from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, mean_interval, train_once
 from fleetfoot.claims.training_gain import OTHER, rows, steps_to
-from fleetfoot.data.augment import Augment
-from fleetfoot.train.recipe import Recipe
 
 CHANNELS = ((32, 32), (64, 64, 64), (64, 64, 64))  # of 3x3 convolutions; a pool after each group
 RATES = (0.003, 0.01, 0.03, 0.1)
@@ -71,17 +70,10 @@ def net_of(way: str) -> nn.Module:
 def trained(way: str, rate: float, epochs: int, seed: int, setting: Setting) -> Outcome:
     """Return one training at one learning rate throughout, in the paper's batches of 32."""
     extent = EXTENTS[setting.scale]
-    recipe = Recipe(
+    recipe = plain_recipe(
         epochs=epochs,
-        batch=32,
-        optimizer="velocity_sgd",
         lr=rate,
-        weight_decay=0.0,
-        schedule="steps",
-        milestones=(),
-        warmup=0.0,
-        label_smoothing=0.0,
-        augment=Augment(crop="none", flip=0.5),
+        augment={"flip": 0.5},
     )
     return train_once(
         lambda: net_of(way),
@@ -157,7 +149,7 @@ SHARED: dict[str, Any] = {
 
 CLAIMS = (
     Claim(
-        id="batch-norm/fewer-steps",
+        id="batchnorm/fewer-steps",
         paper="arXiv:1502.03167, section 4.2.1 and figure 3",
         sentence="With batch norms and five times the learning rate a network needs 14 times fewer "
         "steps to what it reaches without them.",
@@ -170,7 +162,7 @@ CLAIMS = (
         **SHARED,
     ),
     Claim(
-        id="batch-norm/fewer-steps-same-rate",
+        id="batchnorm/fewer-steps-same-rate",
         paper="arXiv:1502.03167, section 4.2.1 and figure 3",
         sentence="Batch norms alone, at the same learning rate, more than halve the steps.",
         protocol=PROTOCOL.format("With norms the rate is the same."),

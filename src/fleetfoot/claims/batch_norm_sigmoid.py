@@ -13,12 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, capped
+from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, train_once
 from fleetfoot.claims.training_gain import OTHER, Extent, gain, outcomes
-from fleetfoot.data.augment import Augment
 from fleetfoot.nets.mnist_sigmoid import MNISTSigmoid, MNISTSigmoidSpec
-from fleetfoot.train.recipe import Recipe
 
 SHALLOW, DEEP = 3, 10  # layers of 100 sigmoids
 RATE = 0.1
@@ -63,19 +62,12 @@ def net_of(way: str, layers: int) -> nn.Module:
 def trained(way: str, layers: int, rate: float, seed: int, setting: Setting) -> Outcome:
     """Return one training by plain gradient descent in batches of 60."""
     extent = (EXTENTS if layers == SHALLOW else DEEP_EXTENTS)[setting.scale]
-    recipe = Recipe(
+    recipe = plain_recipe(
         epochs=extent.epochs,
         batch=60,
-        optimizer="velocity_sgd",
         lr=rate,
         momentum=0.0,
-        weight_decay=0.0,
-        schedule="steps",
-        milestones=(),
-        warmup=0.0,
-        label_smoothing=0.0,
         precision="float32",
-        augment=Augment(crop="none", flip=0.0),
     )
     return train_once(
         lambda: net_of(way, layers),
@@ -128,7 +120,7 @@ SHARED: dict[str, Any] = {
 
 CLAIMS = (
     Claim(
-        id="batch-norm/mnist",
+        id="batchnorm/mnist",
         paper="arXiv:1502.03167, section 4.1 and figure 1",
         sentence="With batch norms three layers of sigmoids get more test images of MNIST right "
         "after equally many steps.",
@@ -144,7 +136,7 @@ CLAIMS = (
         **SHARED,
     ),
     Claim(
-        id="batch-norm/deep-sigmoids",
+        id="batchnorm/deep-sigmoids",
         paper="arXiv:1502.03167, section 4.2.2",
         sentence="A deep network of sigmoids learns nothing without batch norms and much with "
         "them.",

@@ -14,12 +14,11 @@ from torch import nn
 from fleetfoot.claims.alexnet_dropout import FixedMask
 from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, capped
 from fleetfoot.claims.he_weights import he_weights
+from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, mean_interval, train_once
 from fleetfoot.claims.training_gain import Extent, gain, outcomes
-from fleetfoot.data.augment import Augment
 from fleetfoot.nets.nin import CIFAR10, NIN, NINSpec
-from fleetfoot.train.recipe import Recipe
 
 SIDES = {"smoke": 24, "cpu": 24, "gpu": 32}  # of the images; the last maps have a quarter
 EXTENTS = {
@@ -58,16 +57,13 @@ def net_of(way: str, divisor: int, *, side: int = 32) -> nn.Module:
 def trained(way: str, seed: int, setting: Setting) -> Outcome:
     """Return one training of `net_of`, without augmentation."""
     extent = EXTENTS[setting.scale]
-    recipe = Recipe(
+    recipe = plain_recipe(
         epochs=extent.epochs,
         batch=128 if setting.scale == "gpu" else 32,
-        optimizer="velocity_sgd",
         lr=0.05 if setting.scale == "gpu" else 0.02,
         weight_decay=1e-4,
         schedule="cosine",
         warmup=0.05,
-        label_smoothing=0.0,
-        augment=Augment(crop="none", flip=0.0),
     )
     return train_once(
         lambda: net_of(way, extent.divisor, side=SIDES[setting.scale]),

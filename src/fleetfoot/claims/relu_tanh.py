@@ -7,16 +7,19 @@ Paper    Krizhevsky, Sutskever, Hinton, NIPS 2012, section 3.1 and figure 1, whi
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import nn
 
 from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, capped
+from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, mean_interval, train_once
 from fleetfoot.claims.training_gain import OTHER, rows, steps_to
-from fleetfoot.data.augment import Augment
 from fleetfoot.nets.create import create
-from fleetfoot.train.recipe import Recipe
+
+if TYPE_CHECKING:  # a bare machine need not have what decodes pictures
+    from fleetfoot.train.recipe import Recipe
 
 NET = "cuda_convnet_26"
 TARGET = 25.0  # percent of the training images, wrong
@@ -44,21 +47,9 @@ EXTENTS = {
 }
 
 
-def recipe_at(rate: float, extent: Extent, epochs: int) -> Recipe:
+def recipe_at(rate: float, extent: Extent, epochs: int) -> "Recipe":
     """Return training without any regularisation, at one learning rate throughout."""
-    return Recipe(
-        epochs=epochs,
-        batch=extent.batch,
-        optimizer="velocity_sgd",
-        lr=rate,
-        bias_lr=2.0,
-        weight_decay=0.0,
-        schedule="steps",
-        milestones=(),
-        warmup=0.0,
-        label_smoothing=0.0,
-        augment=Augment(crop="none", flip=0.0),
-    )
+    return plain_recipe(epochs=epochs, batch=extent.batch, lr=rate, bias_lr=2.0)
 
 
 def net_of(act: str) -> nn.Module:
