@@ -135,7 +135,7 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
     judges = images_of(data, setting.data, judge, test_images)
     with exact_arithmetic(threads=1, device=torch.device(setting.device)):
         seed_everything(seed)
-        net = method.operate(make_net().train(), recipe)
+        net = method.operate(make_net().train(), recipe).to(setting.device)
         _initialise(net, recipe, train, preprocess)
         taken = _take_steps(
             net,
@@ -288,8 +288,9 @@ def _initialise(net: nn.Module, recipe: "Recipe", train: "Split", preprocess: "P
     if any(found.initialise is not None for found in method.methods_of(recipe)):
         shown = range(min(START_IMAGES, len(train)))
         crops = np.stack([preprocess.crop(train.read(index)) for index in shown])
-        images = torch.from_numpy(preprocess.normalise(crops))
-        labels = torch.from_numpy(train.labels[: len(shown)])
+        device = next(net.parameters()).device
+        images = torch.from_numpy(preprocess.normalise(crops)).to(device)
+        labels = torch.from_numpy(train.labels[: len(shown)]).to(device)
         method.initialise(net, method.Start(images=images, labels=labels, recipe=recipe))
 
 
