@@ -118,7 +118,7 @@ SHARED: dict[str, Any] = {
 
 CLAIMS = (
     Claim(
-        id="alexnet/overlapping-pools",
+        id="alexnet/overlapping-pooling-error",
         paper="NIPS 2012, section 3.4",
         sentence="Pools of 3x3 by steps of 2 lower the error by 0.4 points against pools of 2x2 by "
         "steps of 2, which give maps of the same size.",
