@@ -206,6 +206,21 @@ def test_killed_and_resumed_equals_undisturbed(name: str, plan: Plan, tmp_path: 
     assert tiny.fingerprint(tmp_path / "cut") == tiny.fingerprint(tmp_path / "whole")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("jocor", "max_dropout", "shake_drop", "mixup", "batch_augment:pad=1,average=true"),
+        ("manifold_mixup", "cutmix", "drop_block:block=2", "cutout:side=3", "tsla"),
+    ],
+    ids=["jocor", "manifold_mixup"],
+)
+def test_methods_go_together(words: tuple[str, ...], tmp_path: Path) -> None:
+    net, losses = trained(recipe(*words), 2)
+    assert losses == trained(recipe(*words), 2)[1]
+    save_portable(tmp_path / "weights", method.finish(net, recipe(*words)))
+    create(f"local:{tmp_path / 'weights'}")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_the_catalog_says_what_a_reader_asks(name: str) -> None:
     entry = catalog()[name]

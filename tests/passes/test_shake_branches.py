@@ -61,6 +61,18 @@ def test_a_gain_put_in_by_hand_where_it_cannot_be_folded_stays() -> None:
     assert isinstance(settle_branches(net).third, ShakeDrop)
 
 
+def test_a_branch_without_a_layer_has_no_place_for_the_gain() -> None:
+    class Doubled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop_path = StochasticDepth(0.2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.drop_path(2 * x)
+
+    assert shake_branches(Doubled()).changed == ()
+
+
 @pytest.mark.parametrize("name", ["resnet20_cifar", "fasternet_t0", "efficientnet_b0"])
 def test_residual_networks_have_branches(name: str) -> None:
     result = shake_branches(skeleton(name))

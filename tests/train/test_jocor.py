@@ -41,6 +41,13 @@ def test_the_loss_is_the_formula(weight: float) -> None:
     torch.testing.assert_close(joint_losses(second, first, LABELS, weight), found)
 
 
+def test_shares_of_classes_that_are_classes_are_the_same_loss() -> None:
+    shares = torch.nn.functional.one_hot(LABELS, 4).double()
+    first, second = logits(0), logits(1)
+    expected = joint_losses(first, second, LABELS, 0.3)
+    torch.testing.assert_close(joint_losses(first, second, shares, 0.3), expected)
+
+
 def test_the_gradient_reaches_both_networks() -> None:
     pair = [logits(seed).requires_grad_() for seed in (0, 1)]
     assert torch.autograd.gradcheck(lambda a, b: joint_losses(a, b, LABELS, 0.5), pair)

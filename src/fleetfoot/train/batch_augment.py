@@ -48,9 +48,9 @@ class _Averaged(nn.Module):
         self.copies = copies
 
     def forward(self, x: Tensor) -> Tensor:
-        logits = self.net(x)
-        mean_NC = logits.unflatten(0, (self.copies, -1)).mean(dim=0)
-        return mean_NC.repeat(self.copies, 1)
+        logits = self.net(x)  # (M N, C), or (2, M N, C) of two networks
+        mean = logits.unflatten(-2, (self.copies, -1)).mean(dim=-3)
+        return torch.cat([mean] * self.copies, dim=-2)
 
 
 def shifted(images: Tensor, pad: int, generator: torch.Generator) -> Tensor:

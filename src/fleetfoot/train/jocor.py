@@ -30,15 +30,15 @@ class Pair(nn.Module):
         return torch.stack([self.first(x), self.second(x)])
 
 
-def joint_losses(first_NC: Tensor, second_NC: Tensor, labels_N: Tensor, weight: float) -> Tensor:
+def joint_losses(first_NC: Tensor, second_NC: Tensor, targets: Tensor, weight: float) -> Tensor:
     """Return the loss of each sample, (N,): of both networks, and of their disagreement.
 
     Args:
         first_NC, second_NC: logits.
-        labels_N: classes, which may be wrong.
+        targets: classes (N,), which may be wrong, or shares of them (N, C).
         weight: of the disagreement, the two Kullback-Leibler divergences, in 0..1.
     """
-    own = [F.cross_entropy(x, labels_N, reduction="none") for x in (first_NC, second_NC)]
+    own = [F.cross_entropy(x, targets, reduction="none") for x in (first_NC, second_NC)]
     first, second = first_NC.log_softmax(dim=1), second_NC.log_softmax(dim=1)
     apart_NC = (first.exp() - second.exp()) * (first - second)  # both divergences in one
     return (1.0 - weight) * (own[0] + own[1]) + weight * apart_NC.sum(dim=1)
@@ -60,12 +60,13 @@ def jocor_step(*, noise: float, weight: float, ramp: int) -> Step:
     """
 
     def step(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
-        images, labels = inputs_of(batch, context)
+        images, targets = inputs_of(batch, context)
         with context.autocast():
             logits = net(images)
         first_NC, second_NC = cast(Tensor, logits).float().unbind(dim=0)
-        losses_N = joint_losses(first_NC, second_NC, labels, weight)
+        losses_N = joint_losses(first_NC, second_NC, targets, weight)
         kept = easiest(losses_N, noise * min(1.0, context.epoch / ramp))
+        labels = targets if targets.ndim == 1 else targets.argmax(dim=1)
         accuracy = (first_NC.detach().argmax(dim=1) == labels).float().mean()
         return losses_N[kept].mean(), {"accuracy": accuracy}
 
