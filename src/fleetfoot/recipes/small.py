@@ -66,13 +66,11 @@ FORMS = {
         data="cifar10",
         size=16,
         images=10_000,
-        epochs=3,
+        epochs=5,
         options=BARE,
         methods=LOUD,
     ),
-    "bn_inception_x5": Form(
-        net="bn_inception", data="mnist", size=28, images=5000, epochs=2, options=(("lrn", False),)
-    ),
+    "bn_inception_x5": Form(net="bn_inception", data="mnist", size=28, images=5000, epochs=2),
     "efficientnet_b0": Form(
         net="efficientnet_b0", data="mnist", size=32, images=5000, epochs=3, precision="float32"
     ),
@@ -89,7 +87,7 @@ FORMS = {
         options=BARE,
         methods=LOUD,
     ),
-    "vovnet27_slim": Form(net="vovnet27_slim", data="cifar10", size=32, images=8000, epochs=3),
+    "vovnet27_slim": Form(net="vovnet27_slim", data="cifar10", size=32, images=10_000, epochs=3),
 }
 
 
