@@ -27,6 +27,13 @@ def test_the_second_network_has_other_weights_and_leaves_again() -> None:
     assert finish(both, recipe) is first
 
 
+def test_what_is_not_trained_is_that_of_the_first() -> None:
+    first = create("fleetnet_small", frozen_stem=True)
+    torch.nn.init.normal_(first.stem[0].weight)
+    both = operate(first, Recipe(methods=("jocor",)))
+    assert torch.equal(both.first.stem[0].weight, both.second.stem[0].weight)
+
+
 def test_methods_that_come_behind_reach_both_networks() -> None:
     both = operate(net(), Recipe(methods=("jocor", "max_dropout")))
     assert list(both.first.state_dict()) == list(both.second.state_dict())

@@ -39,7 +39,11 @@ def jocor(noise: float = 0.2, weight: float = 0.9, ramp: int = 10) -> Method:
 
 
 def _paired(net: nn.Module) -> PassResult:
-    """Return the network beside a second one of other weights, as `create` makes it."""
+    """Return the network beside a second one of other weights, as `create` makes it.
+
+    What is not trained, such as a whitened stem, is taken from the first; published weights of the
+    first are not, since two networks that start alike stay alike.
+    """
     made = getattr(net, "created_as", None)
     if not isinstance(made, CreatedAs):
         why = Skip(site=type(net).__name__, reason="only networks of `create` can be made twice")
@@ -47,4 +51,7 @@ def _paired(net: nn.Module) -> PassResult:
     second = create(made.name, num_classes=made.num_classes, in_chans=made.in_chans, **made.options)
     if [type(part) for part in second.modules()] != [type(part) for part in net.modules()]:
         raise UsageError("method jocor makes a second network: name it before the other methods")
+    for ours, theirs in zip(net.parameters(), second.parameters(), strict=True):
+        if not ours.requires_grad:
+            theirs.data.copy_(ours.data)
     return PassResult(model=Pair(net, second), changed=("first", "second"), skipped=())
