@@ -85,7 +85,7 @@ EXTENTS: dict[Scale, Extent] = {
         size=16,
         train_images=5000,
         test_images=4000,
-        plain_images=5000,
+        plain_images=30_000,
         seeds=3,
         bare=Learning(80, 64, 0.05),
         normed=Learning(80, 64, 0.005),
@@ -170,7 +170,7 @@ def repaired(factor: float, word: str, epochs: int, seed: int, setting: Setting)
         epochs=epochs,
         batch=50,
         optimizer="sgd",
-        lr=0.02,
+        lr=0.005,
         weight_decay=0.0,
         schedule="steps",
         milestones=(),
@@ -308,7 +308,7 @@ CLAIMS = (
         paper=f"{PAPER}, abstract",
         sentence="GradInit makes a deep plain network trainable, without norms or shortcuts, whose "
         "first weights have the wrong size.",
-        protocol="20 layers of 64 ReLUs on MNIST, 5,000 images (50,000 at the gpu scale), He's "
+        protocol="20 layers of 64 ReLUs on MNIST, 30,000 images (50,000 at the gpu scale), He's "
         "weights times 0.5 and times 2; 100 iterations of GradInit on batches of 64 (390 of 128), "
         "then one epoch; 4,000 test images, 3 seeds. The value is what is right above chance, as "
         "a share of what He's weights themselves reach, the mean of both factors. Reproduced from "
