@@ -19,19 +19,21 @@ def untrained(*channels: int) -> nn.Module:
 
 def test_the_stand_in_is_as_its_sentence_says() -> None:
     training = trained_resnet_file.TRAININGS["cpu"]
-    assert training.channels == (32, 64, 128)
+    assert training.channels == (64, 128, 256)
     assert training.recipe["epochs"] == 3
     layers = convolutions(untrained(*training.channels))
     assert {stage: len(found) for stage, found in layers.items()} == {"1": 2, "2": 2, "3": 2}
     assert [layer.stride for layer in layers["2"]] == [(2, 2), (1, 1)]
-    assert sum(p.ndim == 4 for p in untrained(8).parameters()) == 3  # with the stem's
+    stem = untrained(8).stem
+    assert sum(p.ndim == 4 for p in stem.parameters()) == 1
+    assert stem(torch.zeros(1, 3, 32, 32)).shape == (1, 8, 16, 16)
 
 
 def test_what_is_seen_is_what_the_convolution_does() -> None:
     net = untrained(8, 16)
     seen = first_of_each_stage(net, torch.randn(3, 3, 8, 8))
-    assert seen["1"].inputs.shape == (3, 8, 8, 8)
-    assert seen["2"].inputs.shape == (3, 16, 4, 4)
+    assert seen["1"].inputs.shape == (3, 8, 4, 4)  # behind the pooled stem
+    assert seen["2"].inputs.shape == (3, 16, 2, 2)
     layer = convolutions(net)["2"][1]
     torch.testing.assert_close(layer(seen["2"].inputs), seen["2"].outputs)
     assert not any(module._forward_hooks for module in net.modules())

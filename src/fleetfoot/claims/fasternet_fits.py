@@ -191,7 +191,7 @@ def _claim(identity: str, form: str, title: str, ratio: float) -> Claim:
         paper="arXiv:2303.03667v3, Table 2",
         sentence="A partial convolution with a 1x1 one behind it comes nearer to a trained 3x3 "
         f"convolution than {title} does.",
-        protocol=f"{STAND_IN} The first 3x3 convolution of stride 1 of each stage; maps of 500 "
+        protocol=f"{STAND_IN} The first 3x3 convolution of stride 1 of each stage; maps of 2,000 "
         "validation images, four fifths to fit, one fifth to judge; "
         f"{STEPS['cpu']} steps of L-BFGS on all pixels, the 1x1 convolution solved for; errors as "
         "shares of the output's variance, mean of stages.",
