@@ -25,6 +25,7 @@ def test_the_rate_follows_the_root_of_the_batch():
     assert (found.batch, found.epochs) == (64, 2)
     assert found.lr == pytest.approx(0.8 / 4)
     assert derived(Recipe(epochs=9, batch=32, lr=0.8)).lr == 0.8
+    assert derived(Recipe(batch=128, lr=0.8, optimizer="rmsprop")).lr == pytest.approx(0.4)
 
 
 def test_a_plateau_becomes_falls_at_fixed_shares():

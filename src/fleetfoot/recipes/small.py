@@ -4,7 +4,7 @@
 on what data and for how long. What follows from the length:
 
 - batches of at most `BATCH`, with the learning rate by the root of the batch: linearly it would be
-  too timid for a few hundred steps
+  too timid for a few hundred steps; but linearly for RMSProp, as EfficientNet's code has it
 - a rate that waits for a plateau falls after 1/2, 3/4, 7/8 of the run; all else falls at the
   shares of the run where it is published; and it rises over a tenth of the run at least
 - the average of the weights reaches back over the share of the run that is published
@@ -72,7 +72,7 @@ FORMS = {
     ),
     "bn_inception_x5": Form(net="bn_inception", data="mnist", size=28, images=5000, epochs=2),
     "efficientnet_b0": Form(
-        net="efficientnet_b0", data="mnist", size=32, images=5000, epochs=3, precision="float32"
+        net="efficientnet_b0", data="mnist", size=20, images=5000, epochs=4, precision="float32"
     ),
     "fasternet_t0": Form(net="fasternet_t0", data="cifar10", size=40, images=10_000, epochs=4),
     "mnist_sigmoid_bn": Form(
@@ -106,7 +106,7 @@ def small(published: Published, form: Form) -> Recipe:
     return recipe.with_changes(
         epochs=form.epochs,
         batch=batch,
-        lr=recipe.lr * (batch / recipe.batch) ** 0.5,
+        lr=recipe.lr * (batch / recipe.batch) ** (1.0 if recipe.optimizer == "rmsprop" else 0.5),
         schedule="steps" if drops else recipe.schedule,
         milestones=_halvings(drops) if drops else recipe.milestones,
         warmup=max(recipe.warmup, WARMUP),
