@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.claims.claim import Claim, Measurement, Needs, Scale, Setting, at_least, capped
+from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, is_smoke, train_once
 from fleetfoot.claims.training_gain import OTHER, points, rows
 from fleetfoot.claims.training_images import images_of, preprocess_of
 from fleetfoot.core.seeds import seed_everything
-from fleetfoot.data.augment import Augment
 from fleetfoot.ops.drop_connect import (
     DropConnect,
     draw_masks,
@@ -26,7 +26,6 @@ from fleetfoot.ops.drop_connect import (
     masked_linear,
     moments,
 )
-from fleetfoot.train.recipe import Recipe
 
 KEEP = 0.5
 PIXELS = 28 * 28
@@ -75,17 +74,15 @@ def net_of(way: str, width: int) -> nn.Module:
 def trained(way: str, width: int, seed: int, setting: Setting) -> Outcome:
     """Return one training of `net_of`, without augmentation, with half a cosine."""
     extent = EXTENTS[setting.scale]
-    recipe = Recipe(
+    recipe = plain_recipe(
         epochs=extent.epochs,
         batch=128 if setting.scale == "gpu" else 50,
         optimizer="sgd",
+        schedule="cosine",
         lr=0.05,
-        weight_decay=0.0,
         warmup=0.05,
-        label_smoothing=0.0,
         precision="float32",
         layout="nchw",
-        augment=Augment(crop="none", flip=0.0),
     )
     return train_once(
         lambda: net_of(way, width),

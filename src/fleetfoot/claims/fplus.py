@@ -24,19 +24,18 @@ from fleetfoot.claims.claim import (
     at_most,
     capped,
 )
+from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.timing import columns, schedule_of, times_as_long
 from fleetfoot.claims.training import Outcome, is_smoke, train_once
 from fleetfoot.claims.training_gain import OTHER, points, rows
 from fleetfoot.core.errors import MissingError
 from fleetfoot.core.surgery import swap_modules
-from fleetfoot.data.augment import Augment
 from fleetfoot.measure.latency import Latency, measure_interleaved
 from fleetfoot.measure.torch_settings import denormals_flushed, torch_threads
 from fleetfoot.nets.exchanges import swap_activations
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 from fleetfoot.ops.fplus import fplus
-from fleetfoot.train.recipe import Recipe
 
 Pointwise = Callable[[Tensor], Tensor]
 
@@ -62,15 +61,15 @@ def net_of(kind: str, setting: Setting) -> nn.Module:
 def trained(kind: str, seed: int, setting: Setting) -> Outcome:
     """Return one training of `net_of`, the same recipe for all activations."""
     effort = effort_at(setting, EFFORTS)
-    recipe = Recipe(
+    recipe = plain_recipe(
         epochs=effort.epochs,
         batch=64,
         optimizer="sgd",
+        schedule="cosine",
         lr=0.1,
         weight_decay=5e-4,
         warmup=0.1,
-        label_smoothing=0.0,
-        augment=Augment(crop="pad", pad=4, flip=0.5),
+        augment={"crop": "pad", "pad": 4, "flip": 0.5},
     )
     return train_once(
         lambda: net_of(kind, setting),
@@ -154,7 +153,7 @@ def _waiting(call: Callable[[], Any]) -> Callable[[], Any]:
     return waited
 
 
-PAPER = "Duan, Yang, Dai, 2021, arXiv:2111.14349"
+PAPER = "arXiv:2111.14349"
 PROTOCOL = (
     "A ResNet-8 on CIFAR-10, every activation exchanged, the same recipe for all: 4,000 images, 5 "
     "epochs, 3 seeds, 4,000 test images at the cpu scale (a stand-in, so partly at best); at the "

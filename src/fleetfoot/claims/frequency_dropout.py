@@ -15,6 +15,7 @@ from torch import nn
 
 from fleetfoot.claims.arms import Effort, effort_at
 from fleetfoot.claims.claim import Claim, Measurement, Needs, Scale, Setting, at_least, capped
+from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import (
     SMOKE_IMAGES,
@@ -27,12 +28,11 @@ from fleetfoot.claims.training import (
 from fleetfoot.claims.training_gain import OTHER, points, rows
 from fleetfoot.claims.training_images import images_of, preprocess_of
 from fleetfoot.core.seeds import rng
-from fleetfoot.data.augment import Augment
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
-from fleetfoot.train.recipe import Recipe
 
 if TYPE_CHECKING:  # a bare machine need not have what decodes pictures
     from fleetfoot.data.samples import Split
+    from fleetfoot.train.recipe import Recipe
 
 Image = NDArray[np.floating[Any]]  # (H, W, 3), 0 to 255
 
@@ -164,20 +164,19 @@ def damaged(name: str, setting: Setting, effort: Effort) -> "Split":
     return Split(whole.name, whole.samples, ArrayReader({"test": stack_NHWC}))
 
 
-def _recipe(effort: Effort) -> Recipe:
-    return Recipe(
+def _recipe(effort: Effort) -> "Recipe":
+    return plain_recipe(
         epochs=effort.epochs,
         batch=64,
         optimizer="sgd",
+        schedule="cosine",
         lr=0.1,
         weight_decay=5e-4,
         warmup=0.1,
-        label_smoothing=0.0,
-        augment=Augment(crop="none", flip=0.0),
     )
 
 
-PAPER = "Islam, Glocker, ECCV 2022 workshops, arXiv:2209.09844"
+PAPER = "arXiv:2209.09844"
 PROTOCOL = (
     "The same network with and without random filters behind every 3x3 convolution, drawn anew in "
     "every step; evaluated without filters, batch norms settled without them. No augmentation, as "

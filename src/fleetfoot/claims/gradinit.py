@@ -13,13 +13,12 @@ import torch
 from torch import nn
 
 from fleetfoot.claims.claim import Claim, Measurement, Needs, Scale, Setting, at_least, capped
+from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, train_once
 from fleetfoot.claims.training_gain import OTHER, points, rows
 from fleetfoot.core.surgery import swap_modules
-from fleetfoot.data.augment import Augment
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
-from fleetfoot.train.recipe import Recipe
 
 CHANCE = 10.0  # percent right
 BREAKS = (0.5, 2.0)  # factors on every weight of a network that would train
@@ -136,19 +135,15 @@ def started(norms: bool, word: str, epochs: int, seed: int, setting: Setting) ->
     """Return a residual network trained at a constant rate, from first weights by a word or ""."""
     extent = EXTENTS[setting.scale]
     batch = 128 if setting.scale == "gpu" else 64
-    recipe = Recipe(
+    recipe = plain_recipe(
         epochs=epochs,
         batch=batch,
         optimizer="sgd",
         nesterov=False,
         lr=0.1 * batch / 128,
         weight_decay=1e-4,
-        schedule="steps",
-        milestones=(),
-        warmup=0.0,
         clip_norm=None if norms else 1.0,
-        label_smoothing=0.0,
-        augment=Augment(crop="pad", pad=extent.size // 8, flip=0.5),
+        augment={"crop": "pad", "pad": extent.size // 8, "flip": 0.5},
         methods=(word,) if word else (),
     )
     return train_once(
@@ -166,19 +161,13 @@ def started(norms: bool, word: str, epochs: int, seed: int, setting: Setting) ->
 def repaired(factor: float, word: str, epochs: int, seed: int, setting: Setting) -> Outcome:
     """Return the plain network trained on MNIST from weights times a factor."""
     extent = EXTENTS[setting.scale]
-    recipe = Recipe(
+    recipe = plain_recipe(
         epochs=epochs,
         batch=50,
         optimizer="sgd",
         lr=0.005,
-        weight_decay=0.0,
-        schedule="steps",
-        milestones=(),
-        warmup=0.0,
-        label_smoothing=0.0,
         precision="float32",
         layout="nchw",
-        augment=Augment(crop="none", flip=0.0),
         methods=(word,) if word else (),
     )
     return train_once(
@@ -260,7 +249,7 @@ def _above_chance(outcome: Outcome) -> float:
     return 100 - outcome.test_error - CHANCE
 
 
-PAPER = "Zhu et al., NeurIPS 2021, arXiv:2102.08098"
+PAPER = "arXiv:2102.08098"
 PROTOCOL = (
     "A residual network {} on CIFAR-10, trained for one epoch at the constant rate of the paper "
     "from He's weights and from those that GradInit scales (the released rule, SGD with a "
