@@ -33,8 +33,8 @@ def test_the_normal_is_near_the_explicit_average() -> None:
 
 def test_rules_are_those_of_the_protocol() -> None:
     rules = {claim.id: claim.judge for claim in CLAIMS}
-    assert rules["drop-connect/against-none"](30.0, "cpu") == "partly"  # a stand-in
-    assert rules["drop-connect/against-dropout"](7.9, "cpu") == "not reproduced"
-    assert rules["drop-connect/gaussian-inference"](2.0, "cpu") == "reproduced"
-    assert rules["drop-connect/wide-layers"](0.6, "smoke") == "not at this scale"
+    assert rules["dropconnect/against-none"](30.0, "cpu") == "partly"  # a stand-in
+    assert rules["dropconnect/against-dropout"](7.9, "cpu") == "not reproduced"
+    assert rules["dropconnect/gaussian-inference"](2.0, "cpu") == "reproduced"
+    assert rules["dropconnect/wide-layers"](0.6, "smoke") == "not at this scale"
     assert EXTENTS["cpu"].wide == 256

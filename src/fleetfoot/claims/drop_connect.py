@@ -214,7 +214,7 @@ PROTOCOL = (
 
 CLAIMS = (
     Claim(
-        id="drop-connect/against-none",
+        id="dropconnect/against-none",
         paper=f"{PAPER}, section 6.1",
         sentence="DropConnect takes about a quarter of the errors of a fully connected network on "
         "MNIST.",
@@ -234,7 +234,7 @@ CLAIMS = (
         scales=("smoke", "cpu", "gpu"),
     ),
     Claim(
-        id="drop-connect/against-dropout",
+        id="dropconnect/against-dropout",
         paper=f"{PAPER}, Table 1 of its project page",
         sentence="DropConnect makes a fifth fewer errors on MNIST than dropout.",
         protocol=PROTOCOL.format(
@@ -252,7 +252,7 @@ CLAIMS = (
         scales=("smoke", "cpu", "gpu"),
     ),
     Claim(
-        id="drop-connect/wide-layers",
+        id="dropconnect/wide-layers",
         paper=f"{PAPER}, Figure 2a",
         sentence="What DropConnect gains grows with the width of the layer: wide ones do not "
         "over-fit.",
@@ -272,11 +272,11 @@ CLAIMS = (
         scales=("smoke", "cpu", "gpu"),
     ),
     Claim(
-        id="drop-connect/gaussian-inference",
+        id="dropconnect/gaussian-inference",
         paper=f"{PAPER}, section 3.2",
         sentence="The normal distribution of equal moments predicts the average over masks better "
         "than the mean weights do.",
-        protocol="The second hidden layer of the network of drop-connect/against-none, seed 0, on "
+        protocol="The second hidden layer of the network of dropconnect/against-none, seed 0, on "
         "twenty test images: the average of its ReLUs over 2,000 explicit masks (10,000 at the gpu "
         "scale) against the ReLU of the mean and against the expected ReLU of the normal. The "
         "value is the ratio of the two root-mean-square distances; the noise of the explicit "

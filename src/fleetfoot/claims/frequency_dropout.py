@@ -188,7 +188,7 @@ PROTOCOL = (
 
 CLAIMS = (
     Claim(
-        id="frequency-dropout/accuracy",
+        id="frequencydropout/accuracy",
         paper=PAPER,
         sentence="Random filters of the feature maps in training make a network 2 to 3 points more "
         "accurate.",
@@ -206,7 +206,7 @@ CLAIMS = (
         scales=("smoke", "cpu", "gpu"),
     ),
     Claim(
-        id="frequency-dropout/damaged-images",
+        id="frequencydropout/damaged-images",
         paper=PAPER,
         sentence="A network trained with random filters errs less on images of another kind.",
         protocol=PROTOCOL.format(
