@@ -110,5 +110,6 @@ CLAIMS = (
         control_sentence="out of balance: seven times the depth at three quarters of the size",
         needs=Needs(data=("cifar10",)),
         scales=("smoke", "cpu", "gpu"),
+        decides_at=("gpu",),  # seeds differ by as much on so few images
     ),
 )

@@ -233,6 +233,7 @@ CLAIMS = (
         control=lead_of("wrong labels", "plain"),
         control_sentence="the same share is drawn instead of spread: a tenth of the labels is "
         "drawn anew before the training",
+        decides_at=("gpu",),  # seeds differ by as much here
     ),
     _claim(
         id="efficientnet/averaged-weights",
@@ -243,7 +244,7 @@ CLAIMS = (
         paper_value=None,
         measure=lead_of("averaged weights", "last weights"),
         # a point is more than seeds differ by
-        verdict=at_least(1.0, 0.5),
+        verdict=capped(at_least(1.0, 0.5)),
         control=lead_of_strangers,
         control_sentence="weights of separate trainings and of none are averaged instead of those "
         "of successive steps",

@@ -16,12 +16,13 @@ from fleetfoot.claims.claim import Claim, Measurement, Needs, Scale, Setting, at
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, train_once
-from fleetfoot.claims.training_gain import OTHER, points, rows
+from fleetfoot.claims.training_gain import points, rows
 from fleetfoot.core.surgery import swap_modules
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 
 CHANCE = 10.0  # percent right
 BREAKS = (0.5, 2.0)  # factors on every weight of a network that would train
+CIFAR10_IMAGES = 45_000  # that are trained on
 DEPTH, WIDTH = 20, 64  # of the plain network
 
 
@@ -188,34 +189,28 @@ def faster_start(*, norms: bool) -> Callable[[Setting], Measurement]:
 
     def measured(setting: Setting) -> Measurement:
         extent = EXTENTS[setting.scale]
-        learning = extent.normed if norms else extent.bare
-        more = 1 + learning.epochs(extent.train_images or 50_000)
+        word = (extent.normed if norms else extent.bare).word
         seeds = range(extent.seeds)
         old = [started(norms, "", 1, seed, setting) for seed in seeds]
-        new = [started(norms, learning.word, 1, seed, setting) for seed in seeds]
-        longer = [started(norms, "", more, 0, setting)]  # what as many images do without it
+        new = [started(norms, word, 1, seed, setting) for seed in seeds]
         found = points(a.test_error - b.test_error for a, b in zip(old, new, strict=True))
-        return replace(
-            found,
-            table=(
-                *rows("He's weights", old),
-                *rows("GradInit", new),
-                *rows("He's weights, as many images read", longer),
-            ),
-        )
+        return replace(found, table=(*rows("He's weights", old), *rows("GradInit", new)))
 
     return measured
 
 
-def other_seeds(*, norms: bool) -> Callable[[Setting], Measurement]:
-    """Return the same measurement of the ordinary start against itself with other seeds."""
+def longer_training(*, norms: bool) -> Callable[[Setting], Measurement]:
+    """Return the same measurement of an ordinary start that reads as many images as GradInit."""
 
     def measured(setting: Setting) -> Measurement:
-        seeds = range(EXTENTS[setting.scale].seeds)
+        extent = EXTENTS[setting.scale]
+        learning = extent.normed if norms else extent.bare
+        more = 1 + learning.epochs(extent.train_images or CIFAR10_IMAGES)
+        seeds = range(extent.seeds)
         old = [started(norms, "", 1, seed, setting) for seed in seeds]
-        new = [started(norms, "", 1, OTHER + seed, setting) for seed in seeds]
+        new = [started(norms, "", more, seed, setting) for seed in seeds]
         found = points(a.test_error - b.test_error for a, b in zip(old, new, strict=True))
-        return replace(found, table=(*rows("He's weights", old), *rows("other seeds", new)))
+        return replace(found, table=(*rows("He's weights", old), *rows("longer", new)))
 
     return measured
 
@@ -255,10 +250,9 @@ PROTOCOL = (
     "from He's weights and from those that GradInit scales (the released rule, SGD with a "
     "normalised step of 0.1, bound 1). The value is the points more that are right; the figure is "
     "remembered, for ResNet-110. At the cpu scale a ResNet-32 at 16 px, 5,000 images, 80 "
-    "iterations of 64 images, 4,000 test images, 3 seeds: a stand-in, so partly at best. At the "
-    "gpu scale ResNet-110, all images, 390 iterations of 128, 5 seeds: about half an hour. In the "
-    "table also what as many images of ordinary training do, of one seed. Reproduced from half the "
-    "paper's points, partly from {}, beyond what seeds alone give here."
+    "iterations of 64 of 1,000 images, 4,000 test images, 3 seeds: a stand-in, so partly at best. At the "
+    "gpu scale ResNet-110, all images, 390 iterations of 128, 5 seeds: about half an hour. "
+    "Reproduced from half the paper's points, partly from {}, beyond what seeds alone give here."
 )
 
 CLAIMS = (
@@ -272,8 +266,8 @@ CLAIMS = (
         paper_value=20.1,
         measure=faster_start(norms=False),
         verdict=capped(at_least(10.05, 5.0)),
-        control=other_seeds(norms=False),
-        control_sentence="nothing is learnt: He's weights against He's weights of other seeds",
+        control=longer_training(norms=False),
+        control_sentence="ordinary training on as many images more as GradInit reads",
         needs=Needs(data=("cifar10",)),
         scales=("smoke", "cpu", "gpu"),
     ),
@@ -287,8 +281,8 @@ CLAIMS = (
         paper_value=15.0,
         measure=faster_start(norms=True),
         verdict=capped(at_least(7.5, 5.0)),
-        control=other_seeds(norms=True),
-        control_sentence="nothing is learnt: He's weights against He's weights of other seeds",
+        control=longer_training(norms=True),
+        control_sentence="ordinary training on as many images more as GradInit reads",
         needs=Needs(data=("cifar10",)),
         scales=("smoke", "cpu", "gpu"),
     ),
@@ -305,7 +299,7 @@ CLAIMS = (
         unit="% of what is reached from weights of the right size",
         paper_value=None,
         measure=regained,
-        verdict=at_least(90.0, 50.0),
+        verdict=capped(at_least(90.0, 50.0)),
         control=regained_by_training,
         control_sentence="the broken weights are trained on as many images as GradInit reads",
         needs=Needs(data=("mnist",)),

@@ -171,7 +171,7 @@ CLAIMS = (
         unit="points of test error, either way",
         paper_value=None,
         measure=distance(0.5),
-        verdict=at_most(0.5, 1.0),
+        verdict=capped(at_most(0.5, 1.0)),
         control=distance(1.0),
         control_sentence="the first branch alone is heard, whose share is 1",
         **SHARED,
