@@ -250,8 +250,8 @@ PROTOCOL = (
     "from He's weights and from those that GradInit scales (the released rule, SGD with a "
     "normalised step of 0.1, bound 1). The value is the points more that are right; the figure is "
     "remembered, for ResNet-110. At the cpu scale a ResNet-32 at 16 px, 5,000 images, 80 "
-    "iterations of 64 of 1,000 images, 4,000 test images, 3 seeds: a stand-in, so partly at best. At the "
-    "gpu scale ResNet-110, all images, 390 iterations of 128, 5 seeds: about half an hour. "
+    "iterations of 64 of 1,000 images, 4,000 test images, 3 seeds: a stand-in, so partly at best. "
+    "At the gpu scale ResNet-110, all images, 390 iterations of 128, 5 seeds: about half an hour. "
     "Reproduced from half the paper's points, partly from {}, beyond what seeds alone give here."
 )
 

@@ -29,10 +29,15 @@ def insert_after(
     Args:
         net: changed in place.
         places: paths of parts, each with what ``make`` is given there.
-        make: returns what is put behind.
+        make: returns what is put behind; it goes to the device and dtype of the part.
     """
     for path, given in places.items():
-        both = After(net.get_submodule(path), make(given).train(net.training))
+        part = net.get_submodule(path)
+        behind = make(given).train(net.training)
+        beside = next(part.parameters(), None)
+        if beside is not None:
+            behind = behind.to(beside.device, beside.dtype)
+        both = After(part, behind)
         both.training = net.training
         net.set_submodule(path, both)
     skipped = () if places else (Skip(site=type(net).__name__, reason="it has no stages"),)

@@ -9,6 +9,7 @@ Exact    in evaluation mode, up to float rounding
 Skips    a branch that ends in anything else, which has nowhere to keep the gain
 """
 
+import copy
 from typing import cast
 
 import torch
@@ -63,9 +64,7 @@ def _ends_of_branches(net: nn.Module, kind: type[nn.Module]) -> dict[str, str | 
 
     None where what feeds it is no layer of `ENDS` with a scale, or is read by something else.
     """
-    training = net.training
-    graph = trace(net.eval()).graph
-    net.train(training)
+    graph = trace(copy.deepcopy(net).eval()).graph  # a copy: each part keeps the mode it is in
     return {
         str(node.target): _end(net, node)
         for node in graph.nodes

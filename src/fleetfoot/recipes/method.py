@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.results import PassResult
 from fleetfoot.data.loader import Batch
+from fleetfoot.nets.catalog import CreatedAs
 from fleetfoot.recipes import methods as package
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps import Context, Metrics, Step, Transform, supervised_step
@@ -179,20 +180,44 @@ def operate(net: nn.Module, recipe: Recipe) -> nn.Module:
     for word, found in zip(recipe.methods, methods_of(recipe), strict=True):
         if found.surgery is None:
             continue
-        result = found.surgery(net)
-        if not result.changed:
-            reasons = "; ".join(f"{skip.site}: {skip.reason}" for skip in result.skipped[:2])
-            why = f" ({reasons})" if reasons else ""
-            raise UsageError(f"method {word} finds no place in {type(net).__name__}{why}")
-        net = result.model
+        for path, part in _networks(net).items():
+            result = found.surgery(part)
+            if not result.changed:
+                reasons = "; ".join(f"{skip.site}: {skip.reason}" for skip in result.skipped[:2])
+                why = f" ({reasons})" if reasons else ""
+                raise UsageError(f"method {word} finds no place in {type(part).__name__}{why}")
+            if path:
+                net.set_submodule(path, result.model)
+            else:
+                net = result.model
     return net
+
+
+def _networks(net: nn.Module) -> dict[str, nn.Module]:
+    """Return the networks of `create` in another one, by path: two where two learn together.
+
+    One that has none is its own, by the path "".
+    """
+    found = {
+        path: part
+        for path, part in net.named_modules()
+        if isinstance(getattr(part, "created_as", None), CreatedAs)
+    }
+    return found or {"": net}
+
+
+def initialisers(recipe: Recipe) -> tuple[str, ...]:
+    """Return the words of a recipe that set the first weights."""
+    pairs = zip(recipe.methods, methods_of(recipe), strict=True)
+    return tuple(word for word, found in pairs if found.initialise is not None)
 
 
 def initialise(net: nn.Module, start: Start) -> None:
     """Set the first weights as the methods of the recipe do, if any does."""
     for found in methods_of(start.recipe):
         if found.initialise is not None:
-            found.initialise(net, start)
+            for part in _networks(net).values():
+                found.initialise(part, start)
 
 
 def step_of(recipe: Recipe, step: Step = supervised_step) -> Step:

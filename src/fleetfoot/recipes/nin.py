@@ -55,7 +55,7 @@ PUBLISHED = {
         net=net,
         size=size,
         top1=top1,
-        note="whitened images",
+        note="whitened images" if data != "MNIST" else "no augmentation",
         paper="Lin et al., ICLR 2014, arXiv:1312.4400",
         data=data,
         images=images,

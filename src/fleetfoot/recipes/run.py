@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from fleetfoot.core.errors import UsageError
 from fleetfoot.core.files import write_json
 from fleetfoot.core.listener import Listener
 from fleetfoot.core.results import to_json
@@ -148,8 +149,18 @@ def build(spec: RunSpec, data: Data, preprocess: Preprocess) -> nn.Module:
 
     One that starts from published weights keeps the published classifier if the head phase may
     speak through it.
+
+    Raises:
+        UsageError: a word that the network does not take, or a method that would undo trained
+            weights.
     """
     recipe = spec.recipe
+    initialisers = method.initialisers(recipe)
+    if initialisers and spec.weights != "none":
+        raise UsageError(
+            f"method {initialisers[0]} sets first weights, and --weights {spec.weights} brings "
+            "trained ones: give --weights none, or leave out the method"
+        )
     seed_everything(recipe.seed)
     options = _net_options(spec)
     net = create(
@@ -168,7 +179,7 @@ def build(spec: RunSpec, data: Data, preprocess: Preprocess) -> nn.Module:
         images = preprocess.normalise(crops(data.train, preprocess, limit=WHITENING_IMAGES))
         whiten_stem(torch.from_numpy(images))
     net = method.operate(net, recipe)
-    if any(found.initialise is not None for found in method.methods_of(recipe)):
+    if initialisers:
         method.initialise(net, _start(data, preprocess, recipe))
     return net
 

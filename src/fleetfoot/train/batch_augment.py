@@ -59,13 +59,11 @@ def shifted(images: Tensor, pad: int, generator: torch.Generator) -> Tensor:
     pad = min(pad, height - 1, width - 1)
     if pad <= 0:
         return images
-    moves = torch.randint(2 * pad + 1, (count, 2), generator=generator).tolist()
+    moves_N2 = torch.randint(2 * pad + 1, (count, 2), generator=generator).to(images.device)
     padded = F.pad(images, (pad,) * 4, mode="reflect")
-    crops = [
-        image[:, top : top + height, left : left + width]
-        for image, (top, left) in zip(padded, moves)
-    ]
-    return torch.stack(crops)
+    windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # views, at every place
+    images_N = torch.arange(count, device=images.device)
+    return windows[images_N, :, moves_N2[:, 0], moves_N2[:, 1]]
 
 
 def mirrored(images: Tensor, chance: float, generator: torch.Generator) -> Tensor:

@@ -2,7 +2,8 @@
 
 Paper    Wei et al., "Combating noisy labels by agreement", CVPR 2020, arXiv:2003.02752, section 3
 Departs  optimiser and schedule are the recipe's; the authors' Adam changes its first beta late in
-         the run. The first network alone is kept
+         the run. The first network alone is kept. Label smoothing and weights of classes, which a
+         recipe may have, do not act: small losses are those of the plain cross-entropy
 Letters  N batch, C classes
 """
 

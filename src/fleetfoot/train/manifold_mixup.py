@@ -78,8 +78,8 @@ def mixing_after(place: nn.Module | None, share: float, order_N: Tensor) -> Gene
 
 
 def _stages(net: nn.Module) -> list[nn.Module]:
-    net = getattr(net, "module", net)  # several processes call it through a wrapping
-    return list(getattr(net, "stages", ()))
+    # The first that has any: several processes, or several copies of an image, call a wrapping.
+    return next((list(part.stages) for part in net.modules() if hasattr(part, "stages")), [])
 
 
 def _smoothed(targets: Tensor, context: Context) -> Tensor:

@@ -31,6 +31,8 @@ CELL_STEPS = 5
 CLASSIFIER_WEIGHTS = ("classifier.weight", "classifier.known.weight")
 FIT_SPEED = 2e10  # floating-point operations a second, on a modest core
 FAR_BEHIND = 1.6  # times the fastest warm-up step
+# Of a long run: methods that rise over it, or settle at its end, take what they take in between.
+MIDDLE = {"step": 5000, "total_steps": 10_000, "steps_per_epoch": 100}
 LOOP_SECONDS = (0.5, 12.0)  # for the step with loading: a fiftieth of the minutes, within these
 
 
@@ -92,10 +94,10 @@ def measure_times(
     trainee = Trainee.of(prepare(copy.deepcopy(net), recipe, layout=layout, device=device), recipe)
     context = Context(
         recipe=recipe,
-        step=0,
         classes=loaders.classes,
         normalise=Normalise(loaders.preprocess, layout=layout, device=torch.device(device)),
         precision=precision,
+        **MIDDLE,
     )
     set_lr(trainee.optimizer, 0.0)
     low, high = LOOP_SECONDS
@@ -173,7 +175,9 @@ def _runner(
     precision, layout = way
     trainee = Trainee.of(prepare(copy.deepcopy(net), recipe, layout=layout, device=device), recipe)
     normalise = Normalise(preprocess, layout=layout, device=torch.device(device))
-    context = Context(recipe, 0, classes, normalise, precision)
+    context = Context(
+        recipe=recipe, classes=classes, normalise=normalise, precision=precision, **MIDDLE
+    )
     set_lr(trainee.optimizer, 0.0)
 
     def train() -> None:

@@ -306,5 +306,8 @@ _RANGES: dict[str, _Range] = {
     "head_views": _whole(0),
     "head_penalty": _NOT_NEGATIVE,
     "head_only": _FLAG,
-    "methods": ((lambda value: all(isinstance(word, str) for word in value)), "a list of words"),
+    "methods": (
+        (lambda value: isinstance(value, tuple) and all(isinstance(word, str) for word in value)),
+        "a list of words",
+    ),
 }
