@@ -1,0 +1,19 @@
+import pytest
+import torch
+from torch import nn
+
+from fleetfoot.recipes import method
+from fleetfoot.train.recipe import Recipe
+
+
+def test_weights_have_the_variance_of_their_inputs_and_norms_stay():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(64, 128, 3), nn.BatchNorm2d(128), nn.Linear(128, 200))
+    nn.init.constant_(net[1].weight, 3.0)
+    recipe = Recipe(methods=("kaiming",))
+    images, labels = torch.zeros(2, 3, 8, 8), torch.zeros(2, dtype=torch.int64)
+    method.initialise(net, method.Start(images=images, labels=labels, recipe=recipe))
+    assert net[0].weight.var().item() == pytest.approx(2 / (64 * 9), rel=0.05)
+    assert net[2].weight.var().item() == pytest.approx(2 / 128, rel=0.05)
+    assert not net[0].bias.any()
+    assert (net[1].weight == 3.0).all()
