@@ -116,6 +116,9 @@ SHARED: dict[str, Any] = {
     "scales": ("smoke", "cpu", "gpu"),
 }
 
+# Tried at a cpu scale, the same network differed from itself by 0.36 points with other seeds.
+POOLS: dict[str, Any] = {**SHARED, "scales": ("smoke", "gpu")}
+
 CLAIMS = (
     Claim(
         id="alexnet/overlapping-pooling-error",
@@ -131,7 +134,7 @@ CLAIMS = (
         control=gained("apart", "apart", other=True),
         control_sentence="both have pools of 2x2, one of them other seeds",
         decides_at=("gpu",),
-        **SHARED,
+        **POOLS,
     ),
     Claim(
         id="alexnet/colour-noise",

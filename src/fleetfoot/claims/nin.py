@@ -120,6 +120,10 @@ PROTOCOL = (
 )
 SHARED: dict[str, Any] = {"needs": Needs(data=("cifar10",)), "scales": ("smoke", "cpu", "gpu")}
 
+# Tried at a cpu scale, the same head differed from itself by 1.6 points with other seeds: more than
+# either figure.
+HEADS: dict[str, Any] = {**SHARED, "scales": ("smoke", "gpu"), "decides_at": ("gpu",)}
+
 CLAIMS = (
     Claim(
         id="nin/mean-of-class-maps",
@@ -133,7 +137,7 @@ CLAIMS = (
         verdict=capped(at_least(1.18, 0.5)),
         control=gained("dense", "dense", other=True),
         control_sentence="both have the dense head, one of them other seeds",
-        **SHARED,
+        **HEADS,
     ),
     Claim(
         id="nin/mean-of-class-maps-dropout",
@@ -146,8 +150,7 @@ CLAIMS = (
         verdict=at_least(0.47, 0.3),
         control=gained("dense_dropout", "dense_dropout", other=True),
         control_sentence="both have the dense head behind dropout, one of them other seeds",
-        decides_at=("gpu",),
-        **SHARED,
+        **HEADS,
     ),
     Claim(
         id="nin/dropout",

@@ -34,7 +34,7 @@ def insert_after(
     for path, given in places.items():
         part = net.get_submodule(path)
         behind = make(given).train(net.training)
-        beside = next(part.parameters(), None)
+        beside = next((p for p in part.parameters() if p.is_floating_point()), None)
         if beside is not None:
             behind = behind.to(beside.device, beside.dtype)
         both = After(part, behind)

@@ -79,7 +79,8 @@ def mixing_after(place: nn.Module | None, share: float, order_N: Tensor) -> Gene
 
 def _stages(net: nn.Module) -> list[nn.Module]:
     # The first that has any: several processes, or several copies of an image, call a wrapping.
-    return next((list(part.stages) for part in net.modules() if hasattr(part, "stages")), [])
+    found: Any = next((part.stages for part in net.modules() if hasattr(part, "stages")), ())
+    return list(found)
 
 
 def _smoothed(targets: Tensor, context: Context) -> Tensor:

@@ -31,8 +31,6 @@ CELL_STEPS = 5
 CLASSIFIER_WEIGHTS = ("classifier.weight", "classifier.known.weight")
 FIT_SPEED = 2e10  # floating-point operations a second, on a modest core
 FAR_BEHIND = 1.6  # times the fastest warm-up step
-# Of a long run: methods that rise over it, or settle at its end, take what they take in between.
-MIDDLE = {"step": 5000, "total_steps": 10_000, "steps_per_epoch": 100}
 LOOP_SECONDS = (0.5, 12.0)  # for the step with loading: a fiftieth of the minutes, within these
 
 
@@ -92,13 +90,8 @@ def measure_times(
     """Return what a step with its loading, an evaluation and the head phase take, in seconds."""
     precision, layout = choice
     trainee = Trainee.of(prepare(copy.deepcopy(net), recipe, layout=layout, device=device), recipe)
-    context = Context(
-        recipe=recipe,
-        classes=loaders.classes,
-        normalise=Normalise(loaders.preprocess, layout=layout, device=torch.device(device)),
-        precision=precision,
-        **MIDDLE,
-    )
+    normalise = Normalise(loaders.preprocess, layout=layout, device=torch.device(device))
+    context = _midway(recipe, loaders.classes, normalise, precision)
     set_lr(trainee.optimizer, 0.0)
     low, high = LOOP_SECONDS
     limit = min(high, max(low, (recipe.minutes or 0) * 60 / 50))
@@ -115,6 +108,16 @@ def measure_times(
     fit = _fit_seconds(trainee.net, recipe, images=images, classes=loaders.classes)
     head = one_pass * views + 3.0 + fit if recipe.head_steps else 0.0
     return Times(step=seconds, evaluation=evaluation, head=head)
+
+
+def _midway(recipe: Recipe, classes: int, normalise: Normalise, precision: str) -> Context:
+    """Return the context of a step halfway through a long run.
+
+    What rises over a run, or settles at its end, takes there what it takes on average.
+    """
+    return Context(
+        recipe, 5000, classes, normalise, precision, total_steps=10_000, steps_per_epoch=100
+    )
 
 
 def _fit_seconds(net: nn.Module, recipe: Recipe, *, images: int, classes: int) -> float:
@@ -175,9 +178,7 @@ def _runner(
     precision, layout = way
     trainee = Trainee.of(prepare(copy.deepcopy(net), recipe, layout=layout, device=device), recipe)
     normalise = Normalise(preprocess, layout=layout, device=torch.device(device))
-    context = Context(
-        recipe=recipe, classes=classes, normalise=normalise, precision=precision, **MIDDLE
-    )
+    context = _midway(recipe, classes, normalise, precision)
     set_lr(trainee.optimizer, 0.0)
 
     def train() -> None:
