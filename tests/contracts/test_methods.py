@@ -211,14 +211,25 @@ def test_killed_and_resumed_equals_undisturbed(name: str, plan: Plan, tmp_path: 
     [
         ("jocor", "max_dropout", "shake_drop", "mixup", "batch_augment:pad=1,average=true"),
         ("manifold_mixup", "cutmix", "drop_block:block=2", "cutout:side=3", "tsla"),
+        ("jocor", "pfplus", "frequency_dropout"),
     ],
-    ids=["jocor", "manifold_mixup"],
+    ids=["jocor", "manifold_mixup", "activations"],
 )
 def test_methods_go_together(words: tuple[str, ...], tmp_path: Path) -> None:
     net, losses = trained(recipe(*words), 2)
     assert losses == trained(recipe(*words), 2)[1]
-    save_portable(tmp_path / "weights", method.finish(net, recipe(*words)))
-    create(f"local:{tmp_path / 'weights'}")
+    finished = method.finish(net, recipe(*words))
+    save_portable(tmp_path / "weights", finished)
+    again = create(f"local:{tmp_path / 'weights'}")
+    assert torch.equal(answers(again), answers(finished))
+
+
+def test_of_two_networks_each_is_operated_on_alike() -> None:
+    net = operated(recipe("jocor", "shake_drop:last=0.25", "fplus", "target_drop"))
+    first, second = ([repr(m) for m in part.modules()] for part in (net.first, net.second))
+    assert first == second
+    assert "keep=0.25" in repr(net.first)
+    assert net.first.created_as == net.second.created_as
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -86,7 +86,7 @@ def test_cost_is_that_of_the_gate() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [{"share": 1.0}, {"block": 0}, {"reduction": 0}, {"gate": "half"}]
+    "words", [{"share": 1.0}, {"block": 0}, {"block": 4}, {"reduction": 0}, {"gate": "half"}]
 )
 def test_refuses_what_cannot_be(words: dict[str, object]) -> None:
     with pytest.raises(UsageError):

@@ -6,6 +6,7 @@ from torch import nn
 from fleetfoot.nets.create import skeleton
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 from fleetfoot.ops.max_dropout import MaxDropout
+from fleetfoot.ops.target_drop import TargetDrop
 from fleetfoot.passes.insert_after import insert_after, stage_places, take_out
 
 
@@ -41,6 +42,13 @@ def test_what_was_put_in_works_and_is_taken_out_again() -> None:
     take_out(model, MaxDropout)
     assert list(model.state_dict()) == keys
     assert len(list(model.modules())) == len(list(net().modules()))
+
+
+def test_what_is_put_in_goes_where_the_part_is() -> None:
+    model = net().double().to("meta")
+    insert_after(model, stage_places(model), TargetDrop)
+    kinds = {(p.device.type, p.dtype) for p in model.parameters()}
+    assert kinds == {("meta", torch.float64)}
 
 
 def test_no_place_is_told() -> None:

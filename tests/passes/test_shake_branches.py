@@ -42,6 +42,13 @@ def test_branches_with_a_place_for_the_gain_get_falling_rates() -> None:
     assert net.first.training
 
 
+def test_a_part_in_evaluation_mode_stays_in_it() -> None:
+    net = Branches().train()
+    net.norm.eval()
+    assert shake_branches(net).model.training
+    assert not net.norm.training
+
+
 def test_the_folded_network_is_that_of_evaluation() -> None:
     net, x = shaken().eval(), torch.randn(2, 3, 4, 4)
     expected = net(x)

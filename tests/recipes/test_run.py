@@ -126,3 +126,11 @@ def test_words_of_the_recipe_reach_the_network(squares: Path) -> None:
 def test_every_size_of_the_training_images_has_to_fit(squares: Path) -> None:
     with pytest.raises(UsageError, match=r"size = 16: fasternet_t0 needs .* at least 32"):
         built(squares, "fasternet_t0", 32, sizes=((0.0, 16), (0.5, 32)))
+
+
+def test_first_weights_are_not_set_over_trained_ones(squares: Path, tmp_path: Path) -> None:
+    words = {"data": str(squares), "net": "nin_cifar10", "size": 32}
+    data, recipe = open_data(str(squares)), Recipe(methods=("kaiming",))
+    spec = RunSpec(**words, weights=str(tmp_path), recipe=recipe)
+    with pytest.raises(UsageError, match=r"method kaiming sets first weights.* --weights none"):
+        build(spec, data, preprocess_for(spec, data))

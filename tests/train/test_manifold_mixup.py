@@ -74,6 +74,17 @@ def test_nothing_is_left_behind() -> None:
     assert not any(module._forward_hooks for module in net.modules())
 
 
+def test_stages_are_found_behind_a_wrapping() -> None:
+    torch.manual_seed(0)
+    net = Staged()
+    step = manifold_mixup_step(alpha=2.0, layers=3, loss="cross")
+    wrapped = nn.Module()
+    wrapped.net, wrapped.forward = net, net.forward
+    for number in range(8):
+        expected, _ = step(net, batch(), context(number))
+        assert step(wrapped, batch(), context(number))[0].item() == expected.item()
+
+
 def test_one_layer_or_a_network_without_stages_mixes_images_alone() -> None:
     torch.manual_seed(0)
     net = Staged()

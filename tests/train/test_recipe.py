@@ -46,6 +46,7 @@ def test_both_epochs_and_minutes_are_refused() -> None:
         ("ema", 1.0),
         ("clip_norm", 0),
         ("early_stop", 0),
+        ("methods", "cutout"),
         ("state_every", 0),
         ("layer_decay", 0.0),
         ("head_steps", -1),

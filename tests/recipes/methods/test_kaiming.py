@@ -17,3 +17,14 @@ def test_weights_have_the_variance_of_their_inputs_and_norms_stay():
     assert net[2].weight.var().item() == pytest.approx(2 / 128, rel=0.05)
     assert not net[0].bias.any()
     assert (net[1].weight == 3.0).all()
+
+
+def test_a_layer_that_is_not_trained_keeps_its_weights():
+    net = nn.Sequential(nn.Linear(3, 4).requires_grad_(False), nn.Linear(4, 2))
+    stem, last = (layer.weight.detach().clone() for layer in net)
+    recipe = Recipe(methods=("kaiming",))
+    method.initialise(
+        net, method.Start(images=torch.zeros(0), labels=torch.zeros(0), recipe=recipe)
+    )
+    assert torch.equal(net[0].weight, stem)
+    assert not torch.equal(net[1].weight, last)
