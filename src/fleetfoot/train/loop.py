@@ -115,7 +115,7 @@ def train(  # noqa: PLR0913  the seam that INTERFACES.md decides
             recorder.save(last=plan.total_steps == 0)
         trainee.model = wrapped(net)
         state = trainee.progress
-        while state.step < plan.total_steps and not _stale(trainee, recipe):
+        while state.step < plan.total_steps and not state.is_stale(recipe.early_stop):
             training_mode(net, recipe)
             for batch in _rest_of_epoch(loaders, plan, state.step):
                 lr = lr_at(
@@ -140,7 +140,7 @@ def train(  # noqa: PLR0913  the seam that INTERFACES.md decides
                     validate(trainee, loaders, context, plan, recorder)
                 if stopping or plan.evaluates_after(state.step) or plan.saves_after(state.step):
                     recorder.save(last=stopping)
-                if state.step == plan.total_steps or _stale(trainee, recipe):
+                if state.step == plan.total_steps or state.is_stale(recipe.early_stop):
                     break
                 if stopping:
                     raise Interrupted(_how_to_go_on(folder, plan, state.step))
@@ -217,13 +217,6 @@ def _seed_step(seed: int, step: int, device: torch.device) -> None:
     torch.default_generator.manual_seed(key)  # torch.manual_seed takes a hundred times as long
     if device.type == "cuda":
         torch.cuda.manual_seed(key)
-
-
-def _stale(trainee: Trainee, recipe: Recipe) -> bool:
-    if recipe.early_stop is None or not trainee.progress.history:
-        return False
-    last, best = trainee.progress.history[-1], trainee.progress.best_epoch
-    return last["epoch"] - best >= recipe.early_stop
 
 
 def _how_to_go_on(folder: Path, plan: Plan, step: int) -> str:

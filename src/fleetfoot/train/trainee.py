@@ -39,6 +39,12 @@ class Progress:
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
+    def is_stale(self, epochs: int | None) -> bool:
+        """Return whether the best evaluation lies so many epochs back; None never does."""
+        if epochs is None or not self.history:
+            return False
+        return self.history[-1]["epoch"] - self.best_epoch >= epochs
+
 
 @dataclass
 class Trainee:
