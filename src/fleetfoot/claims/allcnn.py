@@ -106,10 +106,11 @@ def time_share(name: str) -> Callable[[Setting], Measurement]:
 PROTOCOL = (
     "Model C without the ReLU on its class maps, which a short training can kill, and with He's "
     "weights, with dropout as published; pixels are normalised by channel, not whitened; no "
-    "augmentation, half a cosine; the mean difference of 5 seeds. At the gpu scale, which alone "
-    "decides, the published channels, 45,000 images for 150 epochs: 4 P MACs a training of the "
-    "largest form, about 10 minutes each on an H100. At the cpu scale a quarter of the channels, "
-    "5,000 images of 24 pixels for 10 epochs, 3 seeds: far from errors at which these forms differ."
+    "augmentation, half a cosine at one rate, where the paper has one for each form. At the gpu "
+    "scale, which alone decides, the published channels, 45,000 images for 150 epochs, 5 seeds: 4 "
+    "P MACs a training of the largest form, about 10 minutes each on an H100. At the cpu scale a "
+    "quarter of the channels, 5,000 images of 24 pixels for 10 epochs, 3 seeds: far from errors "
+    "at which these forms differ."
 )
 SHARED: dict[str, Any] = {
     "unit": "points of test error",

@@ -34,7 +34,7 @@ EXTENTS = {
 
 
 def recipe_of(setting: Setting) -> Recipe:
-    """Return the authors' settings but for the length: Adam without decay, a fixed rate first."""
+    """Return the authors' settings, but shorter: Adam without decay, a rate that falls to 0."""
     return Recipe(
         epochs=EXTENTS[setting.scale].epochs,
         batch=128 if setting.scale == "gpu" else 64,
