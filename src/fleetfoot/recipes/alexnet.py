@@ -8,7 +8,8 @@ Paper     Krizhevsky, Sutskever, Hinton, "ImageNet Classification with Deep Conv
           Networks", NIPS 2012, sections 4 and 5; `cuda_convnet` after the files of cuda-convnet
 Departs   one mean for each channel, where the authors take one for each pixel. The authors watched
           the validation error and divided the rate by hand; here four evaluations without a better
-          one do. `cuda_convnet` decays all weights alike, and evaluates with the centre crop
+          one do. `cuda_convnet` decays all weights alike, its last ten biases learn no faster than
+          its weights, and it evaluates with the centre crop
 """
 
 from fleetfoot.data.augment import Augment

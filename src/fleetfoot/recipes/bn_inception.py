@@ -7,10 +7,11 @@ Cost      17.0 hours on an H100 (inception), 7.3 (bn_inception_baseline), 3.3 (x
 Result    72.2, 72.7, 73.0 and 74.8 % top-1; 72.2 % after 31.0, 13.3, 2.1 and 2.7 million steps
 Paper     Ioffe, Szegedy, "Batch Normalization", ICML 2015, arXiv:1502.03167, section 4
 Departs   one process where the paper trains asynchronously. The paper says by which factors decay
-          of the rate, weight decay and the rest change, and not from where: 4 % every 8 epochs is
-          GoogLeNet's (arXiv:1409.4842), 1e-4 is ours. No photometric distortion in any of them.
-          `inception` and the baseline run for as many steps as they take to 72.2 %, x5 and x30 for
-          the 6 million of the paper's ensemble. On MNIST the rate of 0.5 is ours
+          of the rate, weight decay and the rest change, and not from where: 4 % every 8 epochs and
+          the momentum are GoogLeNet's (arXiv:1409.4842), the decay of 1e-4 is ours. No photometric
+          distortion in any of them. `inception` and the baseline run for as many steps as they take
+          to 72.2 %, x5 and x30 for the 6 million of the paper's ensemble. On MNIST images are grey,
+          where the paper has two values, and the rate of 0.5 is ours
 """
 
 from fleetfoot.data.augment import Augment

@@ -6,8 +6,8 @@ Result    71.9, 76.2, 78.9, 81.3, 83.0 and 83.5 % top-1
 Paper     Chen et al., "Run, Don't Walk: Chasing Higher FLOPS for Faster Neural Networks", CVPR
           2023, arXiv:2303.03667, appendix, table 6
 Departs   RandAugment is torchvision's: other operations, each of them always done, magnitudes of 30
-          for the paper's 10. The first rate of the rise is 1/6000 of the highest, where the paper
-          has 1e-6, and the cosine begins behind the rise
+          for the paper's 10. The first rate of the rise is 1/6000 of the highest (1/12500 for m
+          and l), where the paper has 1e-6, and the cosine begins behind the rise
 """
 
 from functools import partial
