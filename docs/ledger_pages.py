@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ledger_words import (
-    OUTCOMES,
     Json,
     Stored,
     at_scale,
@@ -16,6 +15,7 @@ from ledger_words import (
     interval,
     machine_of,
     number,
+    outcome_of,
     rule_in_words,
     standing,
 )
@@ -115,7 +115,7 @@ def _table(claims: Sequence[Claim], stored: Stored, folder: str) -> str:
 def _cells(claim: Claim, result: Json) -> str:
     here = number(result["measurement"]["value"])
     verdict = f"{emphasis(result['verdict'])}{at_scale(result)}{border(claim, result)}"
-    return f"{here} | {verdict} | {_cell(control_in_words(result))}"
+    return f"{here} | {verdict} | {_cell(control_in_words(claim, result))}"
 
 
 def _section(claim: Claim, stored: Stored, pictures: Mapping[str, str]) -> str:
@@ -147,19 +147,19 @@ def _result(claim: Claim, result: Json) -> str:
         f"| paper | {number(claim.paper_value)} | {claim.unit} |\n"
         f"| here | **{number(measurement['value'])}** | {interval(measurement)}"
         f"{emphasis(result['verdict'])}{at_scale(result)}{border(claim, result)} |\n"
-        f"{_control_row(result)}"
+        f"{_control_row(claim, result)}"
         f"{note}\n{machine_of(result)}"
         f"{_rows('What was measured', measurement['table'])}"
         f"{_rows('The control', other)}"
     )
 
 
-def _control_row(result: Json) -> str:
+def _control_row(claim: Claim, result: Json) -> str:
     control = result["control"]
     if control is None:
-        return f"| control | | {_cell(control_in_words(result))} |\n"
-    outcome = OUTCOMES[result["control_outcome"]]
-    return f"| control | {number(control['value'])} | {interval(control)}{outcome} |\n"
+        return f"| control | | {_cell(control_in_words(claim, result))} |\n"
+    outcome = f"{interval(control)}{outcome_of(claim, result)}"
+    return f"| control | {number(control['value'])} | {outcome} |\n"
 
 
 def _costs(claims: Sequence[Claim], pictures: Mapping[str, str]) -> str:

@@ -101,12 +101,19 @@ def border(claim: Claim, result: Json) -> str:
     return f"; {BORDER}" if at_border(claim, result) else ""
 
 
-def control_in_words(result: Json) -> str:
+def control_in_words(claim: Claim, result: Json) -> str:
     """Return the control's figure and whether it failed, or why there is none."""
-    outcome = OUTCOMES[result["control_outcome"]]
-    if result["control"] is None:
-        return f"{outcome}: {result['control_error']}"
-    return f"{number(result['control']['value'])}, {outcome}"
+    control = result["control"]
+    if control is None:
+        return f"{OUTCOMES[result['control_outcome']]}: {result['control_error']}"
+    return f"{number(control['value'])}, {outcome_of(claim, result)}"
+
+
+def outcome_of(claim: Claim, result: Json) -> str:
+    """Return whether a control failed, and what to add if it might as well not have."""
+    value, low, high = (result["control"][name] for name in ("value", "low", "high"))
+    doubt = f"; {BORDER}" if claim.control_at_border(value, low, high) else ""
+    return f"{OUTCOMES[result['control_outcome']]}{doubt}"
 
 
 def machine_of(result: Json) -> str:

@@ -67,7 +67,7 @@ def _line(claim: Claim, result: Json, paper: float) -> Ratio:
         css=COLOURS[result["verdict"]],
         words=f"{number(measurement['value'])} here, {number(paper)} in the paper",
         title=f"{claim.id}{at}: {result['verdict']}, {number(measurement['value'])} against "
-        f"{number(paper)} ({claim.unit}); control {control_in_words(result)}",
+        f"{number(paper)} ({claim.unit}); control {control_in_words(claim, result)}",
         control=control and control["value"] and control["value"] / paper,
         **ends,
     )

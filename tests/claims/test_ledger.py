@@ -213,6 +213,21 @@ def test_an_interval_that_contains_a_border_is_told(
     assert not claim.at_border("smoke", *figures)  # nothing is judged there
 
 
+@pytest.mark.parametrize(
+    ("figures", "expected"),
+    [
+        ((1.0, 0.5, 1.4), False),
+        ((1.0, 0.5, 1.6), True),
+        ((1.6, 1.2, 2.6), True),
+        ((1.0, None, None), None),
+    ],
+)
+def test_a_control_that_might_have_passed_is_told(
+    figures: tuple[float | None, ...], expected: bool | None
+) -> None:
+    assert claim_of(2.5, 1.0).control_at_border(*figures) is expected
+
+
 def test_patterns() -> None:
     names = [claim.id for claim in ledger.matching(["fasternet/table1*"])]
     assert {"fasternet/table1-cpu", "fasternet/table1-gpu"} <= set(names)

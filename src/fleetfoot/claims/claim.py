@@ -114,19 +114,32 @@ class Claim:
     def at_border(
         self, scale: Scale, value: float | None, low: float | None, high: float | None
     ) -> bool | None:
-        """Return whether an interval contains a border of the rule; None without an interval.
+        """Return whether an interval contains a border of the rule; None without an interval."""
+        return _differs(lambda point: self.judge(point, scale), value, low, high)
 
-        The rule is asked all along the interval, whose ends may both lie outside a band.
-        """
-        if value is None or low is None or high is None:
-            return None
-        verdict = self.judge(value, scale)
-        inside = (low + (high - low) * index / 100 for index in range(1, 100))
-        return any(self.judge(point, scale) != verdict for point in (low, *inside, high))
+    def control_at_border(
+        self, value: float | None, low: float | None, high: float | None
+    ) -> bool | None:
+        """Return whether a control with this interval might as well have had the other outcome."""
+        return _differs(self.judge_control, value, low, high)
 
     def judge_control(self, value: float) -> ControlOutcome:
         """Return whether the rule rejects the control's value, as it must at every scale."""
         return "passed" if self.verdict(value) in HELD else "failed_as_it_should"
+
+
+def _differs(
+    judge: Callable[[float], str], value: float | None, low: float | None, high: float | None
+) -> bool | None:
+    """Return whether a rule says another thing somewhere in an interval; None without one.
+
+    It is asked all along the interval, whose ends may both lie outside a band.
+    """
+    if value is None or low is None or high is None:
+        return None
+    here = judge(value)
+    inside = (low + (high - low) * index / 100 for index in range(1, 100))
+    return any(judge(point) != here for point in (low, *inside, high))
 
 
 def fitting_scale(device: str) -> Scale:

@@ -38,6 +38,7 @@ class ClaimRow:
         control: what the control removes or breaks.
         control_value: what it measured; the rule must reject it.
         control_error: why it was not run.
+        control_at_border: whether its interval contains a border of the rule; None without one.
         machine: accelerator if one was used, else the processor.
         commit: of the code that measured.
         dirty: whether the code differed from that commit.
@@ -64,6 +65,7 @@ class ClaimRow:
     control_value: float | None = None
     control_outcome: str | None = None
     control_error: str | None = None
+    control_at_border: bool | None = None
     machine: str | None = None
     commit: str | None = None
     dirty: bool | None = None
@@ -198,7 +200,10 @@ def _measured(claim: Claim, result: "Result | Mapping[str, Any]") -> ClaimRow:
 
     record = to_json(result)
     measurement, provenance = record["measurement"], record["provenance"]
-    interval = {name: measurement[name] for name in ("value", "low", "high")}
+    interval, beside = (
+        {name: None if part is None else part[name] for name in ("value", "low", "high")}
+        for part in (measurement, record["control"])
+    )
     error = None
     if record["verdict_sha256"] != rule_sha256(claim):
         error = RULE_CHANGED
@@ -210,9 +215,10 @@ def _measured(claim: Claim, result: "Result | Mapping[str, Any]") -> ClaimRow:
         **interval,
         at_border=claim.at_border(record["scale"], **interval),
         scale=record["scale"],
-        control_value=record["control"] and record["control"]["value"],
+        control_value=beside["value"],
         control_outcome=record["control_outcome"],
         control_error=record["control_error"],
+        control_at_border=claim.control_at_border(**beside),
         machine=provenance["machine"]["accelerator"] or provenance["machine"]["cpu"],
         commit=provenance["commit"],
         dirty=provenance["dirty"],

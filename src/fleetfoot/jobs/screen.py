@@ -347,7 +347,7 @@ def _claims_table(claims: Sequence[Any], stream: TextIO) -> None:
         for c in claims
     ]
     table(stream, headings, rows, right=(2, 3, 5))
-    if any(c.at_border for c in claims):
+    if any(c.at_border or c.control_at_border for c in claims):
         stream.write("\n* the interval contains a border of the rule\n")
 
 
@@ -363,7 +363,9 @@ def _interval(claim: Any) -> str:
 
 def _control(claim: Any) -> str:
     outcome = (claim.control_outcome or "-").replace("_", " ")
-    return f"{outcome}: {claim.control_error}" if claim.control_error else outcome
+    if claim.control_error:
+        return f"{outcome}: {claim.control_error}"
+    return f"{outcome}{' *' if claim.control_at_border else ''}"
 
 
 def _doctor(record: Any, stream: TextIO) -> None:
