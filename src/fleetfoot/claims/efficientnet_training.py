@@ -210,7 +210,7 @@ def _claim(**words: Any) -> Claim:
 CLAIMS = (
     _claim(
         id="efficientnet/stochastic-depth",
-        paper="arXiv:1603.09382, Table 1",
+        paper="Regularisers: Huang et al., arXiv:1603.09382, Table 1",
         sentence="Dropping whole blocks in training and none in the test lowers the error of a "
         "deep network by 1.2 points.",
         protocol=f"{MANY_EPOCHS} Rates rise to EfficientNet's {DROP_PATH} at the last block, where "
@@ -224,7 +224,7 @@ CLAIMS = (
     ),
     _claim(
         id="efficientnet/label-smoothing",
-        paper="arXiv:2201.03299, table of label methods",
+        paper="Regularisers: arXiv:2201.03299, table of label methods",
         sentence="Spreading a tenth of each label over all classes lowers the error by 0.9 points.",
         protocol=MANY_EPOCHS,
         paper_value=0.92,
