@@ -12,6 +12,7 @@ import pytest
 
 from fleetfoot.claims import ledger
 from fleetfoot.claims.claim import (
+    HELD,
     SCALES,
     Claim,
     Measurement,
@@ -71,10 +72,11 @@ def test_a_stored_result_still_stands(path: Path) -> None:
     assert (record["scale"] == "gpu") == bool(record["provenance"]["machine"]["accelerator"])
     assert record["verdict_sha256"] == ledger.rule_sha256(claim), "the rule changed since"
     assert record["verdict"] == claim.judge(record["measurement"]["value"], record["scale"])
-    assert record["control_outcome"] == "failed_as_it_should"
-    assert claim.judge_control(record["control"]["value"]) == "failed_as_it_should"
+    assert record["control_outcome"] == claim.judge_control(record["control"]["value"])
+    if record["verdict"] in HELD:  # nothing holds that would hold without the idea
+        assert record["control_outcome"] == "failed_as_it_should"
     assert (record["paper_value"], record["unit"]) == (claim.paper_value, claim.unit)
-    assert record["scale"] in claim.decides_at, "only judged results ship"
+    assert record["scale"] != "smoke"
     assert len(record["provenance"]["code_sha256"]) == 64
 
 
