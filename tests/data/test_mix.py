@@ -14,6 +14,14 @@ def batch(count: int = 8) -> tuple[torch.Tensor, torch.Tensor]:
     return images, torch.eye(count)
 
 
+def test_processes_draw_for_themselves() -> None:
+    images, targets = batch()
+    words = {"augment": Augment(mixup=0.8), "seed": 0, "step": 1}
+    first, same, second = (mix_batch(images, targets, **words, rank=r)[0] for r in (0, 0, 1))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, second)
+
+
 def test_nothing_asked_for_nothing_done() -> None:
     images, targets = batch()
     mixed, mixed_targets = mix_batch(images, targets, Augment(), seed=0, step=0)

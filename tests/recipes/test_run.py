@@ -1,5 +1,6 @@
 """A run from published weights: the head speaks through their classifier, and is kept."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import Silent
 from fleetfoot.data.open_data import open_data
 from fleetfoot.nets.create import create
+from fleetfoot.nets.portable import save_portable
 from fleetfoot.nets.weights import pretrained
 from fleetfoot.recipes.run import RunSpec, build, preprocess_for, run
 from fleetfoot.recipes.transfer import transfer
@@ -134,3 +136,29 @@ def test_first_weights_are_not_set_over_trained_ones(squares: Path, tmp_path: Pa
     spec = RunSpec(**words, weights=str(tmp_path), recipe=recipe)
     with pytest.raises(UsageError, match=r"method kaiming sets first weights.* --weights none"):
         build(spec, data, preprocess_for(spec, data))
+
+
+def test_saved_weights_bring_their_function_and_their_pixels(squares: Path, tmp_path: Path) -> None:
+    """Weights learnt behind another activation, or other means, compute nonsense without it."""
+    saved = create("cuda_convnet_26", num_classes=2, size=24, activation="fplus")
+    data = open_data(str(squares))
+    first = RunSpec(data=str(squares), net="cuda_convnet_26", size=24)
+    pixels = dataclasses.replace(preprocess_for(first, data), mean=(1.0, 2.0, 3.0))
+    save_portable(tmp_path / "weights", saved, preprocess=pixels.to_json())
+    spec = dataclasses.replace(first, weights=str(tmp_path / "weights"))
+    assert preprocess_for(spec, data) == pixels
+    net = build(spec, data, pixels)
+    assert net.created_as.options["activation"] == "fplus"
+    image = torch.randn(1, 3, 24, 24)
+    assert torch.equal(net.eval()(image), saved.eval()(image))
+
+
+def test_first_weights_are_not_set_again_on_resume(squares: Path) -> None:
+    data = open_data(str(squares))
+    recipe = Recipe(methods=("kaiming",))
+    spec = RunSpec(data=str(squares), net="cuda_convnet_26", size=24, recipe=recipe)
+    pixels = preprocess_for(spec, data)
+    plain, set_again = (build(spec, data, pixels, initialise=on) for on in (False, True))
+    ordinary = built(squares, "cuda_convnet_26", 24)
+    assert torch.equal(plain.classifier.weight, ordinary.classifier.weight)
+    assert not torch.equal(plain.classifier.weight, set_again.classifier.weight)

@@ -1,7 +1,7 @@
 """Combining the images of a batch: mixup, cutmix and random erasing, by torchvision.
 
-Randomness is a function of (seed, step). Works on normalised images, on whatever device they are;
-an erased rectangle becomes 0, which is the mean colour.
+Randomness is a function of (seed, step, rank). Works on normalised images, on whatever device they
+are; an erased rectangle becomes 0, which is the mean colour.
 
 Papers   mixup: Zhang et al., 2017, arXiv:1710.09412; cutmix: Yun et al., 2019, arXiv:1905.04899;
          random erasing: Zhong et al., 2017, arXiv:1708.04896
@@ -19,7 +19,7 @@ from fleetfoot.data.augment import Augment
 
 
 def mix_batch(
-    images: Tensor, targets: Tensor, augment: Augment, *, seed: int, step: int
+    images: Tensor, targets: Tensor, augment: Augment, *, seed: int, step: int, rank: int = 0
 ) -> tuple[Tensor, Tensor]:
     """Return a batch after mixup or cutmix (one of them, by chance, where both are on) and erasing.
 
@@ -29,6 +29,7 @@ def mix_batch(
         augment: its ``mixup``, ``cutmix``, ``mix_probability`` and ``erasing`` are used.
         seed: of the run.
         step: counted over the whole run.
+        rank: of the process whose share of the batch this is.
 
     Returns:
         Images and targets of the same shapes; those handed in are not changed.
@@ -39,7 +40,7 @@ def mix_batch(
     if not (augment.mixup or augment.cutmix or augment.erasing):
         return images, targets
     v2: Any = require("torchvision.transforms.v2", extra="train")
-    generator = rng(seed, "mix", step)
+    generator = rng(seed, "mix", step, *([rank] if rank else []))
     with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
         torch.default_generator.manual_seed(int(generator.integers(2**62)))
         mixers = _mixers(v2, augment)

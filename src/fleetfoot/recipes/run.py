@@ -25,7 +25,7 @@ from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.measure.accuracy import Evaluation
 from fleetfoot.nets.catalog import CLASS_MAP, CreatedAs, entry, option_names
 from fleetfoot.nets.create import create
-from fleetfoot.nets.portable import save_portable
+from fleetfoot.nets.portable import Portable, read_portable, save_portable
 from fleetfoot.nets.protocol import check_size
 from fleetfoot.nets.weights import load_weights, pretrained
 from fleetfoot.ops.class_map import ClassMap
@@ -41,6 +41,8 @@ from fleetfoot.train.recipe import Recipe
 # Crops that calibrate int8, and that whiten a stem: more would only cost time.
 CALIBRATION_IMAGES = 64
 WHITENING_IMAGES = 2000
+# Options of a saved network that the next training decides anew.
+OF_TRAINING = (CLASS_MAP, "frozen_stem", "size", "drop_path", "dropout")
 START_IMAGES = 5000  # that an initialiser may look at
 SMALL = 64  # pixels: up to here images are evaluated whole
 
@@ -104,7 +106,8 @@ def run(
     """
     keep_freed_memory()
     preprocess = preprocess_for(spec, data)
-    net = build(spec, data, preprocess)
+    begun = resume and (folder / "state" / "latest").exists()  # its weights are those to go on with
+    net = build(spec, data, preprocess, initialise=not begun)
     training = _train(spec, net, data, preprocess, folder=folder, listener=listener, resume=resume)
     net = method.finish(net, spec.recipe)
     listener.stage("evaluating the trained network")
@@ -144,8 +147,12 @@ def run(
     return RunResult(training=training, val=val, test=test, bundle=bundle)
 
 
-def build(spec: RunSpec, data: Data, preprocess: Preprocess) -> nn.Module:
+def build(
+    spec: RunSpec, data: Data, preprocess: Preprocess, *, initialise: bool = True
+) -> nn.Module:
     """Return the network with its initial weights, a function of spec and data alone.
+
+    Without ``initialise`` the methods of the recipe that set first weights are left out.
 
     One that starts from published weights keeps the published classifier if the head phase may
     speak through it.
@@ -179,7 +186,7 @@ def build(spec: RunSpec, data: Data, preprocess: Preprocess) -> nn.Module:
         images = preprocess.normalise(crops(data.train, preprocess, limit=WHITENING_IMAGES))
         whiten_stem(torch.from_numpy(images))
     net = method.operate(net, recipe)
-    if initialisers:
+    if initialisers and initialise:
         method.initialise(net, _start(data, preprocess, recipe))
     return net
 
@@ -201,7 +208,7 @@ def _net_options(spec: RunSpec) -> dict[str, Any]:
     options: dict[str, Any] = {
         word: rate for word, rate in rates.items() if rate or (rate == 0 and word in known)
     }
-    options |= dict(recipe.options)
+    options = _saved_options(spec) | options | dict(recipe.options)
     if recipe.whitened_stem:
         options["frozen_stem"] = True
     if "size" in known:  # a network with filters of their own at each position
@@ -209,11 +216,30 @@ def _net_options(spec: RunSpec) -> dict[str, Any]:
     return options
 
 
+def _saved_options(spec: RunSpec) -> dict[str, Any]:
+    """Return what a folder of weights of the same network says that belongs to its function."""
+    saved = _saved(spec)
+    if saved is None or saved.created_as.name != spec.net:
+        return {}
+    return {word: v for word, v in saved.created_as.options.items() if word not in OF_TRAINING}
+
+
+def _saved(spec: RunSpec) -> Portable | None:
+    """Return what a folder of portable weights says of itself; None of any other weights."""
+    named = spec.weights in ("auto", "none")
+    if named or not (Path(spec.weights) / "config.json").is_file():
+        return None
+    return read_portable(Path(spec.weights))
+
+
 def preprocess_for(spec: RunSpec, data: Data) -> Preprocess:
     """Return the numbers that fit the initial weights, or those of the training images."""
     info = pretrained(spec.net) if spec.weights == "auto" else None
     if info is not None:
         return Preprocess.from_json({**info.preprocess, "size": spec.size})
+    saved = _saved(spec)
+    if saved is not None and saved.preprocess is not None:
+        return Preprocess.from_json({**saved.preprocess, "size": spec.size})
     pixels = _some_pixels(data)
     grey = bool((pixels == pixels[:, :1]).all())
     values = pixels[:, :1] if grey else pixels

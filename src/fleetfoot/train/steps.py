@@ -19,6 +19,7 @@ from fleetfoot.core.errors import TrainingError
 from fleetfoot.core.seeds import torch_rng
 from fleetfoot.data.loader import Batch
 from fleetfoot.data.mix import mix_batch
+from fleetfoot.train.distributed import this_process
 from fleetfoot.train.inputs import Normalise, autocast
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.trainee import Trainee
@@ -100,17 +101,18 @@ def inputs_of(batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
     if not (augment.mixup or augment.cutmix or augment.erasing):
         return context.normalise.laid_out(images), labels
     targets = F.one_hot(labels, context.classes).float()
-    images, targets = mix_batch(
-        images, targets, augment, seed=context.recipe.seed, step=context.step
-    )
+    words = {"seed": context.recipe.seed, "step": context.step, "rank": this_process().rank}
+    images, targets = mix_batch(images, targets, augment, **words)
     mixed = bool(augment.mixup or augment.cutmix)
     return context.normalise.laid_out(images), targets if mixed else labels
 
 
 def transformed(images: Tensor, context: Context) -> Tensor:
     """Return normalised images after every transform of the context."""
+    rank = this_process().rank
     for place, transform in enumerate(context.transforms):
-        generator = torch_rng(context.recipe.seed, "transform", place, context.step)
+        key = (context.recipe.seed, "transform", place, context.step)
+        generator = torch_rng(*key, *([rank] if rank else []))
         images = transform(images, generator)
     return images
 
