@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from fleetfoot.core import arguments
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.results import PassResult
 from fleetfoot.recipes import method
@@ -21,6 +22,7 @@ def to_tanh(net):
 
 def tanh(gain: float = 1.0, times: int = 1, *, loud: bool = False):
     """Tanh for every ReLU."""
+    arguments.at_least(0, times, "times")
     return Method(surgery=to_tanh, finish=lambda net: nn.Sequential(net, nn.Identity()))
 
 
@@ -49,6 +51,7 @@ def test_a_surgery_operates_and_finish_ends():
         ("tanh:times=1.5", "method tanh: times=1.5 is not a whole number"),
         ("tanh:gain=much", "method tanh: gain=much is not a number"),
         ("tanh:loud=yes", "method tanh: loud=yes is not true or false"),
+        ("tanh:times=-1", "method tanh: times=-1 is too small"),
     ],
 )
 def test_a_wrong_word_is_one_line(word, message):

@@ -65,7 +65,8 @@ PUBLISHED = {
         net="allcnn_c",
         size=32,
         top1=top1,
-        note="whitened images; the best of four learning rates on the test images",
+        note="whitened images; the best of four learning rates on the test images; the figure with "
+        "moved images is from memory",
         paper=PAPER,
         data="CIFAR-10",
         images=50_000,

@@ -141,7 +141,10 @@ def method_named(word: str) -> Method:
             has = ", ".join(parameters) or "no settings"
             raise UsageError(f"method {name}: {setting!r} is not one of its settings; it has {has}")
         words[key] = _value(name, key, text, parameters[key].annotation)
-    return build(**words)
+    try:
+        return build(**words)
+    except UsageError as error:
+        raise UsageError(f"method {name}: {error}") from error
 
 
 def _value(name: str, key: str, text: str, kind: Any) -> Any:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.blocks.residual import ResidualBlock
+from fleetfoot.core.errors import UsageError
 from fleetfoot.core.results import PassResult
 from fleetfoot.core.seeds import torch_rng
 from fleetfoot.data.loader import Batch
@@ -37,6 +38,8 @@ def frequency_dropout(
     the filters in place where the run is validated; the finished network has none.
     """
     families = FILTERS[filters]
+    if size < 3 or size % 2 == 0:
+        raise UsageError(f"size={size} is not an odd number of at least 3, as a filter's side is")
 
     def surgery(net: nn.Module) -> PassResult:
         redraw, keep = ("pass", False) if form == "paper" else ("epoch", True)
