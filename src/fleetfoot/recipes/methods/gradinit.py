@@ -13,7 +13,7 @@ from fleetfoot.train.gradinit import GradInit
 @method(
     acts="start",
     paper="Zhu et al., NeurIPS 2021, arXiv:2102.08098",
-    published="CIFAR-10 after one epoch, ResNet-110 without norms: 16.1 to 36.2 % right (from memory)",
+    published="CIFAR-10 after one epoch, ResNet-110 without norms: 16.1 to 36.2 % right (recalled)",
 )
 def gradinit(
     rule: Literal["sgd", "adam"] = "sgd",
