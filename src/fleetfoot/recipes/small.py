@@ -87,7 +87,7 @@ FORMS = {
         options=BARE,
         methods=LOUD,
     ),
-    "vovnet27_slim": Form(net="vovnet27_slim", data="cifar10", size=32, images=10_000, epochs=3),
+    "vovnet27_slim": Form(net="vovnet27_slim", data="cifar10", size=32, images=10_000, epochs=5),
 }
 
 
