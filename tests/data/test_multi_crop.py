@@ -75,7 +75,7 @@ def test_an_image_of_the_inputs_size_stays_as_it_is():
 
 
 def test_counts_and_squares_without_corners_are_refused():
-    with pytest.raises(UsageError, match="5 crops: there are 1, 2, 10, 144"):
+    with pytest.raises(UsageError, match="--crops 5: is not one of 1, 2, 10, 144"):
         views_of(32, 32, preprocess(), 5)
     with pytest.raises(UsageError, match=r"10 crops: .* 2 adds the mirror image"):
         views_of(32, 32, preprocess(24, 1.0), 10)

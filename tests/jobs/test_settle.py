@@ -47,7 +47,7 @@ def test_every_recipe_can_be_named(name: str):
 
 
 def test_an_unknown_recipe_gives_the_nearest():
-    with pytest.raises(UsageError, match="there are: transfer"):
+    with pytest.raises(UsageError, match="nearest: transfer"):
         recipe_named("tranfer")
 
 

@@ -108,7 +108,7 @@ def test_the_header_has_command_and_computed_cost(family: str) -> None:
 def test_recipes_have_one_name_each_and_those_of_papers_a_subject() -> None:
     assert {*PUBLISHED} < {*RECIPES}
     assert {*SUBJECTS} <= {*RECIPES}
-    with pytest.raises(UsageError, match="'alexnett' is not a recipe; there are: alexnet"):
+    with pytest.raises(UsageError, match="'alexnett' is not a recipe; nearest: alexnet"):
         recipe_named("alexnett")
 
 

@@ -45,8 +45,10 @@ def test_a_surgery_operates_and_finish_ends():
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("tanj", "'tanj' is not a method; there are: tanh"),
+        ("tanj", "'tanj' is not a method; nearest: tanh"),
         ("tanh:gian=2", "method tanh: 'gian=2' is not one of its settings; it has gain, times"),
+        ("tanh:", "method tanh: '' is not one of its settings"),
+        ("tanh:gain=1,gain=2", "method tanh: gain is given twice"),
         ("tanh:gain", "method tanh: 'gain' is not one of its settings"),
         ("tanh:times=1.5", "method tanh: times=1.5 is not a whole number"),
         ("tanh:gain=much", "method tanh: gain=much is not a number"),

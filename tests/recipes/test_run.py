@@ -162,3 +162,8 @@ def test_first_weights_are_not_set_again_on_resume(squares: Path) -> None:
     ordinary = built(squares, "cuda_convnet_26", 24)
     assert torch.equal(plain.classifier.weight, ordinary.classifier.weight)
     assert not torch.equal(plain.classifier.weight, set_again.classifier.weight)
+
+
+def test_a_second_run_needs_a_first(squares: Path) -> None:
+    with pytest.raises(UsageError, match="method fixres is for a network that has been trained"):
+        built(squares, "cuda_convnet_26", 24, methods=("fixres",))

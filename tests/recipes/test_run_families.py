@@ -130,6 +130,7 @@ RUNS = (
     on_digits("resnet18", size=32),
     on_digits("resnet20_cifar", images=3000),
     on_digits("rmrep_21", images=3000, epochs=6),
+    on_digits("shake_shake_26_2x32d", images=4000, size=14, epochs=5),
     on_photos("fasternet_t0", epochs=6),
     on_photos("fleetnet", images=10_000, lr=0.2),
 )

@@ -268,7 +268,7 @@ def readable(
             try:
                 record = _read(path)
             except DataError as error:
-                problems.append(str(error))
+                problems.append(f"{error}: measure it again, or delete the file")
             else:
                 found[record["id"], record["scale"]] = record
     return found, tuple(problems)

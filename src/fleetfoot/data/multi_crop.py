@@ -28,6 +28,16 @@ class View(NamedTuple):
     mirrored: bool
 
 
+def check_count(count: int) -> None:
+    """Refuse a number of views that `views_of` does not have.
+
+    Raises:
+        UsageError: it is not in `COUNTS`.
+    """
+    if count not in COUNTS:
+        raise UsageError(f"--crops {count}: is not one of {', '.join(map(str, COUNTS))}")
+
+
 def views_of(height: int, width: int, preprocess: Preprocess, count: int) -> tuple[View, ...]:
     """Return the views of an image; the plain ones first, then their mirror images.
 
@@ -39,8 +49,7 @@ def views_of(height: int, width: int, preprocess: Preprocess, count: int) -> tup
     Raises:
         UsageError: another count, or crops that would be the whole square.
     """
-    if count not in COUNTS:
-        raise UsageError(f"{count} crops: there are {', '.join(map(str, COUNTS))}")
+    check_count(count)
     if count == 10 and preprocess.crop_fraction == 1:
         raise UsageError(
             "10 crops: this network is evaluated on the whole square, which has no corners to "

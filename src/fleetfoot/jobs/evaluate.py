@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.data.decode import Pixels
-from fleetfoot.data.multi_crop import seen, views_of
+from fleetfoot.data.multi_crop import check_count, seen, views_of
 from fleetfoot.data.open_data import open_for_evaluation
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
@@ -111,6 +111,7 @@ def evaluate(  # noqa: PLR0913  the words of the verb
         MissingError: a run or network without torch, or an engine that is not installed.
     """
     listener = listener or Silent()
+    check_count(crops)
     answerers = [
         _answerer(word, weights=weights, engine=engine, precision=precision, threads=threads)
         for word in (run, *average)

@@ -1,6 +1,7 @@
 """`fit`: from data and a latency budget to a trained, deployed and reported network."""
 
 import contextlib
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -168,7 +169,13 @@ def fit(  # noqa: PLR0913  the words of the verb
         folder, opened = None, None
         if process.is_first:
             folder, opened = _prepare(words, changes, out=out, listener=listener)
-        return _go_on(from_first(folder), listener, opened=opened)
+        made: Path = from_first(folder)
+        try:
+            return _go_on(made, listener, opened=opened)
+        except UsageError:  # the words do not go together: there is nothing to go on with
+            if process.is_first and not (made / "plan.json").exists():
+                shutil.rmtree(made, ignore_errors=True)
+            raise
 
 
 def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:

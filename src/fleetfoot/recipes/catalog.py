@@ -41,5 +41,6 @@ def recipe_named(name: str) -> Recipe:
     """
     if name in RECIPES:
         return RECIPES[name]()
-    near = difflib.get_close_matches(name, RECIPES, n=2, cutoff=0.5) or sorted(RECIPES)
-    raise UsageError(f"{name!r} is not a recipe; there are: {', '.join(near)}")
+    near = difflib.get_close_matches(name, RECIPES, n=2, cutoff=0.5)
+    some = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(sorted(RECIPES))}"
+    raise UsageError(f"{name!r} is not a recipe; {some}")

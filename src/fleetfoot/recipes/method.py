@@ -53,6 +53,7 @@ class Method:
         step: wraps the step; a step computes and changes nothing.
         loss: the innermost step, in the place of the ordinary one.
         transform: of the normalised training images of a batch.
+        second_run: whether it makes sense only for a network that has been trained before.
         finish: after training: turns the network into the one to evaluate and to deploy, in place.
     """
 
@@ -62,6 +63,7 @@ class Method:
     loss: Step | None = None
     transform: Transform | None = None
     finish: Callable[[nn.Module], nn.Module] | None = None
+    second_run: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,19 +129,22 @@ def method_named(word: str) -> Method:
     Raises:
         UsageError: no such method or argument, or a value that it cannot have.
     """
-    name, _, settings = word.partition(":")
+    name, colon, settings = word.partition(":")
     known = catalog()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=2, cutoff=0.5) or list(known)
-        raise UsageError(f"{name!r} is not a method; there are: {', '.join(near)}")
+        near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
+        some = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(known)}"
+        raise UsageError(f"{name!r} is not a method; {some}")
     build = known[name].build
     parameters = inspect.signature(build).parameters
     words: dict[str, Any] = {}
-    for setting in filter(None, settings.split(",")):
+    for setting in settings.split(",") if colon else ():
         key, equals, text = setting.partition("=")
         if not equals or key not in parameters:
             has = ", ".join(parameters) or "no settings"
             raise UsageError(f"method {name}: {setting!r} is not one of its settings; it has {has}")
+        if key in words:
+            raise UsageError(f"method {name}: {key} is given twice")
         words[key] = _value(name, key, text, parameters[key].annotation)
     try:
         return build(**words)
@@ -213,6 +218,12 @@ def initialisers(recipe: Recipe) -> tuple[str, ...]:
     """Return the words of a recipe that set the first weights."""
     pairs = zip(recipe.methods, methods_of(recipe), strict=True)
     return tuple(word for word, found in pairs if found.initialise is not None)
+
+
+def second_runs(recipe: Recipe) -> tuple[str, ...]:
+    """Return the words of a recipe that are for networks trained before."""
+    pairs = zip(recipe.methods, methods_of(recipe), strict=True)
+    return tuple(word for word, found in pairs if found.second_run)
 
 
 def initialise(net: nn.Module, start: Start) -> None:

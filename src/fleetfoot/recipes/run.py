@@ -168,6 +168,11 @@ def build(
             f"method {initialisers[0]} sets first weights, and --weights {spec.weights} brings "
             "trained ones: give --weights none, or leave out the method"
         )
+    if spec.weights == "none":
+        for word in method.second_runs(recipe):
+            raise UsageError(
+                f"method {word} is for a network that has been trained: give --weights RUN/weights"
+            )
     seed_everything(recipe.seed)
     options = _net_options(spec)
     net = create(
@@ -306,7 +311,8 @@ def _train(
             step=step,
             progress=listener,
         )
-    listener.stage(f"training: {spec.net} at {spec.size} px")
+    methods = f" with {', '.join(spec.recipe.methods)}" if spec.recipe.methods else ""
+    listener.stage(f"training: {spec.net} at {spec.size} px{methods}")
     return train(
         net,
         data,

@@ -208,8 +208,11 @@ def in_words(plan: Plan) -> str:
         f"{cell.precision} {cell.layout} {cell.step_ms:.1f} ms" for cell in plan.measured
     )
     compared = f" (measured: {cells})" if cells else ""
+    short = (
+        ", too few to see every image once" if 0 < plan.total_steps < plan.steps_per_epoch else ""
+    )
     return (
-        f"{plan.total_steps} steps = {plan.epochs:.1f} epochs of batch {plan.batch}, "
+        f"{plan.total_steps} steps = {plan.epochs:.1f} epochs of batch {plan.batch}{short}, "
         f"{plan.precision} {plan.layout}{compared}, {plan.step_ms:.1f} ms a step with its images, "
         f"{plan.threads} threads, {plan.workers} workers, "
         f"about {plan.expected_seconds:.0f} s in all"

@@ -82,7 +82,10 @@ def batch_augment(
 def fixres(norms: Norms = "last") -> Method:
     """For a second run at a larger size: only the classifier and the last norm are trained."""
     return Method(
-        surgery=lambda net: freeze_body(net, norms=norms), step=frozen_norms_step, finish=thaw
+        surgery=lambda net: freeze_body(net, norms=norms),
+        step=frozen_norms_step,
+        finish=thaw,
+        second_run=True,
     )
 
 
