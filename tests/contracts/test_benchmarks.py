@@ -38,15 +38,19 @@ def test_the_yardstick_holds() -> None:
 
 
 def test_small_forms_of_recipes_land_where_they_were_expected() -> None:
-    """The mean of three seeds: within 2 points of what was stored before, above the baseline."""
+    """The mean of three seeds: within 2 points of what was stored before, above the baseline.
+
+    A form that misses stays in the table and is named with what is known of the reason.
+    """
     found = figures("small_forms")
-    stored = json.loads((RESULTS.parent / "small_forms.json").read_text(encoding="utf-8"))["forms"]
+    record = json.loads((RESULTS.parent / "small_forms.json").read_text(encoding="utf-8"))
+    stored, misses = record["forms"], record["misses"]
     assert {*found["forms"]} == {*stored}
     assert len(stored) >= 8
     for name, row in found["forms"].items():
         assert {key: row[key] for key in stored[name]} == stored[name]
         assert len(row["top1"]) == 3
         mean = sum(row["top1"]) / 3
-        assert abs(mean - row["expected"]) <= found["tolerance"] == 2.0, name
-        assert mean > row["baseline"], name
+        landed = abs(mean - row["expected"]) <= found["tolerance"] == 2.0
+        assert (landed and mean > row["baseline"]) != (name in misses), name
         assert row["core_minutes"] <= 3 * 3, name
