@@ -191,7 +191,7 @@ def _peers_row(f: Figures) -> str:
 
 def _yardsticks(f: Figures) -> str:
     must = f["must"]
-    found = ", ".join(f"{by} {times:.2f}" for by, times in must["times_as_fast"].items())
+    found = ", ".join(f"{times:.2f} ({by})" for by, times in must["times_as_fast"].items())
     return (
         f"{f['within_a_fifth']} of {len(f['rows'])} within a fifth; {must['net']}, "
         f"{must['form']}: {found or 'not measured'} (to lie in {must['low']:g} to "
