@@ -281,7 +281,7 @@ def test_the_rows_of_benchmarks(
     _write(tmp_path, "peak_memory", {"rows": [{"net": "a", **sizes}, {"net": "b", "batch": 8}]})
     table = docs["results"].results_table()
     assert "ours -25 to +4 % of timm's time; faster in 1 of 2 forms" in table
-    assert "1 of 2 within a fifth; a, f: ours 5.00 (to lie in 4 to 6.5: it does)" in table
+    assert "1 of 2 within a fifth; a, f: 5.00 (ours) (to lie in 4 to 6.5: it does)" in table
     assert "| a 2.0 and unknown MB |" in table
 
 
