@@ -6,7 +6,7 @@ Letters  N images
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,12 +16,13 @@ from fleetfoot.claims.training import SMOKE_IMAGES, is_smoke, logits_of, train_o
 from fleetfoot.claims.training_gain import OTHER, Extent, points
 from fleetfoot.claims.training_images import images_of, preprocess_of
 from fleetfoot.core.seeds import rng
-from fleetfoot.data.augment import Augment
-from fleetfoot.data.loader import Batch
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
-from fleetfoot.train.jocor import Pair, easiest, jocor_step, joint_losses
-from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps import Context, Metrics, Step
+
+if TYPE_CHECKING:  # a bare machine, which lists claims, need not have what decodes pictures
+    from fleetfoot.data.loader import Batch
+    from fleetfoot.train.jocor import Pair
+    from fleetfoot.train.recipe import Recipe
+    from fleetfoot.train.steps import Context, Metrics, Step
 
 NOISE = 0.5
 WEIGHT = 0.9  # the authors' for this noise
@@ -33,8 +34,11 @@ EXTENTS = {
 }
 
 
-def recipe_of(setting: Setting) -> Recipe:
+def recipe_of(setting: Setting) -> "Recipe":
     """Return the authors' settings, but shorter: Adam without decay, a rate that falls to 0."""
+    from fleetfoot.data.augment import Augment
+    from fleetfoot.train.recipe import Recipe
+
     return Recipe(
         epochs=EXTENTS[setting.scale].epochs,
         batch=128 if setting.scale == "gpu" else 64,
@@ -48,6 +52,8 @@ def recipe_of(setting: Setting) -> Recipe:
 
 def pair(setting: Setting) -> nn.Module:
     """Return two networks of different weights."""
+    from fleetfoot.train.jocor import Pair
+
     channels = tuple(c // EXTENTS[setting.scale].divisor for c in (32, 64, 128))
     first, second = (
         ResNetCifar(ResNetCifarSpec(blocks=1, channels=channels), 10) for _ in range(2)
@@ -63,12 +69,12 @@ def noisy(labels: Tensor, share: float, seed: int) -> Tensor:
     return torch.where(wrong, (labels + moves) % 10, labels)
 
 
-def with_labels(labels: Tensor, step: Step) -> Step:
+def with_labels(labels: Tensor, step: "Step") -> "Step":
     """Return a step that is shown other labels, one for each image of the data."""
 
-    def shown(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
+    def shown(net: nn.Module, batch: "Batch", context: "Context") -> "tuple[Tensor, Metrics]":
         given = labels[batch.indices].to(batch.labels.device)
-        return step(net, Batch(batch.images, given, batch.indices), context)
+        return step(net, replace(batch, labels=given), context)
 
     return shown
 
@@ -91,6 +97,8 @@ def precision(learnt_noise: float) -> Callable[[Setting], Measurement]:
 
 
 def _row(setting: Setting, extent: Extent, learnt_noise: float, seed: int) -> dict[str, Any]:
+    from fleetfoot.train.jocor import easiest, jocor_step, joint_losses
+
     data = "digits" if is_smoke(setting) else "cifar10"
     count = SMOKE_IMAGES if is_smoke(setting) else extent.train_images
     images = images_of(data, setting.data, "train", count)
@@ -110,7 +118,7 @@ def _row(setting: Setting, extent: Extent, learnt_noise: float, seed: int) -> di
         step=with_labels(learnt, step),
     )
     pixels = preprocess_of("cifar10", size=SIDE)
-    both = cast(Pair, outcome.net)
+    both = cast("Pair", outcome.net)
     first, second = (
         logits_of(net, images, pixels, recipe, device="cpu") for net in (both.first, both.second)
     )

@@ -7,7 +7,7 @@ Letters  N batch, C classes
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -17,12 +17,12 @@ from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least,
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, train_once
 from fleetfoot.claims.training_gain import Extent, gain, outcomes
-from fleetfoot.data.augment import Augment
-from fleetfoot.data.loader import Batch
-from fleetfoot.data.mix import mix_batch
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
-from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps import Context, Metrics, Step, inputs_of, supervised_step
+
+if TYPE_CHECKING:  # a bare machine, which lists claims, need not have what decodes pictures
+    from fleetfoot.data.loader import Batch
+    from fleetfoot.train.recipe import Recipe
+    from fleetfoot.train.steps import Context, Metrics, Step
 
 EXTENTS = {
     "smoke": Extent(train_images=100, test_images=100, epochs=1, seeds=1, divisor=8),
@@ -52,8 +52,11 @@ def network(setting: Setting) -> nn.Module:
     )
 
 
-def recipe_of(setting: Setting, words: tuple[str, ...] = ()) -> Recipe:
+def recipe_of(setting: Setting, words: tuple[str, ...] = ()) -> "Recipe":
     """Return the recipe; the small form has no crops, so that it over-fits within its epochs."""
+    from fleetfoot.data.augment import Augment
+    from fleetfoot.train.recipe import Recipe
+
     published = setting.scale == "gpu"
     return Recipe(
         epochs=EXTENTS[setting.scale].epochs,
@@ -103,10 +106,14 @@ def gained(way: str, *, other: bool = False) -> Callable[[Setting], Measurement]
     return measured
 
 
-def labels_kept(**mixing: float) -> Step:
+def labels_kept(**mixing: float) -> "Step":
     """Return the step on mixed images that keep the label of one of the two."""
 
-    def step(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
+    def step(net: nn.Module, batch: "Batch", context: "Context") -> "tuple[Tensor, Metrics]":
+        from fleetfoot.data.augment import Augment
+        from fleetfoot.data.mix import mix_batch
+        from fleetfoot.train.steps import inputs_of
+
         images, labels = inputs_of(batch, context)
         shares = F.one_hot(labels, context.classes).float()
         augment = Augment(**mixing)  # pyright: ignore[reportArgumentType]
@@ -120,7 +127,7 @@ def labels_kept(**mixing: float) -> Step:
     return step
 
 
-def middle_cut(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
+def middle_cut(net: nn.Module, batch: "Batch", context: "Context") -> "tuple[Tensor, Metrics]":
     """Return the ordinary step on images whose middle is always cut out."""
 
     def cut(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -130,10 +137,12 @@ def middle_cut(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, 
         images[:, :, quarter : 3 * quarter, quarter : 3 * quarter] = 0.0
         return images
 
+    from fleetfoot.train.steps import supervised_step
+
     return supervised_step(net, batch, replace(context, transforms=(cut,)))
 
 
-CONTROLS: dict[str, Step] = {
+CONTROLS: "dict[str, Step]" = {
     "mixup, one label": labels_kept(mixup=1.0),
     "cutmix, one label": labels_kept(cutmix=1.0, mix_probability=0.5),
     "the middle cut out": middle_cut,
