@@ -16,7 +16,7 @@ from fleetfoot.claims.claim import Claim, Measurement, Needs, Scale, Setting, at
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, is_smoke, train_once
-from fleetfoot.claims.training_gain import OTHER, points, rows
+from fleetfoot.claims.training_gain import outcomes, points, rows, share_gain
 from fleetfoot.claims.training_images import images_of, preprocess_of
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.ops.drop_connect import (
@@ -96,26 +96,27 @@ def trained(way: str, width: int, seed: int, setting: Setting) -> Outcome:
     )
 
 
-def trainings(way: str, width: int, setting: Setting, *, first: int = 0) -> list[Outcome]:
+def trainings(way: str, width: int, setting: Setting, *, other: bool = False) -> list[Outcome]:
     """Return the trainings of a way, one a seed."""
-    seeds = range(first, first + EXTENTS[setting.scale].seeds)
-    return [trained(way, width, seed, setting) for seed in seeds]
+    seeds = EXTENTS[setting.scale].seeds
+    return outcomes(lambda seed: trained(way, width, seed, setting), seeds, other=other)
 
 
-def fewer_errors(before: str, after: str, *, first: int = 0) -> Callable[[Setting], Measurement]:
+def fewer_errors(
+    before: str, after: str, *, other: bool = False
+) -> Callable[[Setting], Measurement]:
     """Return the measurement of what share of the errors a way leaves out, in per cent."""
 
     def measured(setting: Setting) -> Measurement:
         width = EXTENTS[setting.scale].wide
         old = trainings(before, width, setting)
-        new = trainings(after, width, setting, first=first)
-        found = points(_shares(old, new))
-        return replace(found, table=(*rows(before, old), *rows(_named(after, first), new)))
+        new = trainings(after, width, setting, other=other)
+        return share_gain(old, new, names=(before, _named(after, other)))
 
     return measured
 
 
-def gain_of_width(after: str, *, first: int = 0) -> Callable[[Setting], Measurement]:
+def gain_of_width(after: str, *, other: bool = False) -> Callable[[Setting], Measurement]:
     """Return the measurement of how many points more a way gains in wide layers than in narrow."""
 
     def measured(setting: Setting) -> Measurement:
@@ -124,10 +125,10 @@ def gain_of_width(after: str, *, first: int = 0) -> Callable[[Setting], Measurem
         table: list[object] = []
         for width in (extent.wide, extent.narrow):
             old = trainings("plain", width, setting)
-            new = trainings(after, width, setting, first=first)
+            new = trainings(after, width, setting, other=other)
             gains.append([a.test_error - b.test_error for a, b in zip(old, new, strict=True)])
             table += rows(f"plain, {width} wide", old)
-            table += rows(f"{_named(after, first)}, {width} wide", new)
+            table += rows(f"{_named(after, other)}, {width} wide", new)
         found = points(wide - narrow for wide, narrow in zip(*gains, strict=True))
         return replace(found, table=tuple(table))  # pyright: ignore[reportArgumentType]
 
@@ -194,13 +195,8 @@ def _features(net: nn.Module, setting: Setting) -> Tensor:
     return x
 
 
-def _shares(old: Sequence[Outcome], new: Sequence[Outcome]) -> list[float]:
-    pairs = zip(old, new, strict=True)
-    return [100 * (1 - b.test_error / max(a.test_error, 1e-9)) for a, b in pairs]
-
-
-def _named(way: str, first: int) -> str:
-    return f"{way}, other seeds" if first else way
+def _named(way: str, other: bool) -> str:
+    return f"{way}, other seeds" if other else way
 
 
 PAPER = "Wan et al., ICML 2013, PMLR 28(3)"
@@ -228,7 +224,7 @@ CLAIMS = (
         paper_value=25.0,
         measure=fewer_errors("plain", "drop_connect"),
         verdict=capped(at_least(25.0, 8.0)),
-        control=fewer_errors("plain", "plain", first=OTHER),
+        control=fewer_errors("plain", "plain", other=True),
         control_sentence="nothing is dropped: the same network with other seeds",
         needs=Needs(data=("mnist",)),
         scales=("smoke", "cpu", "gpu"),
@@ -246,7 +242,7 @@ CLAIMS = (
         paper_value=22.2,
         measure=fewer_errors("dropout", "drop_connect"),
         verdict=capped(at_least(22.2, 8.0)),
-        control=fewer_errors("dropout", "dropout", first=OTHER),
+        control=fewer_errors("dropout", "dropout", other=True),
         control_sentence="dropout against itself with other seeds",
         needs=Needs(data=("mnist",)),
         scales=("smoke", "cpu", "gpu"),
@@ -266,7 +262,7 @@ CLAIMS = (
         paper_value=None,
         measure=gain_of_width("drop_connect"),
         verdict=capped(at_least(1.0, 0.6)),
-        control=gain_of_width("plain", first=OTHER),
+        control=gain_of_width("plain", other=True),
         control_sentence="nothing is dropped: the same networks with other seeds",
         needs=Needs(data=("mnist",)),
         scales=("smoke", "cpu", "gpu"),

@@ -6,7 +6,6 @@ Letters  N images, C channels, H height, W width
 
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -28,7 +27,7 @@ from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.timing import columns, schedule_of, times_as_long
 from fleetfoot.claims.training import Outcome, is_smoke, train_once
-from fleetfoot.claims.training_gain import OTHER, points, rows
+from fleetfoot.claims.training_gain import gain, outcomes
 from fleetfoot.core.errors import MissingError
 from fleetfoot.core.surgery import swap_modules
 from fleetfoot.measure.latency import Latency, measure_interleaved
@@ -82,16 +81,14 @@ def trained(kind: str, seed: int, setting: Setting) -> Outcome:
     )
 
 
-def lead(kind: str, over: str, *, first: int = 0) -> Callable[[Setting], Measurement]:
+def lead(kind: str, over: str, *, other: bool = False) -> Callable[[Setting], Measurement]:
     """Return the measurement of by how many points one activation errs less than another."""
 
     def measured(setting: Setting) -> Measurement:
-        seeds = range(effort_at(setting, EFFORTS).seeds)
-        old = [trained(over, seed, setting) for seed in seeds]
-        new = [trained(kind, first + seed, setting) for seed in seeds]
-        found = points(a.test_error - b.test_error for a, b in zip(old, new, strict=True))
-        named = f"{kind}, other seeds" if first else kind
-        return replace(found, table=(*rows(over, old), *rows(named, new)))
+        seeds = effort_at(setting, EFFORTS).seeds
+        old = outcomes(lambda seed: trained(over, seed, setting), seeds)
+        new = outcomes(lambda seed: trained(kind, seed, setting), seeds, other=other)
+        return gain(old, new, names=(over, f"{kind}, other seeds" if other else kind))
 
     return measured
 
@@ -192,7 +189,7 @@ CLAIMS = (
         paper_value=None,
         measure=lead("pfplus_channels", "fplus"),
         verdict=capped(at_least(1.5, 1.0)),
-        control=lead("fplus", "fplus", first=OTHER),
+        control=lead("fplus", "fplus", other=True),
         control_sentence="nothing is learnt: FPLUS against itself with other seeds",
         needs=Needs(data=("cifar10",)),
         scales=("smoke", "cpu", "gpu"),

@@ -25,7 +25,7 @@ from fleetfoot.claims.training import (
     logits_of,
     train_once,
 )
-from fleetfoot.claims.training_gain import OTHER, points, rows
+from fleetfoot.claims.training_gain import gain, outcomes, points
 from fleetfoot.claims.training_images import images_of, preprocess_of
 from fleetfoot.core.seeds import rng
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
@@ -98,42 +98,44 @@ def trained(word: str, seed: int, setting: Setting) -> Outcome:
     )
 
 
-def trainings(word: str, setting: Setting, *, first: int = 0) -> list[Outcome]:
+def trainings(word: str, setting: Setting, *, other: bool = False) -> list[Outcome]:
     """Return the trainings of a word, one a seed."""
-    seeds = range(first, first + effort_at(setting, EFFORTS).seeds)
-    return [trained(word, seed, setting) for seed in seeds]
+    seeds = effort_at(setting, EFFORTS).seeds
+    return outcomes(lambda seed: trained(word, seed, setting), seeds, other=other)
 
 
-def gain(word: str, *, first: int = 0) -> Callable[[Setting], Measurement]:
+def gained(word: str, *, other: bool = False) -> Callable[[Setting], Measurement]:
     """Return the measurement of how many points the error falls by a method."""
 
     def measured(setting: Setting) -> Measurement:
-        old, new = trainings("", setting), trainings(word, setting, first=first)
-        found = points(a.test_error - b.test_error for a, b in zip(old, new, strict=True))
-        named = "with other seeds" if first else f"with {word}"
-        return replace(found, table=(*rows("without", old), *rows(named, new)))
+        old, new = trainings("", setting), trainings(word, setting, other=other)
+        return gain(old, new, names=("without", _named(word, other)))
 
     return measured
 
 
-def gain_on_damaged(word: str, *, first: int = 0) -> Callable[[Setting], Measurement]:
+def gained_on_damaged(word: str, *, other: bool = False) -> Callable[[Setting], Measurement]:
     """Return the measurement of how many points it falls on damaged images, the mean of them."""
 
     def measured(setting: Setting) -> Measurement:
-        pairs = zip(trainings("", setting), trainings(word, setting, first=first), strict=True)
+        pairs = zip(trainings("", setting), trainings(word, setting, other=other), strict=True)
         table: list[dict[str, Any]] = []
         gains: list[float] = []
         for number, pair in enumerate(pairs):
             errors = [damaged_errors(outcome.net, setting) for outcome in pair]
             table += [
                 {"training": number, "damage": name, "without": errors[0][name],
-                 "with other seeds" if first else f"with {word}": errors[1][name]}
+                 _named(word, other): errors[1][name]}
                 for name in DAMAGES
             ]  # fmt: skip
             gains.append(float(np.mean([errors[0][name] - errors[1][name] for name in DAMAGES])))
         return replace(points(gains), table=tuple(table))
 
     return measured
+
+
+def _named(word: str, other: bool) -> str:
+    return "with other seeds" if other else f"with {word}"
 
 
 def damaged_errors(net: nn.Module, setting: Setting) -> dict[str, float]:
@@ -198,9 +200,9 @@ CLAIMS = (
         ),
         unit="points",
         paper_value=2.0,
-        measure=gain(METHOD),
+        measure=gained(METHOD),
         verdict=capped(at_least(2.0, 1.5)),
-        control=gain("", first=OTHER),
+        control=gained("", other=True),
         control_sentence="nothing is filtered: the same network with other seeds",
         needs=Needs(data=("cifar10",)),
         scales=("smoke", "cpu", "gpu"),
@@ -217,9 +219,9 @@ CLAIMS = (
         ),
         unit="points",
         paper_value=None,
-        measure=gain_on_damaged(METHOD),
+        measure=gained_on_damaged(METHOD),
         verdict=capped(at_least(3.0, 1.5)),
-        control=gain_on_damaged("", first=OTHER),
+        control=gained_on_damaged("", other=True),
         control_sentence="nothing is filtered: the same network with other seeds",
         needs=Needs(data=("cifar10",)),
         scales=("smoke", "cpu", "gpu"),

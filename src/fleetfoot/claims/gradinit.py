@@ -16,7 +16,7 @@ from fleetfoot.claims.claim import Claim, Measurement, Needs, Scale, Setting, at
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, train_once
-from fleetfoot.claims.training_gain import points, rows
+from fleetfoot.claims.training_gain import gain, outcomes, points, rows
 from fleetfoot.core.surgery import swap_modules
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 
@@ -190,11 +190,7 @@ def faster_start(*, norms: bool) -> Callable[[Setting], Measurement]:
     def measured(setting: Setting) -> Measurement:
         extent = EXTENTS[setting.scale]
         word = (extent.normed if norms else extent.bare).word
-        seeds = range(extent.seeds)
-        old = [started(norms, "", 1, seed, setting) for seed in seeds]
-        new = [started(norms, word, 1, seed, setting) for seed in seeds]
-        found = points(a.test_error - b.test_error for a, b in zip(old, new, strict=True))
-        return replace(found, table=(*rows("He's weights", old), *rows("GradInit", new)))
+        return _over_first_epoch(setting, norms, "GradInit", word, 1)
 
     return measured
 
@@ -206,13 +202,19 @@ def longer_training(*, norms: bool) -> Callable[[Setting], Measurement]:
         extent = EXTENTS[setting.scale]
         learning = extent.normed if norms else extent.bare
         more = 1 + learning.epochs(extent.train_images or CIFAR10_IMAGES)
-        seeds = range(extent.seeds)
-        old = [started(norms, "", 1, seed, setting) for seed in seeds]
-        new = [started(norms, "", more, seed, setting) for seed in seeds]
-        found = points(a.test_error - b.test_error for a, b in zip(old, new, strict=True))
-        return replace(found, table=(*rows("He's weights", old), *rows("longer", new)))
+        return _over_first_epoch(setting, norms, "longer", "", more)
 
     return measured
+
+
+def _over_first_epoch(
+    setting: Setting, norms: bool, name: str, word: str, epochs: int
+) -> Measurement:
+    """Return the points that a training gains over one epoch from He's weights."""
+    seeds = EXTENTS[setting.scale].seeds
+    old = outcomes(lambda seed: started(norms, "", 1, seed, setting), seeds)
+    new = outcomes(lambda seed: started(norms, word, epochs, seed, setting), seeds)
+    return gain(old, new, names=("He's weights", name))
 
 
 def regained(setting: Setting) -> Measurement:
@@ -227,12 +229,14 @@ def regained_by_training(setting: Setting) -> Measurement:
 
 
 def _regained(setting: Setting, word: str, epochs: int) -> Measurement:
-    seeds = range(EXTENTS[setting.scale].seeds)
-    whole = [repaired(1.0, "", 1, seed, setting) for seed in seeds]
+    seeds = EXTENTS[setting.scale].seeds
+    whole = outcomes(lambda seed: repaired(1.0, "", 1, seed, setting), seeds)
     table = list(rows("He's weights", whole))
     shares: list[list[float]] = []
     for factor in BREAKS:
-        mended = [repaired(factor, word, epochs, seed, setting) for seed in seeds]
+        mended = outcomes(
+            lambda seed, factor=factor: repaired(factor, word, epochs, seed, setting), seeds
+        )
         table += rows(f"times {factor:g}" + (", GradInit" if word else ""), mended)
         pairs = zip(mended, whole, strict=True)
         shares.append([100 * _above_chance(a) / max(_above_chance(b), 1.0) for a, b in pairs])

@@ -6,7 +6,6 @@ Paper    Lin, Chen, Yan, ICLR 2014, arXiv:1312.4400, sections 4.2 and 4.6: CIFAR
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -16,8 +15,8 @@ from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least,
 from fleetfoot.claims.he_weights import he_weights
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
-from fleetfoot.claims.training import Outcome, mean_interval, train_once
-from fleetfoot.claims.training_gain import Extent, gain, outcomes
+from fleetfoot.claims.training import Outcome, train_once
+from fleetfoot.claims.training_gain import Extent, gain, outcomes, share_gain
 from fleetfoot.nets.nin import CIFAR10, NIN, NINSpec
 
 SIDES = {"smoke": 24, "cpu": 24, "gpu": 32}  # of the images; the last maps have a quarter
@@ -91,12 +90,7 @@ def share_gained(without: str, with_it: str) -> Callable[[Setting], Measurement]
 
     def measured(setting: Setting) -> Measurement:
         before, after = _both(without, with_it, setting)
-        pairs = zip(before, after, strict=True)
-        shares = [100 * (1 - new.test_error / max(old.test_error, 1e-9)) for old, new in pairs]
-        value, low, high = mean_interval(shares)
-        return replace(
-            gain(before, after, names=(without, with_it)), value=value, low=low, high=high
-        )
+        return share_gain(before, after, names=(without, with_it))
 
     return measured
 

@@ -59,6 +59,15 @@ def gain(
     return replace(found, table=(*rows(names[0], before), *rows(names[1], after)))
 
 
+def share_gain(
+    before: Sequence[Outcome], after: Sequence[Outcome], *, names: tuple[str, str]
+) -> Measurement:
+    """Return the percentage of the test error before that is gone after, else as `gain`."""
+    pairs = zip(before, after, strict=True)
+    found = points([100 * (1 - new.test_error / max(old.test_error, 1e-9)) for old, new in pairs])
+    return replace(found, table=(*rows(names[0], before), *rows(names[1], after)))
+
+
 def points(values: Iterable[float]) -> Measurement:
     """Return the mean of one value a seed, with its 95 % interval."""
     mean, low, high = mean_interval(list(values))
