@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from fleetfoot.claims.training_images import DATA, images_of, preprocess_of, stratified
+from fleetfoot.claims.training_images import (
+    DATA,
+    images_of,
+    normalised,
+    preprocess_of,
+    stratified,
+)
 
 
 def test_classes_give_in_turns() -> None:
@@ -41,3 +47,13 @@ def test_numbers_are_the_sets_own_unless_given(data: str) -> None:
     assert (grey.size, grey.channels, grey.std, grey.crop_fraction) == (24, 1, (1.0,), 0.75)
     assert grey.mean[0] == pytest.approx(sum(words.mean) / len(words.mean))
     assert preprocess_of(data, channels=3).channels == 3
+
+
+def test_network_input_is_each_image_normalised() -> None:
+    pytest.importorskip("sklearn")
+    split, pixels = images_of("digits", None, "test", 5), preprocess_of("digits")
+    found = normalised(split, pixels, (3, 1))
+    assert found.is_contiguous()
+    for image, place in zip(found, (3, 1), strict=True):
+        expected = (split.read(place)[None, :, :, 0].astype(float) - 78.0) / 96.0
+        assert image.numpy() == pytest.approx(expected, abs=1e-6)

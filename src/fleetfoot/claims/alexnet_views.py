@@ -24,9 +24,9 @@ from fleetfoot.claims.alexnet_training import (
     trained,
 )
 from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least, capped
-from fleetfoot.claims.training import Outcome, error_of, is_smoke
+from fleetfoot.claims.training import Outcome, error_of, images_at, is_smoke
 from fleetfoot.claims.training_gain import OTHER, outcomes, points
-from fleetfoot.claims.training_images import images_of, preprocess_of
+from fleetfoot.claims.training_images import normalised, preprocess_of
 from fleetfoot.core.seeds import seed_everything
 
 if TYPE_CHECKING:  # a bare machine need not have what decodes pictures
@@ -55,8 +55,7 @@ def ten_views(x: Tensor, side: int) -> list[Tensor]:
 
 def judged_images(setting: Setting) -> "Split":
     """Return the images that `alexnet_training.trained` is judged on."""
-    count = EXTENTS[setting.scale].test_images
-    return images_of("digits" if is_smoke(setting) else "cifar10", setting.data, "test", count)
+    return images_at(setting, "cifar10", "test", EXTENTS[setting.scale].test_images)
 
 
 def shares_of_views(net: nn.Module, setting: Setting) -> Tensor:
@@ -67,8 +66,7 @@ def shares_of_views(net: nn.Module, setting: Setting) -> Tensor:
     parts: list[Tensor] = []
     for start in range(0, len(split), BATCH):
         places = range(start, min(start + BATCH, len(split)))
-        crops = np.stack([preprocess.crop(split.read(place)) for place in places])
-        x = torch.from_numpy(preprocess.normalise(crops)).to(setting.device)
+        x = normalised(split, preprocess, places).to(setting.device)
         with torch.inference_mode():
             answers = [net(view.contiguous()).softmax(dim=1) for view in ten_views(x, SIDE)]
         parts.append(torch.stack(answers).cpu())
@@ -144,9 +142,8 @@ def _untrained_logits(seed: int, setting: Setting) -> Tensor:
     preprocess = preprocess_of("cifar10", size=SIDE, pixels=PIXELS)
     seed_everything(seed)
     net = as_published().eval()
-    crops = np.stack([preprocess.crop(split.read(place)) for place in range(len(split))])
     with torch.inference_mode():
-        parts = torch.from_numpy(preprocess.normalise(crops)).split(BATCH)
+        parts = normalised(split, preprocess, range(len(split))).split(BATCH)
         return torch.cat([net(part) for part in parts])
 
 

@@ -9,14 +9,14 @@ from torch import nn
 from fleetfoot.claims import training_gain
 from fleetfoot.claims.claim import Measurement, Scale, Setting
 from fleetfoot.claims.training import (
-    SMOKE_IMAGES,
     Outcome,
     error_of,
+    images_at,
     is_smoke,
     logits_of,
     train_once,
 )
-from fleetfoot.claims.training_images import images_of, preprocess_of
+from fleetfoot.claims.training_images import preprocess_of
 from fleetfoot.measure.counts import count
 
 if TYPE_CHECKING:  # a bare machine need not have what decodes pictures
@@ -105,9 +105,7 @@ def error_in(net: nn.Module, setting: Setting, *, recipe: "Recipe", effort: Effo
         recipe: its precision and layout are used.
         effort: its images are used.
     """
-    smoke = is_smoke(setting)
-    limit = SMOKE_IMAGES if smoke else effort.test_images
-    images = images_of("digits" if smoke else effort.data, setting.data, "test", limit)
+    images = images_at(setting, effort.data, "test", effort.test_images)
     pixels = preprocess_of(effort.data, size=effort.size)
     logits = logits_of(net, images, pixels, recipe, device="cpu")
     return error_of(logits, logits.new_tensor(images.labels).long())

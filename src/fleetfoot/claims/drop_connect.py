@@ -8,16 +8,15 @@ Letters  N images, O outputs, I inputs, R explicit masks
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fleetfoot.claims.claim import Claim, Measurement, Needs, Scale, Setting, at_least, capped
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
-from fleetfoot.claims.training import Outcome, is_smoke, train_once
+from fleetfoot.claims.training import Outcome, images_at, train_once
 from fleetfoot.claims.training_gain import outcomes, points, rows, share_gain
-from fleetfoot.claims.training_images import images_of, preprocess_of
+from fleetfoot.claims.training_images import normalised, preprocess_of
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.ops.drop_connect import (
     DropConnect,
@@ -184,11 +183,9 @@ def _distances_of(net: nn.Module, v: Tensor, *, masks: int, keep: float) -> dict
 
 def _features(net: nn.Module, setting: Setting) -> Tensor:
     """Return what the DropConnect layer reads of some test images, (N, I)."""
-    data = "digits" if is_smoke(setting) else "mnist"
-    images = images_of(data, setting.data, "test", 100)
+    images = images_at(setting, "mnist", "test", 100)
     pixels = preprocess_of("mnist", size=28, channels=1)
-    crops = np.stack([pixels.crop(images.read(place)) for place in range(LOOKED_AT)])
-    x = torch.from_numpy(pixels.normalise(crops))
+    x = normalised(images, pixels, range(LOOKED_AT))
     layers: Sequence[nn.Module] = list(net.children())[:3]
     for layer in layers:
         x = layer(x)

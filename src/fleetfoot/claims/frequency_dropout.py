@@ -17,16 +17,9 @@ from fleetfoot.claims.arms import Effort, effort_at
 from fleetfoot.claims.claim import Claim, Measurement, Needs, Scale, Setting, at_least, capped
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.shared import shared
-from fleetfoot.claims.training import (
-    SMOKE_IMAGES,
-    Outcome,
-    error_of,
-    is_smoke,
-    logits_of,
-    train_once,
-)
+from fleetfoot.claims.training import Outcome, error_of, images_at, logits_of, train_once
 from fleetfoot.claims.training_gain import gain, outcomes, points
-from fleetfoot.claims.training_images import images_of, preprocess_of
+from fleetfoot.claims.training_images import preprocess_of
 from fleetfoot.core.seeds import rng
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 
@@ -155,9 +148,7 @@ def damaged(name: str, setting: Setting, effort: Effort) -> "Split":
     from fleetfoot.data.samples import Split
     from fleetfoot.data.source import ArrayReader
 
-    smoke = is_smoke(setting)
-    limit = SMOKE_IMAGES if smoke else effort.test_images
-    whole = images_of("digits" if smoke else "cifar10", setting.data, "test", limit)
+    whole = images_at(setting, "cifar10", "test", effort.test_images)
     changed = [
         DAMAGES[name](whole.read(place).astype(np.float32), rng(0, "damage", name, place))
         for place in range(len(whole))

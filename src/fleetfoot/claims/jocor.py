@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, capped
-from fleetfoot.claims.training import SMOKE_IMAGES, is_smoke, logits_of, train_once
+from fleetfoot.claims.training import images_at, logits_of, train_once
 from fleetfoot.claims.training_gain import OTHER, Extent, points
-from fleetfoot.claims.training_images import images_of, preprocess_of
+from fleetfoot.claims.training_images import preprocess_of
 from fleetfoot.core.seeds import rng
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 
@@ -99,9 +99,7 @@ def precision(learnt_noise: float) -> Callable[[Setting], Measurement]:
 def _row(setting: Setting, extent: Extent, learnt_noise: float, seed: int) -> dict[str, Any]:
     from fleetfoot.train.jocor import easiest, jocor_step, joint_losses
 
-    data = "digits" if is_smoke(setting) else "cifar10"
-    count = SMOKE_IMAGES if is_smoke(setting) else extent.train_images
-    images = images_of(data, setting.data, "train", count)
+    images = images_at(setting, "cifar10", "train", extent.train_images)
     right = torch.from_numpy(images.labels)
     asked, recipe = noisy(right, NOISE, seed), recipe_of(setting)
     learnt = asked if learnt_noise == NOISE else noisy(right, learnt_noise, seed + OTHER)

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, at_most, capped
 from fleetfoot.claims.regularisers import EXTENTS, SIDES, recipe_of
 from fleetfoot.claims.shared import shared
-from fleetfoot.claims.training import SMOKE_IMAGES, Outcome, error_of, is_smoke, train_once
+from fleetfoot.claims.training import Outcome, error_of, images_at, is_smoke, train_once
 from fleetfoot.claims.training_gain import gain, outcomes, points
-from fleetfoot.claims.training_images import images_of, preprocess_of
+from fleetfoot.claims.training_images import normalised, preprocess_of
 from fleetfoot.nets.shake_shake import ShakeShakeNet, ShakeShakeSpec
 from fleetfoot.ops.shake_shake import ShakeShake
 
@@ -91,12 +91,9 @@ def distance(share: float) -> Callable[[Setting], Measurement]:
 
 def judges(setting: Setting) -> tuple[Tensor, Tensor]:
     """Return normalised test images (N, C, H, W) and their labels."""
-    data = "digits" if is_smoke(setting) else "cifar10"
-    split = images_of(data, setting.data, "test", SMOKE_IMAGES if is_smoke(setting) else JUDGES)
+    split = images_at(setting, "cifar10", "test", JUDGES)
     pixels = preprocess_of("cifar10", size=SIDES[setting.scale])
-    crops = [pixels.crop(split.read(index)) for index in range(len(split))]
-    images = torch.stack([torch.from_numpy(pixels.normalise(crop[None])[0]) for crop in crops])
-    return images, torch.from_numpy(split.labels)
+    return normalised(split, pixels, range(len(split))), torch.from_numpy(split.labels)
 
 
 def at_share(net: nn.Module, share: float, images: Tensor) -> Tensor:

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from fleetfoot.claims.claim import Setting
-from fleetfoot.claims.training_images import Part, images_of, preprocess_of
+from fleetfoot.claims.training_images import Part, images_of, normalised, preprocess_of
 from fleetfoot.core.errors import TrainingError
 from fleetfoot.core.seeds import seed_everything, torch_rng
 from fleetfoot.measure.device import device_profile
@@ -129,10 +128,9 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
     recipe = recipe.with_changes(seed=seed, **_way(recipe, setting.device))
     preprocess = preprocess_of(data, size=size, channels=channels, pixels=pixels)
     if is_smoke(setting):
-        recipe, data = recipe.with_changes(epochs=1), "digits"
-        train_images = test_images = SMOKE_IMAGES
-    train = images_of(data, setting.data, "train", train_images)
-    judges = images_of(data, setting.data, judge, test_images)
+        recipe = recipe.with_changes(epochs=1)
+    train = images_at(setting, data, "train", train_images)
+    judges = images_at(setting, data, judge, test_images)
     with exact_arithmetic(threads=1, device=torch.device(setting.device)):
         seed_everything(seed)
         net = method.operate(make_net().train(), recipe).to(setting.device)
@@ -158,6 +156,13 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
         labels=labels,
         finite=taken.finite,
     )
+
+
+def images_at(setting: Setting, data: str, part: Part, count: int | None) -> "Split":
+    """Return `images_of` a data set; at the smoke scale a hundred digits in their place."""
+    if is_smoke(setting):
+        data, count = "digits", SMOKE_IMAGES
+    return images_of(data, setting.data, part, count)
 
 
 def error_of(logits: Tensor, labels: Tensor) -> float:
@@ -287,9 +292,8 @@ def _initialise(net: nn.Module, recipe: "Recipe", train: "Split", preprocess: "P
 
     if any(found.initialise is not None for found in method.methods_of(recipe)):
         shown = range(min(START_IMAGES, len(train)))
-        crops = np.stack([preprocess.crop(train.read(index)) for index in shown])
         device = next(net.parameters()).device
-        images = torch.from_numpy(preprocess.normalise(crops)).to(device)
+        images = normalised(train, preprocess, shown).to(device)
         labels = torch.from_numpy(train.labels[: len(shown)]).to(device)
         method.initialise(net, method.Start(images=images, labels=labels, recipe=recipe))
 

@@ -3,13 +3,15 @@
 Letters  N images, H height, W width, C channels
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from fleetfoot.core.seeds import rng
 
@@ -60,6 +62,12 @@ def images_of(data: str, folder: Path | None, part: Part, count: int | None) -> 
         for index, place in enumerate(places)
     )
     return Split(whole.name, samples, ArrayReader({part: stack_NHWC}))
+
+
+def normalised(split: "Split", preprocess: "Preprocess", places: Iterable[int]) -> Tensor:
+    """Return the images at some places of a split as network input, (N, C, H, W), on the CPU."""
+    crops = np.stack([preprocess.crop(split.read(place)) for place in places])
+    return torch.from_numpy(preprocess.normalise(crops))
 
 
 def stratified(labels: "np.typing.NDArray[np.int64]", count: int) -> list[int]:
