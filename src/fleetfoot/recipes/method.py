@@ -179,13 +179,17 @@ def methods_of(recipe: Recipe) -> tuple[Method, ...]:
     return tuple(method_named(word) for word in recipe.methods)
 
 
+def _with_words(recipe: Recipe) -> list[tuple[str, Method]]:
+    return list(zip(recipe.methods, methods_of(recipe), strict=True))
+
+
 def operate(net: nn.Module, recipe: Recipe) -> nn.Module:
     """Return the network after the surgeries of a recipe; the one handed in may be changed.
 
     Raises:
         UsageError: a surgery finds no place in this network.
     """
-    for word, found in zip(recipe.methods, methods_of(recipe), strict=True):
+    for word, found in _with_words(recipe):
         if found.surgery is None:
             continue
         for path, part in _networks(net).items():
@@ -216,14 +220,12 @@ def _networks(net: nn.Module) -> dict[str, nn.Module]:
 
 def initialisers(recipe: Recipe) -> tuple[str, ...]:
     """Return the words of a recipe that set the first weights."""
-    pairs = zip(recipe.methods, methods_of(recipe), strict=True)
-    return tuple(word for word, found in pairs if found.initialise is not None)
+    return tuple(word for word, found in _with_words(recipe) if found.initialise is not None)
 
 
 def second_runs(recipe: Recipe) -> tuple[str, ...]:
     """Return the words of a recipe that are for networks trained before."""
-    pairs = zip(recipe.methods, methods_of(recipe), strict=True)
-    return tuple(word for word, found in pairs if found.second_run)
+    return tuple(word for word, found in _with_words(recipe) if found.second_run)
 
 
 def initialise(net: nn.Module, start: Start) -> None:

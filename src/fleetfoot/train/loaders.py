@@ -18,36 +18,36 @@ class Loaders:
     """Training images as the recipe augments and balances them, validation images as they are.
 
     Attributes:
-        train: of the recipe's last size, or of the only one.
+        sizes: loaders of training images by the share of the run from which they serve, rising
+            from 0; one alone where the size stays.
         val: at the network's size.
         train_split, val_split: what they read.
         preprocess: of validation; numbers and channels are those of training too.
         classes: number of classes.
         workers: processes that read; 0 where images are in memory.
-        sizes: loaders of training images by the share of the run from which they serve, rising;
-            the last one is `train`.
     """
 
-    train: Loader
+    sizes: tuple[tuple[float, Loader], ...]
     val: Loader
     train_split: Split
     val_split: Split
     preprocess: Preprocess
     classes: int
     workers: int
-    sizes: tuple[tuple[float, Loader], ...] = ()
+
+    @property
+    def train(self) -> Loader:
+        """Training images of the last size."""
+        return self.sizes[-1][1]
 
     def train_at(self, done: float) -> Loader:
         """Return the loader of an epoch that begins when a share of the run is done."""
-        begun = [loader for start, loader in self.sizes if start <= done + 1e-9]
-        return begun[-1] if begun else self.train
+        return [loader for start, loader in self.sizes if start <= done + 1e-9][-1]
 
     def shares(self) -> list[tuple[Loader, float]]:
         """Return each training loader with the share of the run that it serves, about."""
-        starts = [start for start, _ in self.sizes] or [0.0]
-        loaders = [loader for _, loader in self.sizes] or [self.train]
-        ends = [*starts[1:], 1.0]
-        return [(loader, end - start) for loader, start, end in zip(loaders, starts, ends)]
+        ends = [*(start for start, _ in self.sizes[1:]), 1.0]
+        return [(loader, end - start) for (start, loader), end in zip(self.sizes, ends)]
 
 
 def open_loaders(data: Data, recipe: Recipe, *, preprocess: Preprocess, workers: int) -> Loaders:
@@ -88,7 +88,6 @@ def open_loaders(data: Data, recipe: Recipe, *, preprocess: Preprocess, workers:
         )
         for start, size in recipe.sizes or ((0.0, preprocess.size),)
     )
-    train = sizes[-1][1]
     val = Loader(
         data.val,
         preprocess,
@@ -97,17 +96,8 @@ def open_loaders(data: Data, recipe: Recipe, *, preprocess: Preprocess, workers:
         rank=process.rank,
         world=process.world,
     )
-    used = 0 if train.in_memory else workers
-    return Loaders(
-        train,
-        val,
-        data.train,
-        data.val,
-        preprocess,
-        len(data.classes),
-        used,
-        sizes,
-    )
+    used = 0 if sizes[-1][1].in_memory else workers
+    return Loaders(sizes, val, data.train, data.val, preprocess, len(data.classes), used)
 
 
 def inverse_frequency(labels: NDArray[np.int64], *, classes: int) -> NDArray[np.float32]:
