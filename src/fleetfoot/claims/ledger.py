@@ -4,7 +4,6 @@ A file of this folder that has a tuple ``CLAIMS`` adds its claims. Results that 
 package lie in ``results/``; a user's own go to a folder of theirs and take precedence.
 """
 
-import difflib
 import fnmatch
 import hashlib
 import importlib
@@ -29,6 +28,7 @@ from fleetfoot.claims.claim import (
     fitting_scale,
 )
 from fleetfoot.claims.shared import borrowed_minutes, watch
+from fleetfoot.core.arguments import nearest
 from fleetfoot.core.errors import (
     DataError,
     FleetfootError,
@@ -124,10 +124,10 @@ def matching(patterns: Iterable[str], *, scale: Scale | None = None) -> tuple[Cl
 
 
 def _no_match(pattern: str, scale: Scale | None) -> str:
-    near = difflib.get_close_matches(pattern, claims(), n=3)
-    hint = f"; nearest: {', '.join(near)}" if near else "; `fleetfoot claims list` has all"
+    every = "`fleetfoot claims list` has all"
+    hint = nearest(pattern, claims(), otherwise=every, most=3, cutoff=0.6)
     at = f" at the {scale} scale" if scale else ""
-    return f"no claim matches {pattern!r}{at}{hint}"
+    return f"no claim matches {pattern!r}{at}; {hint}"
 
 
 def attempt(claim: Claim, setting: Setting) -> Result | FleetfootError:

@@ -3,6 +3,7 @@
 A check returns the value, so that it can stand where the value is used.
 """
 
+import difflib
 from collections.abc import Iterable, Sized
 from types import NoneType
 from typing import Any, TypeVar, get_args
@@ -90,6 +91,18 @@ def above_zero(value: float, name: str) -> float:
     if not value > 0:
         raise UsageError(f"{name}={value} is not above 0")
     return value
+
+
+def nearest(
+    word: str, known: Iterable[str], *, otherwise: str, most: int = 2, cutoff: float = 0.5
+) -> str:
+    """Return what to say of an unknown word: the nearest known ones, or else ``otherwise``.
+
+    >>> nearest("vovnet93", ["vovnet39", "nin"], otherwise="there are two")
+    'nearest: vovnet39'
+    """
+    near = difflib.get_close_matches(word, list(known), n=most, cutoff=cutoff)
+    return f"nearest: {', '.join(near)}" if near else otherwise
 
 
 def same_length(**lists: Sized) -> None:

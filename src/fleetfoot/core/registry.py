@@ -1,12 +1,12 @@
 """The register of networks: strict, sorted, and without side effects beyond its one table."""
 
-import difflib
 import fnmatch
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from fleetfoot.core.arguments import nearest
 from fleetfoot.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,8 +97,7 @@ def entry(name: str) -> NetEntry:
     """
     if name in _entries:
         return _entries[name]
-    near = difflib.get_close_matches(name, _entries, n=3, cutoff=0.5)
-    hint = f"nearest: {', '.join(near)}" if near else "`fleetfoot nets` lists all"
+    hint = nearest(name, _entries, otherwise="`fleetfoot nets` lists all", most=3)
     raise UsageError(f"{name!r} is not a network; {hint}")
 
 

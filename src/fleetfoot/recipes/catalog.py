@@ -1,9 +1,9 @@
 """The recipes by name, and what the published ones are for."""
 
-import difflib
 from collections.abc import Callable
 from functools import partial
 
+from fleetfoot.core.arguments import nearest
 from fleetfoot.core.errors import UsageError
 from fleetfoot.recipes import alexnet, allcnn, bn_inception, efficientnet, fasternet, nin, vovnet
 from fleetfoot.recipes.fixres import fix_resolution
@@ -41,6 +41,5 @@ def recipe_named(name: str) -> Recipe:
     """
     if name in RECIPES:
         return RECIPES[name]()
-    near = difflib.get_close_matches(name, RECIPES, n=2, cutoff=0.5)
-    some = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(sorted(RECIPES))}"
-    raise UsageError(f"{name!r} is not a recipe; {some}")
+    hint = nearest(name, RECIPES, otherwise=f"there are: {', '.join(sorted(RECIPES))}")
+    raise UsageError(f"{name!r} is not a recipe; {hint}")

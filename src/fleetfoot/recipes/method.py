@@ -6,7 +6,6 @@ it acts and who published it. Its word, ``name`` or ``name:key=value,key=value``
 before the first step (surgery), the first weights, what a step computes, or the training images.
 """
 
-import difflib
 import importlib
 import inspect
 import pkgutil
@@ -17,6 +16,7 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import nearest
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.results import PassResult
 from fleetfoot.data.loader import Batch
@@ -132,9 +132,8 @@ def method_named(word: str) -> Method:
     name, colon, settings = word.partition(":")
     known = catalog()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=2, cutoff=0.5)
-        some = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(known)}"
-        raise UsageError(f"{name!r} is not a method; {some}")
+        hint = nearest(name, known, otherwise=f"there are: {', '.join(known)}")
+        raise UsageError(f"{name!r} is not a method; {hint}")
     build = known[name].build
     parameters = inspect.signature(build).parameters
     words: dict[str, Any] = {}
