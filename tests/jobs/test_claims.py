@@ -66,6 +66,10 @@ def test_a_stored_verdict_is_judged_again(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace('"reproduced"', '"not reproduced"'))
     (row,) = claims("table", ["toy/good"], out=tmp_path).claims
     assert row.error == NOT_BY_THE_RULE
+    stream = io.StringIO()
+    show("claims", ClaimsRecord(word="table", claims=(row,)), stream)
+    said = " ".join(stream.getvalue().split())
+    assert "not reproduced (the stored verdict is not what the rule says of the value)" in said
 
 
 def test_what_cannot_be_stored_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

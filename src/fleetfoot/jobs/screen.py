@@ -352,8 +352,11 @@ def _claims_table(claims: Sequence[Any], stream: TextIO) -> None:
 
 
 def _verdict(claim: Any) -> str:
-    if claim.error:  # told in full on stderr
-        return "error" if claim.verdict is None else f"{claim.verdict} (rule changed since)"
+    if claim.verdict is None and claim.error:  # told in full on stderr
+        return "error"
+    if claim.error:
+        reason = "not stored" if claim.exit_code else claim.error.partition(":")[0]
+        return f"{claim.verdict} ({reason})"
     return f"{claim.verdict or 'not measured'}{' *' if claim.at_border else ''}"
 
 
