@@ -171,6 +171,9 @@ def test_bad_settings() -> None:
         loader(batch=0)
     with pytest.raises(UsageError, match="rank is 3, must be 0 to 2"):
         loader(rank=3, world=3)
+    grey = Preprocess(8, 1.0, "bilinear", (127.0,), (64.0,), channels=1)
+    with pytest.raises(UsageError, match=r"these are grey: add --set augment\.colour_pca=none"):
+        Loader(split_of(3), grey, batch=1, augment=Augment(colour_pca="stored"))
 
 
 def test_digits_at_their_own_size() -> None:

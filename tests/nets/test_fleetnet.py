@@ -77,7 +77,9 @@ def check_against_naive(name: str) -> None:
             buffer.normal_(std=0.1)
     x = torch.randn(2, 3, 17, 12, dtype=torch.float64)
     state = {key: value.numpy() for key, value in net.state_dict().items()}
-    expected = np.stack([naive_fleetnet(image, state) for image in x.numpy()])
+    sides = (x.numpy(), x.numpy()[..., ::-1]) if name == "fleetnet" else (x.numpy(),)
+    answers = [[naive_fleetnet(image, state) for image in images] for images in sides]
+    expected = np.mean(answers, axis=0)
     with torch.no_grad():
         np.testing.assert_allclose(net(x).numpy(), expected, rtol=1e-9, atol=1e-12)
 
@@ -91,11 +93,12 @@ def test_is_its_naive_form(name: str) -> None:
 def test_counts_by_hand(name: str) -> None:
     first, second, third = {"fleetnet": (64, 256, 256), "fleetnet_small": (64, 64, 128)}[name]
     widths = (32, first, second, third)
-    params, macs = 3 * 9 * 32 + third * 10 + 10, 3 * 9 * 32 * 32 * 32 + third * 10
+    params, macs = 3 * 9 * 32 + third * 10 + 10, 3 * 9 * 32 * 32 * 32
     for stage, (wide, out) in enumerate(pairwise(widths)):
         side = 32 // 2**stage
         params += 9 * wide * out + 9 * out * out + 4 * out
         macs += 9 * (wide * out * side**2 + out * out * (side // 2) ** 2)
+    macs = macs * (2 if name == "fleetnet" else 1) + third * 10
     assert (entry(name).params, entry(name).macs) == (params, macs)
 
 
@@ -116,6 +119,22 @@ def test_a_halving_layer_starts_as_a_copy() -> None:
     layer = ConvNorm(4, 8, halve=True)
     x = torch.randn(1, 4, 6, 6)
     torch.testing.assert_close(layer.conv(x)[:, :4], x)
+
+
+def test_mirrored_images_get_one_answer_in_evaluation_alone() -> None:
+    torch.manual_seed(0)
+    net, x = create("fleetnet", width=0.25), torch.randn(4, 3, 16, 16)
+    net(x)
+    features = net.eval().forward_features(x)[-1]
+    assert len(features) == len(x)
+    torch.testing.assert_close(net(x), net(x.flip(3)))
+    one_side = create("fleetnet", width=0.25, mirrored=False).eval()
+    one_side.load_state_dict(net.state_dict())
+    torch.testing.assert_close((one_side(x) + one_side(x.flip(3))) / 2, net(x))
+    assert (one_side(x) - net(x)).abs().max() > 1e-4
+    for module in (net, one_side):
+        module.train()
+    torch.testing.assert_close(net(x), one_side(x))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -115,6 +115,12 @@ class Loader:
             raise UsageError(f"batch is {self.batch}, must be at least 1")
         if not 0 <= self.rank < self.world:
             raise UsageError(f"rank is {self.rank}, must be 0 to {self.world - 1}")
+        colours = "none" if self.augment is None else self.augment.colour_pca
+        if colours != "none" and self.preprocess.channels != 3:
+            raise UsageError(
+                f"augment.colour_pca = {colours!r} is for images with three colours, and these are "
+                "grey: add --set augment.colour_pca=none"
+            )
 
     @property
     def steps_per_epoch(self) -> int:

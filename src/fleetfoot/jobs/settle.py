@@ -170,12 +170,13 @@ def _ready(words: Mapping[str, Any]) -> frozenset[str]:
 def _recipe(
     words: Mapping[str, Any], choice: Choice, changes: Mapping[str, Any], *, images: int
 ) -> Recipe:
-    recipe = fitted(recipe_named(words.get("recipe") or choice.recipe), images)
+    name = words.get("recipe") or choice.recipe
+    recipe = fitted(recipe_named(name), images)
     if choice.net not in SMALL_NETS:
         recipe = recipe.with_changes(whitened_stem=False)
     if recipe.sizes:
-        published = SUBJECTS[words["recipe"]][1]
-        recipe = recipe.with_changes(sizes=scaled(recipe.sizes, choice.size / published))
+        size = SUBJECTS[name][1] if name in SUBJECTS else recipe.sizes[-1][1]
+        recipe = recipe.with_changes(sizes=scaled(recipe.sizes, choice.size / size))
     return _changed(recipe, words, changes)
 
 

@@ -59,6 +59,7 @@ RULES: dict[str, tuple[str, Rule]] = {
     "adaptive_max_pool2d": ("pool", _one_per_input),
     "cat": ("copy", _nothing),
     "constant_pad_nd": ("copy", _nothing),
+    "flip": ("copy", _nothing),
     "im2col": ("copy", _nothing),
     "clone": ("copy", _nothing),
     "_to_copy": ("copy", _nothing),

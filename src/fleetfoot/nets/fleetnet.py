@@ -3,7 +3,8 @@
 Paper    none, ours; the shape follows Page, "How to train your ResNet", 2018, and Jordan, 2024,
          arXiv:2404.00498: few wide 3x3 layers, pooling before the norm, a maximum at the end
 Departs  3x3 whitened filters, padded; channels in whole tiles of 32, which matrix units want.
-         Without shortcuts: with them it learned more slowly (docs/decisions/0012)
+         Without shortcuts: with them it learned more slowly (docs/decisions/0012). The member for
+         photographs answers for an image and its mirror image (0019)
 Letters  N batch, C channels, H height, W width
 """
 
@@ -28,6 +29,7 @@ class FleetNetSpec:
 
     stem: int = 32
     stages: tuple[int, ...]
+    mirrored: bool = False
 
 
 class ConvNorm(nn.Module):
@@ -62,6 +64,8 @@ class FleetNet(Classifier):
         in_chans: channels of the images.
         width: factor on all channels, which are then rounded up to whole tiles of 32.
         frozen_stem: the first filters are not trained; `whiten_stem` sets them from images.
+        mirrored: in evaluation the answer is the mean of those for the image and its mirror image,
+            which takes twice the work; None is the member's own.
         dropout: rate before the classifier.
     """
 
@@ -73,9 +77,11 @@ class FleetNet(Classifier):
         in_chans: int = 3,
         width: float = 1.0,
         frozen_stem: bool = False,
+        mirrored: bool | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.mirrored = spec.mirrored if mirrored is None else mirrored
         channels = scaled_channels(spec.stem, width)
         conv = nn.Conv2d(in_chans, channels, 3, padding=1, bias=False)
         nn.init.kaiming_normal_(conv.weight)
@@ -118,7 +124,15 @@ class FleetNet(Classifier):
         weight[len(weight) // 2 :][:half] = -filters
 
     def forward_pooled(self, x: Tensor) -> Tensor:
-        """Return the features in front of dropout and classifier: each channel's scaled maximum."""
+        """Return the features in front of dropout and classifier: each channel's scaled maximum.
+
+        The classifier is linear: it makes the mean of two answers from the mean of two features.
+        """
+        if self.training or not self.mirrored:
+            return self._maxima(x)
+        return self._maxima(torch.cat([x, x.flip(3)])).unflatten(0, (2, -1)).mean(0)
+
+    def _maxima(self, x: Tensor) -> Tensor:
         return self.forward_features(x)[-1].amax(dim=(2, 3)) * POOLED_SCALE
 
 
@@ -141,9 +155,9 @@ register_family(
     paper="ours",
     members={
         "fleetnet": Member(
-            spec=FleetNetSpec(stages=(64, 256, 256)),
+            spec=FleetNetSpec(stages=(64, 256, 256), mirrored=True),
             params=1_977_962,
-            macs=151_882_240,
+            macs=303_761_920,
             input=(3, 32, 32),
             classes=10,
             checked_against="naive:tests/nets/test_fleetnet.py::check_against_naive",
