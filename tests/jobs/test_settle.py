@@ -8,6 +8,7 @@ from fleetfoot.core.listener import Silent
 from fleetfoot.data.open_data import open_data
 from fleetfoot.jobs.settle import fitted, settle, situation_of
 from fleetfoot.recipes.catalog import RECIPES, recipe_named
+from fleetfoot.recipes.small_images import glyphs
 from fleetfoot.train.recipe import Recipe
 
 
@@ -86,3 +87,11 @@ def test_sizes_of_training_images_follow_the_size_that_was_asked_for() -> None:
     words = {"data": "digits", "recipe": "fasternet_t0", "size": 112}
     _, spec = settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
     assert [side for _, side in spec.recipe.sizes] == [96, 112]
+
+
+def test_sizes_of_a_default_recipe_follow_its_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    growing = glyphs().with_changes(sizes=((0.0, 24), (0.6, 32)))
+    monkeypatch.setitem(RECIPES, "glyphs", lambda: growing)
+    words = {"data": "digits", "size": 16}
+    _, spec = settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
+    assert spec.recipe.sizes == ((0.0, 12), (0.6, 16))
