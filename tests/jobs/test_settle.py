@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ from fleetfoot.core.listener import Silent
 from fleetfoot.data.open_data import open_data
 from fleetfoot.jobs.settle import fitted, settle, situation_of
 from fleetfoot.recipes.catalog import RECIPES, recipe_named
-from fleetfoot.recipes.small_images import glyphs
+from fleetfoot.recipes.small_images import MIRRORED
+from fleetfoot.search.choose import Candidate
 from fleetfoot.train.recipe import Recipe
 
 
@@ -89,9 +91,32 @@ def test_sizes_of_training_images_follow_the_size_that_was_asked_for() -> None:
     assert [side for _, side in spec.recipe.sizes] == [96, 112]
 
 
-def test_sizes_of_a_default_recipe_follow_its_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    growing = glyphs().with_changes(sizes=((0.0, 24), (0.6, 32)))
-    monkeypatch.setitem(RECIPES, "glyphs", lambda: growing)
-    words = {"data": "digits", "size": 16}
-    _, spec = settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
-    assert spec.recipe.sizes == ((0.0, 12), (0.6, 16))
+@pytest.mark.parametrize(
+    ("words", "changes", "options"),
+    [
+        ({"recipe": "small_images", "net": "fleetnet"}, {}, MIRRORED),
+        ({"recipe": "small_images", "net": "fleetnet"}, {"augment.flip": 0.0}, ()),
+        ({"recipe": "small_images", "net": "resnet20_cifar"}, {}, ()),
+        ({"net": "fleetnet"}, {}, ()),
+        ({"net": "fleetnet"}, {"options": [["mirrored", True]]}, MIRRORED),
+    ],
+)
+def test_answers_are_mirrored_where_training_images_are(
+    words: dict[str, Any], changes: dict[str, Any], options: tuple[tuple[str, bool], ...]
+) -> None:
+    words = {"data": "digits", **words}
+    _, spec = settle(words, open_data("digits"), changes=changes, device="cpu", listener=Silent())
+    assert spec.recipe.options == options
+
+
+def test_a_budget_is_for_the_options_that_will_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+
+    def measured(candidates: Any, **given: Any) -> tuple[Candidate, ...]:
+        asked.update(given["options"])
+        return tuple(replace(candidate, latency_ms_p50=0.1) for candidate in candidates)
+
+    monkeypatch.setattr("fleetfoot.jobs.settle.measure_candidates", measured)
+    words = {"data": "digits", "recipe": "small_images", "budget": "5ms"}
+    settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
+    assert asked == {"fleetnet": {"mirrored": True}, "fleetnet_small": {"mirrored": True}}

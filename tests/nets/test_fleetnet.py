@@ -2,16 +2,23 @@
 
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from fleetfoot.core.errors import UsageError
+from fleetfoot.deploy.engines import open_engine
+from fleetfoot.deploy.export_onnx import export_onnx
+from fleetfoot.measure.counts import count
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
 from fleetfoot.nets.fleetnet import ConvNorm, scaled_channels
+from fleetfoot.nets.portable import save_portable
+from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 
 Array = np.ndarray
 
@@ -77,9 +84,7 @@ def check_against_naive(name: str) -> None:
             buffer.normal_(std=0.1)
     x = torch.randn(2, 3, 17, 12, dtype=torch.float64)
     state = {key: value.numpy() for key, value in net.state_dict().items()}
-    sides = (x.numpy(), x.numpy()[..., ::-1]) if name == "fleetnet" else (x.numpy(),)
-    answers = [[naive_fleetnet(image, state) for image in images] for images in sides]
-    expected = np.mean(answers, axis=0)
+    expected = np.stack([naive_fleetnet(image, state) for image in x.numpy()])
     with torch.no_grad():
         np.testing.assert_allclose(net(x).numpy(), expected, rtol=1e-9, atol=1e-12)
 
@@ -93,12 +98,11 @@ def test_is_its_naive_form(name: str) -> None:
 def test_counts_by_hand(name: str) -> None:
     first, second, third = {"fleetnet": (64, 256, 256), "fleetnet_small": (64, 64, 128)}[name]
     widths = (32, first, second, third)
-    params, macs = 3 * 9 * 32 + third * 10 + 10, 3 * 9 * 32 * 32 * 32
+    params, macs = 3 * 9 * 32 + third * 10 + 10, 3 * 9 * 32 * 32 * 32 + third * 10
     for stage, (wide, out) in enumerate(pairwise(widths)):
         side = 32 // 2**stage
         params += 9 * wide * out + 9 * out * out + 4 * out
         macs += 9 * (wide * out * side**2 + out * out * (side // 2) ** 2)
-    macs = macs * (2 if name == "fleetnet" else 1) + third * 10
     assert (entry(name).params, entry(name).macs) == (params, macs)
 
 
@@ -121,20 +125,43 @@ def test_a_halving_layer_starts_as_a_copy() -> None:
     torch.testing.assert_close(layer.conv(x)[:, :4], x)
 
 
-def test_mirrored_images_get_one_answer_in_evaluation_alone() -> None:
+def settled(**options: object) -> nn.Module:
+    """A narrow network whose norms have seen images."""
     torch.manual_seed(0)
-    net, x = create("fleetnet", width=0.25), torch.randn(4, 3, 16, 16)
-    net(x)
-    features = net.eval().forward_features(x)[-1]
-    assert len(features) == len(x)
-    torch.testing.assert_close(net(x), net(x.flip(3)))
-    one_side = create("fleetnet", width=0.25, mirrored=False).eval()
-    one_side.load_state_dict(net.state_dict())
-    torch.testing.assert_close((one_side(x) + one_side(x.flip(3))) / 2, net(x))
-    assert (one_side(x) - net(x)).abs().max() > 1e-4
-    for module in (net, one_side):
-        module.train()
-    torch.testing.assert_close(net(x), one_side(x))
+    net = create("fleetnet", width=0.25, **options)
+    for _ in range(3):
+        net(torch.randn(16, 3, 16, 16))
+    return net.eval()
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_mirrored_network_averages_two_views_in_evaluation_alone(batch: int) -> None:
+    both, x = settled(mirrored=True), torch.randn(batch, 3, 16, 16)
+    one = settled()
+    torch.testing.assert_close(both(x), (one(x) + one(x.flip(3))) / 2)
+    torch.testing.assert_close(both(x), both(x.flip(3)))
+    assert (one(x) - both(x)).abs().max() > 1e-4
+    assert len(both.forward_features(x)[-1]) == batch
+    torch.testing.assert_close(both.train()(x), one.train()(x))
+
+
+def test_a_mirrored_network_takes_twice_the_work() -> None:
+    one, both = (count(create("fleetnet", mirrored=m), (3, 32, 32)) for m in (False, True))
+    assert both.macs - 2560 == 2 * (one.macs - 2560)  # the classifier is asked once
+    assert both.uncounted == ()
+
+
+def test_a_mirrored_network_is_folded_exported_and_saved(tmp_path: Path) -> None:
+    net, x = settled(mirrored=True), torch.randn(3, 3, 16, 16)
+    folded = fold_batch_norm(net)
+    assert len(folded.changed) == 6
+    torch.testing.assert_close(folded.model(x), net(x), rtol=1e-4, atol=1e-5)
+    file = export_onnx(folded.model, tmp_path / "net.onnx", image=(3, 16, 16))
+    for engine in ("onnxruntime", "openvino"):
+        found = open_engine(file, engine=engine).run(x[:1].numpy())
+        np.testing.assert_allclose(found, net(x[:1]).detach().numpy(), rtol=1e-3, atol=1e-4)
+    save_portable(tmp_path / "weights", net)
+    assert torch.equal(create(f"local:{tmp_path / 'weights'}").eval()(x), net(x))
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -59,3 +59,17 @@ def test_pretrained_networks_are_measured_with_the_slowest_head_training_may_cho
         with pytest.raises(StopIteration):
             measure_candidates([replace(lite, pretrained=pretrained)], **{**WORDS, "channels": 3})
     assert seen == [ClassMap, nn.Linear]
+
+
+def test_a_network_is_measured_with_its_options(monkeypatch: pytest.MonkeyPatch):
+    seen: list[list[str]] = []
+
+    def look(items: list[module.Sized], **_: object) -> dict[str, CellTiming]:
+        seen.extend([str(node.target) for node in item.net.graph.nodes] for item in items)
+        raise StopIteration
+
+    monkeypatch.setattr(module, "measure_deployed", look)
+    for options in ({}, {SMALL.net: {"mirrored": True}}):
+        with pytest.raises(StopIteration):
+            measure_candidates([SMALL], **WORDS, options=options)
+    assert ["flip" in targets for targets in seen] == [False, True]

@@ -20,8 +20,10 @@ from fleetfoot.recipes.catalog import SUBJECTS, recipe_named
 from fleetfoot.recipes.method import methods_of
 from fleetfoot.recipes.run import RunSpec
 from fleetfoot.recipes.small import scaled
+from fleetfoot.recipes.small_images import MIRRORED
 from fleetfoot.search.choose import (
     SMALL_NETS,
+    Candidate,
     Choice,
     Situation,
     candidates_for,
@@ -78,7 +80,7 @@ def settle(
         BudgetError: no candidate is within the budget.
     """
     budget_ms = _budget(words)
-    choice = _choice(words, data, budget_ms, listener)
+    choice = _choice(words, data, budget_ms, changes=changes, listener=listener)
     listener.message(f"network: {choice.net} at {choice.size} px ({choice.reason})")
     weights = words.get("weights", "auto")
     if weights == "auto" and not choice.pretrained:
@@ -124,7 +126,12 @@ def fitted(recipe: Recipe, images: int) -> Recipe:
 
 
 def _choice(
-    words: Mapping[str, Any], data: Data, budget_ms: float | None, listener: Listener
+    words: Mapping[str, Any],
+    data: Data,
+    budget_ms: float | None,
+    *,
+    changes: Mapping[str, Any],
+    listener: Listener,
 ) -> Choice:
     net, size = words.get("net"), words.get("size")
     made_for = SUBJECTS.get(words.get("recipe", ""))
@@ -137,12 +144,17 @@ def _choice(
         return replace(choice, size=max(choice.size, least))
     listener.stage(f"choosing: measuring candidates for a budget of {budget_ms:g} ms")
     started = time.perf_counter()
+    candidates = candidates_for(situation, nets=None if net is None else [net], size=size)
     measured = measure_candidates(
-        candidates_for(situation, nets=None if net is None else [net], size=size),
+        candidates,
         classes=len(data.classes),
         channels=3,
         threads=words.get("threads", 1),
         listener=listener,
+        options={
+            candidate.net: dict(_recipe(words, candidate, changes, images=len(data.train)).options)
+            for candidate in candidates
+        },
     )
     seconds = time.perf_counter() - started
     return choose_within(measured, budget_ms=budget_ms, seconds=seconds)
@@ -168,16 +180,27 @@ def _ready(words: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _recipe(
-    words: Mapping[str, Any], choice: Choice, changes: Mapping[str, Any], *, images: int
+    words: Mapping[str, Any],
+    choice: Choice | Candidate,
+    changes: Mapping[str, Any],
+    *,
+    images: int,
 ) -> Recipe:
-    name = words.get("recipe") or choice.recipe
-    recipe = fitted(recipe_named(name), images)
+    """Return the recipe for a network; what only FleetNet has is left out for others.
+
+    Where training images are not mirrored, neither are those that the network is asked about.
+    """
+    recipe = fitted(recipe_named(words.get("recipe") or choice.recipe), images)
     if choice.net not in SMALL_NETS:
         recipe = recipe.with_changes(whitened_stem=False)
     if recipe.sizes:
-        size = SUBJECTS[name][1] if name in SUBJECTS else recipe.sizes[-1][1]
-        recipe = recipe.with_changes(sizes=scaled(recipe.sizes, choice.size / size))
-    return _changed(recipe, words, changes)
+        published = SUBJECTS[words["recipe"]][1]
+        recipe = recipe.with_changes(sizes=scaled(recipe.sizes, choice.size / published))
+    recipe = _changed(recipe, words, changes)
+    if "options" not in changes and (choice.net not in SMALL_NETS or not recipe.augment.flip):
+        kept = tuple(option for option in recipe.options if option not in MIRRORED)
+        recipe = recipe.with_changes(options=kept)
+    return recipe
 
 
 def _changed(recipe: Recipe, words: Mapping[str, Any], changes: Mapping[str, Any]) -> Recipe:

@@ -3,8 +3,7 @@
 Paper    none, ours; the shape follows Page, "How to train your ResNet", 2018, and Jordan, 2024,
          arXiv:2404.00498: few wide 3x3 layers, pooling before the norm, a maximum at the end
 Departs  3x3 whitened filters, padded; channels in whole tiles of 32, which matrix units want.
-         Without shortcuts: with them it learned more slowly (docs/decisions/0012). The member for
-         photographs answers for an image and its mirror image (0019)
+         Without shortcuts: with them it learned more slowly (docs/decisions/0012)
 Letters  N batch, C channels, H height, W width
 """
 
@@ -29,7 +28,6 @@ class FleetNetSpec:
 
     stem: int = 32
     stages: tuple[int, ...]
-    mirrored: bool = False
 
 
 class ConvNorm(nn.Module):
@@ -64,8 +62,8 @@ class FleetNet(Classifier):
         in_chans: channels of the images.
         width: factor on all channels, which are then rounded up to whole tiles of 32.
         frozen_stem: the first filters are not trained; `whiten_stem` sets them from images.
-        mirrored: in evaluation the answer is the mean of those for the image and its mirror image,
-            which takes twice the work; None is the member's own.
+        mirrored: test-time augmentation by a horizontal flip, inside the network: in evaluation
+            features are the mean of those of the image and its mirror image, for twice the work.
         dropout: rate before the classifier.
     """
 
@@ -77,11 +75,11 @@ class FleetNet(Classifier):
         in_chans: int = 3,
         width: float = 1.0,
         frozen_stem: bool = False,
-        mirrored: bool | None = None,
+        mirrored: bool = False,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.mirrored = spec.mirrored if mirrored is None else mirrored
+        self.mirrored = mirrored
         channels = scaled_channels(spec.stem, width)
         conv = nn.Conv2d(in_chans, channels, 3, padding=1, bias=False)
         nn.init.kaiming_normal_(conv.weight)
@@ -126,7 +124,7 @@ class FleetNet(Classifier):
     def forward_pooled(self, x: Tensor) -> Tensor:
         """Return the features in front of dropout and classifier: each channel's scaled maximum.
 
-        The classifier is linear: it makes the mean of two answers from the mean of two features.
+        With a linear classifier the mean of two features gives the mean of two answers.
         """
         if self.training or not self.mirrored:
             return self._maxima(x)
@@ -155,9 +153,9 @@ register_family(
     paper="ours",
     members={
         "fleetnet": Member(
-            spec=FleetNetSpec(stages=(64, 256, 256), mirrored=True),
+            spec=FleetNetSpec(stages=(64, 256, 256)),
             params=1_977_962,
-            macs=303_761_920,
+            macs=151_882_240,
             input=(3, 32, 32),
             classes=10,
             checked_against="naive:tests/nets/test_fleetnet.py::check_against_naive",

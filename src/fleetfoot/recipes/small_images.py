@@ -3,11 +3,15 @@
 Command   fleetfoot fit cifar10:DIR --minutes 10        (small_images)
           fleetfoot fit digits --minutes 1              (glyphs)
 Source    after Jordan, 2024, arXiv:2404.00498: whitened stem, linear schedule up and down, label
-          smoothing 0.2, alternating flip, faster biases; benchmarks/results/ says what it reaches
+          smoothing 0.2, alternating flip, faster biases, and its test-time augmentation by a
+         horizontal flip, inside the network (docs/decisions/0019); benchmarks/results/ says what
+         it reaches
 """
 
 from fleetfoot.data.augment import Augment
 from fleetfoot.train.recipe import Recipe
+
+MIRRORED = (("mirrored", True),)  # of FleetNet; for images that are mirrored in training
 
 
 def small_images() -> Recipe:
@@ -24,6 +28,7 @@ def small_images() -> Recipe:
         warmup=0.2,
         label_smoothing=0.2,
         whitened_stem=True,
+        options=MIRRORED,
         augment=Augment(crop="pad", pad=2, flip="alternate"),
     )
 

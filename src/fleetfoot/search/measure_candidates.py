@@ -1,9 +1,11 @@
 """Time candidate networks in deployed form, before anything is trained."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
+
+from torch import nn
 
 from fleetfoot.core.listener import Listener
 from fleetfoot.deploy.calibrate_norms import calibrate_norms
@@ -23,6 +25,7 @@ def measure_candidates(
     channels: int,
     threads: int,
     listener: Listener,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
     seconds: float = 35.0,
 ) -> tuple[Candidate, ...]:
     """Return the candidates with their median latency at batch 1, preprocessing outside.
@@ -36,6 +39,7 @@ def measure_candidates(
         channels: channels of its input.
         threads: threads of the engine.
         listener: hears how it gets on.
+        options: words for `create`, by network.
         seconds: no further network is begun after this time; its candidates say so.
     """
     start = time.perf_counter()
@@ -48,16 +52,23 @@ def measure_candidates(
         if time.perf_counter() - start > seconds:
             measured += [replace(c, reason=f"not measured: {seconds:g} s were up") for c in group]
         else:
-            measured += _measured(group, classes=classes, channels=channels, threads=threads)
+            given = (options or {}).get(group[0].net, {})
+            net = create(
+                group[0].net,
+                num_classes=classes,
+                in_chans=channels,
+                **_dearest_head(group[0]),
+                **given,
+            )
+            measured += _measured(net, group, channels=channels, threads=threads)
     return tuple(measured)
 
 
 def _measured(
-    group: Sequence[Candidate], *, classes: int, channels: int, threads: int
+    net: nn.Module, group: Sequence[Candidate], *, channels: int, threads: int
 ) -> list[Candidate]:
     """Return the candidates of one network, timed."""
     largest = max(candidate.size for candidate in group)
-    net = create(group[0].net, num_classes=classes, in_chans=channels, **_dearest_head(group[0]))
     folded = fold_batch_norm(calibrate_norms(net, (channels, largest, largest))).model
     items = [Sized(str(c.size), folded, (channels, c.size, c.size)) for c in group]
     engine = likely_engine()
