@@ -120,3 +120,25 @@ def test_a_budget_is_for_the_options_that_will_be_trained(monkeypatch: pytest.Mo
     words = {"data": "digits", "recipe": "small_images", "budget": "5ms"}
     settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
     assert asked == {"fleetnet": {"mirrored": True}, "fleetnet_small": {"mirrored": True}}
+
+
+def test_a_slow_moment_of_the_machine_does_not_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[list[str]] = []
+
+    def timed(candidates: Any, **_: Any) -> tuple[Candidate, ...]:
+        looks.append([f"{c.net} {c.size}" for c in candidates])
+        slow = 1.3 if len(looks) == 1 else 1.0
+        times = {"fleetnet 32": 3.6, "fleetnet_small 28": 0.5}
+        return tuple(
+            replace(c, latency_ms_p50=slow * times.get(f"{c.net} {c.size}", 0.4))
+            for c in candidates
+        )
+
+    monkeypatch.setattr("fleetfoot.jobs.settle.measure_candidates", timed)
+    monkeypatch.setattr(
+        "fleetfoot.search.choose.prior", lambda net, size, _: 60.0 + (net == "fleetnet") + size / 99
+    )
+    words = {"data": "digits", "budget": "5ms"}
+    choice, _ = settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
+    assert looks[1:] == [["fleetnet 32"]]
+    assert (choice.net, choice.size) == ("fleetnet", 32)

@@ -29,13 +29,16 @@ from fleetfoot.search.choose import (
     candidates_for,
     choose_within,
     default_choice,
+    faster_of,
     parse_budget,
+    worth_a_second_look,
 )
 from fleetfoot.search.measure_candidates import measure_candidates
 from fleetfoot.train.recipe import Recipe
 
 SAMPLED_IMAGES = 64
 LEAST_STEPS, SMALLEST_BATCH = 8, 8
+SECOND_LOOK_SECONDS = 10.0
 
 
 def check(words: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
@@ -145,17 +148,20 @@ def _choice(
     listener.stage(f"choosing: measuring candidates for a budget of {budget_ms:g} ms")
     started = time.perf_counter()
     candidates = candidates_for(situation, nets=None if net is None else [net], size=size)
-    measured = measure_candidates(
-        candidates,
-        classes=len(data.classes),
-        channels=3,
-        threads=words.get("threads", 1),
-        listener=listener,
-        options={
+    how: dict[str, Any] = {
+        "classes": len(data.classes),
+        "channels": 3,
+        "threads": words.get("threads", 1),
+        "listener": listener,
+        "options": {
             candidate.net: dict(_recipe(words, candidate, changes, images=len(data.train)).options)
             for candidate in candidates
         },
-    )
+    }
+    measured = measure_candidates(candidates, **how)
+    near = worth_a_second_look(measured, budget_ms=budget_ms)
+    if near:
+        measured = faster_of(measured, measure_candidates(near, **how, seconds=SECOND_LOOK_SECONDS))
     seconds = time.perf_counter() - started
     return choose_within(measured, budget_ms=budget_ms, seconds=seconds)
 

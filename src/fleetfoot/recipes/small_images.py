@@ -4,8 +4,8 @@ Command   fleetfoot fit cifar10:DIR --minutes 10        (small_images)
           fleetfoot fit digits --minutes 1              (glyphs)
 Source    after Jordan, 2024, arXiv:2404.00498: whitened stem, linear schedule up and down, label
           smoothing 0.2, alternating flip, faster biases, and its test-time augmentation by a
-         horizontal flip, inside the network (docs/decisions/0019); benchmarks/results/ says what
-         it reaches
+          horizontal flip, inside the network (docs/decisions/0019); benchmarks/results/ says what
+          it reaches
 """
 
 from fleetfoot.data.augment import Augment
