@@ -72,7 +72,7 @@ FORMS = {
     ),
     "bn_inception_x5": Form(net="bn_inception", data="mnist", size=28, images=5000, epochs=2),
     "efficientnet_b0": Form(
-        net="efficientnet_b0", data="mnist", size=20, images=5000, epochs=6, precision="float32"
+        net="efficientnet_b0", data="mnist", size=28, images=5000, epochs=12, precision="float32"
     ),
     "fasternet_t0": Form(net="fasternet_t0", data="cifar10", size=40, images=10_000, epochs=4),
     "mnist_sigmoid_bn": Form(
