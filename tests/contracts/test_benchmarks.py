@@ -53,4 +53,4 @@ def test_small_forms_of_recipes_land_where_they_were_expected() -> None:
         mean = sum(row["top1"]) / 3
         landed = abs(mean - row["expected"]) <= found["tolerance"] == 2.0
         assert (landed and mean > row["baseline"]) != (name in misses), name
-        assert row["core_minutes"] <= 3 * 3, name
+        assert row["core_minutes"] <= 3 * 4, name  # four minutes a seed

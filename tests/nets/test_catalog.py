@@ -12,7 +12,12 @@ from fleetfoot.nets.create import create
 
 def test_options_are_those_of_the_family() -> None:
     assert option_names(entry("fasternet_t0").builder) == ("patch", "drop_path", "dropout")
-    assert option_names(entry("fleetnet").builder) == ("width", "frozen_stem", "dropout")
+    assert option_names(entry("fleetnet").builder) == (
+        "width",
+        "frozen_stem",
+        "mirrored",
+        "dropout",
+    )
 
     def plain(spec: int, num_classes: int, *, in_chans: int) -> nn.Module:
         return nn.Linear(in_chans * spec, num_classes)
