@@ -57,12 +57,18 @@ def digits(_data: Path, scratch: Path) -> dict[str, Any]:
     return run("fit", "digits", "--minutes", "1", "--out", scratch / "digits")
 
 
+def run_seeds(*words: str | Path, out: Path) -> list[dict[str, Any]]:
+    """Run a `fit` with seeds 0 to 2, each into a folder of its own: ``out`` and the seed."""
+    return [
+        run(*words, "--seed", str(seed), "--out", out.with_name(f"{out.name}{seed}"))
+        for seed in range(3)
+    ]
+
+
 def photos(data: Path, scratch: Path) -> dict[str, Any]:
     """Fine-tune Lite0 on 290 photographs, seeds 0 to 2, 2 minutes each; then predict five."""
     words = ("fit", data / "photos", "--net", "tf_efficientnet_lite0", "--minutes", "2")
-    runs = [
-        run(*words, "--seed", str(seed), "--out", scratch / f"photos{seed}") for seed in range(3)
-    ]
+    runs = run_seeds(*words, out=scratch / "photos")
     five = sorted((data / "photos" / "val").rglob("*.jpg"))[::20][:5]
     return {
         "runs": runs,
@@ -76,9 +82,7 @@ def photos(data: Path, scratch: Path) -> dict[str, Any]:
 def cifar10(data: Path, scratch: Path) -> dict[str, Any]:
     """CIFAR-10 from scratch in ten minutes, seeds 0 to 2; each reads its test images once."""
     words = ("fit", f"cifar10:{data / 'cifar10'}", "--minutes", "10")
-    runs = [
-        run(*words, "--seed", str(seed), "--out", scratch / f"cifar{seed}") for seed in range(3)
-    ]
+    runs = run_seeds(*words, out=scratch / "cifar")
     return {
         "runs": runs,
         "test_top1_mean": statistics.mean(r["test_top1"] for r in runs),

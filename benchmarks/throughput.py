@@ -39,8 +39,6 @@ SIZE, BATCH, WORKERS = 224, 32, 2
 ROUNDS, COUNTED, DRAINED = 4, 8, 6
 PREPROCESS = Preprocess(SIZE, 0.9, "bicubic", (123.7, 116.3, 103.5), (58.4, 57.1, 57.4))
 AUGMENT = Augment(crop="resized", flip=0.5)
-
-
 PLAN = "bfloat16 nhwc, memory kept"
 KEPT = "float32 nchw, memory kept"
 PLAIN = "float32 nchw, default allocator"
@@ -123,12 +121,12 @@ def main() -> None:
     started = provenance()
     spawn = multiprocessing.get_context("spawn")
     pipes: dict[str, Connection] = {}
-    for name in JOBS:
-        pipes[name], theirs = spawn.Pipe()
-        spawn.Process(target=serve, args=(name, data, theirs)).start()
-        theirs.close()  # so that a process that died is heard of
-        pipes[name].recv()
     try:
+        for name in JOBS:
+            pipes[name], theirs = spawn.Pipe()
+            spawn.Process(target=serve, args=(name, data, theirs)).start()
+            theirs.close()  # so that a process that died is heard of
+            pipes[name].recv()
         blocks, profiles = in_turns(pipes)
     finally:
         for pipe in pipes.values():

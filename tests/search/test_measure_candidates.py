@@ -73,3 +73,16 @@ def test_a_network_is_measured_with_its_options(monkeypatch: pytest.MonkeyPatch)
         with pytest.raises(StopIteration):
             measure_candidates([SMALL], **WORDS, options=options)
     assert ["flip" in targets for targets in seen] == [False, True]
+
+
+def test_an_option_replaces_the_head_that_would_be_taken(monkeypatch: pytest.MonkeyPatch):
+    def look(items: list[module.Sized], **_: object) -> dict[str, CellTiming]:
+        (item,) = items
+        assert item.net.classifier.known.out_features == 7
+        raise StopIteration
+
+    monkeypatch.setattr(module, "measure_deployed", look)
+    lite = replace(SMALL, net="tf_efficientnet_lite0", pretrained=True)
+    words = {**WORDS, "channels": 3, "options": {lite.net: {"class_map": 7}}}
+    with pytest.raises(StopIteration):
+        measure_candidates([lite], **words)

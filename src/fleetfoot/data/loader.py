@@ -21,7 +21,7 @@ from torch import Tensor
 from fleetfoot.core.errors import UsageError
 from fleetfoot.data.augment import Augment
 from fleetfoot.data.batches import BatchMaker, Made, Request
-from fleetfoot.data.colour_pca import STORED, colour_axes, some_colours
+from fleetfoot.data.colour_pca import STORED, Colours, colour_axes, some_colours
 from fleetfoot.data.decode import Pixels
 from fleetfoot.data.draws import occurrences_of
 from fleetfoot.data.memory import bytes_needed, decode_larger, decode_squares, threads
@@ -115,11 +115,10 @@ class Loader:
             raise UsageError(f"batch is {self.batch}, must be at least 1")
         if not 0 <= self.rank < self.world:
             raise UsageError(f"rank is {self.rank}, must be 0 to {self.world - 1}")
-        colours = "none" if self.augment is None else self.augment.colour_pca
-        if colours != "none" and self.preprocess.channels != 3:
+        if self._colours != "none" and self.preprocess.channels != 3:
             raise UsageError(
-                f"augment.colour_pca = {colours!r} is for images with three colours, and these are "
-                "grey: add --set augment.colour_pca=none"
+                f"augment.colour_pca = {self._colours!r} is for images with three colours, and "
+                "these are grey: add --set augment.colour_pca=none"
             )
 
     @property
@@ -222,16 +221,19 @@ class Loader:
     def _cuts_boxes(self) -> bool:
         return self.augment is not None and self.augment.cuts
 
+    @property
+    def _colours(self) -> Colours:
+        return "none" if self.augment is None else self.augment.colour_pca
+
     @cached_property
     def _maker(self) -> BatchMaker:
         return BatchMaker(self.preprocess, self.augment, self.seed, self._colour_axes())
 
     def _colour_axes(self) -> NDArray[np.float64] | None:
         """Return the axes of the colour noise: a function of the split, whatever was read."""
-        wanted = "none" if self.augment is None else self.augment.colour_pca
-        if wanted == "none":
+        if self._colours == "none":
             return None
-        if wanted == "stored":
+        if self._colours == "stored":
             return STORED
         return colour_axes(some_colours(self.split.read, len(self.split)))
 

@@ -258,10 +258,10 @@ def worth_a_second_look(
     candidates: Iterable[Candidate], *, budget_ms: float
 ) -> tuple[Candidate, ...]:
     """Return the candidates that would be taken, were they not a little over the budget."""
-    limit = HEADROOM * budget_ms
-    timed = [(c, c.latency_ms_p50) for c in candidates if c.latency_ms_p50 is not None]
-    best = max((c.prior for c, latency in timed if latency <= limit), default=-math.inf)
-    return tuple(c for c, latency in timed if limit < latency <= NEAR * limit and c.prior > best)
+    found = tuple(candidates)
+    best = max((c.prior for c in found if _judged(c, budget_ms).kept), default=-math.inf)
+    better = (c for c in found if c.prior > best)  # none of them was kept
+    return tuple(c for c in better if _judged(c, NEAR * budget_ms).kept)
 
 
 def faster_of(first: Iterable[Candidate], again: Iterable[Candidate]) -> tuple[Candidate, ...]:

@@ -52,14 +52,8 @@ def measure_candidates(
         if time.perf_counter() - start > seconds:
             measured += [replace(c, reason=f"not measured: {seconds:g} s were up") for c in group]
         else:
-            given = (options or {}).get(group[0].net, {})
-            net = create(
-                group[0].net,
-                num_classes=classes,
-                in_chans=channels,
-                **_dearest_head(group[0]),
-                **given,
-            )
+            own = _dearest_head(group[0]) | dict((options or {}).get(group[0].net, {}))
+            net = create(group[0].net, num_classes=classes, in_chans=channels, **own)
             measured += _measured(net, group, channels=channels, threads=threads)
     return tuple(measured)
 
