@@ -195,7 +195,7 @@ def metrics(steps: int = 640, per_epoch: int = 80) -> list[Json]:
 def plan() -> Json:
     """Return plan.json."""
     return {
-        "schema": "fleetfoot.plan/1",
+        "schema": "fleetfoot.plan/2",
         "total_steps": 640,
         "steps_per_epoch": 80,
         "batch": 32,

@@ -57,3 +57,28 @@ def swap_modules(
         net.set_submodule(path, found.train(module.training))
         changed.append(path)
     return PassResult(model=net, changed=tuple(changed), skipped=tuple(skipped))
+
+
+def grafted(net: "nn.Module", swaps: "dict[str, nn.Module]") -> "nn.Module":
+    """Return a network with other modules at some paths, which shares everything else.
+
+    Only the containers on the way to a swapped module are new; every other module, parameter and
+    buffer is the object of ``net`` itself, so that training one trains both. Mode and hooks of
+    the new containers are those of now.
+
+    Args:
+        net: left alone.
+        swaps: what stands at which path; none of them inside another.
+    """
+    made = copy.copy(net)
+    # A shallow copy shares its table of modules, and to put one into it would change both.
+    modules = dict(net.named_children())
+    vars(made)["_modules"] = modules
+    for name in {path.partition(".")[0] for path in swaps}:
+        inner = {
+            path.partition(".")[2]: module
+            for path, module in swaps.items()
+            if path.partition(".")[0] == name
+        }
+        modules[name] = inner.get("") or grafted(net.get_submodule(name), inner)
+    return made

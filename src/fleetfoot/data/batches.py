@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fleetfoot.data.augment import Augment, augmented, draw, inner_box, random_box
 from fleetfoot.data.decode import Pixels
 from fleetfoot.data.preprocess import Box, Preprocess
+from fleetfoot.data.random_cut import random_cut
 
 Read = Callable[[int], Pixels]
 """From an index to an image of any size, uint8 (H, W, C)."""
@@ -102,7 +103,7 @@ class BatchMaker:
         if augment is None or box_K is None:
             pixels = self.preprocess.crop(image)
         else:
-            pixels = self.preprocess.cut(image, self._box(image, augment, box_K))
+            pixels = random_cut(self.preprocess, image, self._box(image, augment, box_K))
         return pixels, middle - start, time.perf_counter() - middle
 
     def _box(self, image: Pixels, augment: Augment, box_K: NDArray[np.float64]) -> Box:

@@ -5,6 +5,7 @@ batch holds travels with the request, so a worker has no state that could make a
 Workers leave Ctrl-C to the main process and start no threads of their own.
 """
 
+import os
 import signal
 import sys
 import warnings
@@ -19,6 +20,11 @@ from torch.utils.data import DataLoader, Dataset
 from fleetfoot.core.errors import DataError, FleetfootError, UsageError
 from fleetfoot.data.batches import BatchMaker, Request
 from fleetfoot.data.samples import Split
+
+# Workers give way to the network. Its threads wait for each other after every operator, so that a
+# worker that holds up one of them holds up all; what it would have done then, it does while the
+# network waits for a batch, next to the other workers.
+NICENESS = 19
 
 
 @dataclass(frozen=True)
@@ -121,3 +127,5 @@ def _as_it_is(delivery: Any) -> Any:
 def _start_worker(_worker: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
+    if hasattr(os, "nice"):
+        os.nice(NICENESS)

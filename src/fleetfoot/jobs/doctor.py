@@ -82,6 +82,7 @@ def doctor(*, folder: Path = Path()) -> DoctorRecord:
         _python(),
         *(_package(module, name, extra=None) for module, name in BASE.items()),
         *(_package(module, name, extra="train") for module, name in TRAIN.items()),
+        _package("numba", "numba", extra="kernels"),
         *(_weights(name) for name in WEIGHTS),
         _caught("onnxruntime engine", _onnxruntime),
         _caught("openvino engine", _openvino),

@@ -23,6 +23,7 @@ from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data
 from fleetfoot.train.distributed import any_process, this_process, wrapped
 from fleetfoot.train.exactness import exact_arithmetic
+from fleetfoot.train.fused_view import view_of
 from fleetfoot.train.head import check_outputs, shape_head, train_head
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import Loaders, inverse_frequency, open_loaders
@@ -113,7 +114,7 @@ def train(  # noqa: PLR0913  the seam that INTERFACES.md decides
             if recipe.head_steps:
                 validate(trainee, loaders, context, plan, recorder)
             recorder.save(last=plan.total_steps == 0)
-        trainee.model = wrapped(net)
+        trainee.model = wrapped(view_of(net, plan.kernels))
         state = trainee.progress
         while state.step < plan.total_steps and not state.is_stale(recipe.early_stop):
             training_mode(net, recipe)

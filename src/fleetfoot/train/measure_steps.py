@@ -9,14 +9,16 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import nn
 
+from fleetfoot.core.errors import UsageError
 from fleetfoot.data.loader import Batch, Loader
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.train.fit_steps import Times
+from fleetfoot.train.fused_view import view_of, why_not_fused
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import Loaders
 from fleetfoot.train.optimizers import set_lr
@@ -26,12 +28,22 @@ from fleetfoot.train.trainee import Trainee, prepare
 
 Precision = Literal["float32", "bfloat16"]
 Layout = Literal["nchw", "nhwc"]
+Kernels = Literal["torch", "fused"]
 CELL_SECONDS = 8.0  # for all ways to compute together; less in short runs
 CELL_STEPS = 5
 CLASSIFIER_WEIGHTS = ("classifier.weight", "classifier.known.weight")
 FIT_SPEED = 2e10  # floating-point operations a second, on a modest core
 FAR_BEHIND = 1.6  # times the fastest warm-up step
 LOOP_SECONDS = (0.5, 12.0)  # for the step with loading: a fiftieth of the minutes, within these
+COMPILING_PAYS_SECONDS = 150.0  # fused kernels are compiled once on a machine, in about ten
+
+
+class Way(NamedTuple):
+    """How the network is computed in training steps."""
+
+    precision: Precision
+    layout: Layout
+    kernels: Kernels = "torch"
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,7 @@ class Cell:
 
     precision: Precision
     layout: Layout
+    kernels: Kernels
     step_ms: float
     steps: int
 
@@ -51,31 +64,78 @@ def choose_cell(
     preprocess: Preprocess,
     classes: int,
     device: str,
+    steps: int | None = None,
     step: Step = supervised_step,
-) -> tuple[tuple[Precision, Layout], tuple[Cell, ...]]:
-    """Return the fastest (precision, layout) that the recipe allows, and what was measured.
+) -> tuple[Way, tuple[Cell, ...]]:
+    """Return the fastest way that the recipe allows, and what was measured.
 
     One way is taken without measuring. Ties go to the earlier of float32, bfloat16 and of nchw,
-    nhwc.
+    nhwc. The fused kernels are compared in the fastest precision and layout, and only where the
+    run is long enough to pay for compiling them.
+
+    Args:
+        net: copied for each way.
+        recipe: says what is allowed.
+        preprocess: gives the size of the images.
+        classes: number of classes.
+        device: "cpu", "cuda" or "cuda:N".
+        steps: of the whole run, if that is known; else the recipe has minutes.
+        step: what will be computed.
+
+    Raises:
+        UsageError: the recipe asks for fused kernels, which this device or layout does not have.
+        MissingError: ... and Numba is absent.
     """
+    ways = _plain_ways(recipe, device=device)
+    batch = _noise(recipe.batch, preprocess, classes=classes)
+    words: dict[str, Any] = {"classes": classes, "device": device, "batch": batch, "step": step}
+    limit = min(CELL_SECONDS, (recipe.minutes or 10) * 60 * 0.05)
+
+    def measured(ways: list[Way]) -> tuple[Cell, ...]:
+        runners = {way: _runner(net, recipe, preprocess, way=way, **words) for way in ways}
+        samples = _take_turns(runners, seconds=limit)
+        return tuple(Cell(*way, min(samples[way]) * 1e3, len(samples[way])) for way in ways)
+
+    cells = measured(ways) if len(ways) > 1 else ()
+    best = _fastest(cells) if cells else ways[0]
+    fused = best._replace(kernels="fused")
+    if recipe.kernels == "fused":
+        return fused, cells
+    seconds = (recipe.minutes or 0) * 60
+    if steps is not None and cells:
+        seconds = steps * min(cell.step_ms for cell in cells) / 1e3
+    if (
+        recipe.kernels == "torch"
+        or recipe.head_only
+        or seconds < COMPILING_PAYS_SECONDS
+        or why_not_fused(device=device, layout=best.layout) is not None
+    ):
+        return best, cells
+    compared = measured([best, fused])
+    others = tuple(cell for cell in cells if (cell.precision, cell.layout) != best[:2])
+    return _fastest(compared), (*others, *compared)
+
+
+def _plain_ways(recipe: Recipe, *, device: str) -> list[Way]:
     precisions: list[Precision] = ["float32", "bfloat16"]
     layouts: list[Layout] = ["nchw", "nhwc"]
-    ways: list[tuple[Precision, Layout]] = [
-        (precision, layout)
+    if recipe.kernels == "fused":
+        layout = "nhwc" if recipe.layout == "auto" else recipe.layout
+        reason = why_not_fused(device=device, layout=layout)
+        if reason is not None:
+            raise UsageError(f"kernels is 'fused', but {reason}")
+        layouts = ["nhwc"]
+    return [
+        Way(precision, layout)
         for precision in precisions
         for layout in layouts
         if recipe.precision in ("auto", precision) and recipe.layout in ("auto", layout)
     ]
-    if len(ways) == 1:
-        return ways[0], ()
-    batch = _noise(recipe.batch, preprocess, classes=classes)
-    words: dict[str, Any] = {"classes": classes, "device": device, "batch": batch, "step": step}
-    runners = {way: _runner(net, recipe, preprocess, way=way, **words) for way in ways}
-    limit = min(CELL_SECONDS, (recipe.minutes or 10) * 60 * 0.05)
-    samples = _take_turns(runners, seconds=limit)
-    cells = tuple(Cell(*way, min(samples[way]) * 1e3, len(samples[way])) for way in ways)
-    fastest = min(cells, key=lambda cell: cell.step_ms)
-    return (fastest.precision, fastest.layout), cells
+
+
+def _fastest(cells: tuple[Cell, ...]) -> Way:
+    cell = min(cells, key=lambda cell: cell.step_ms)
+    return Way(cell.precision, cell.layout, cell.kernels)
 
 
 def measure_times(
@@ -83,15 +143,14 @@ def measure_times(
     recipe: Recipe,
     loaders: Loaders,
     *,
-    choice: tuple[Precision, Layout],
+    way: Way,
     device: str,
     step: Step = supervised_step,
 ) -> Times:
     """Return what a step with its loading, an evaluation and the head phase take, in seconds."""
-    precision, layout = choice
-    trainee = Trainee.of(prepare(copy.deepcopy(net), recipe, layout=layout, device=device), recipe)
-    normalise = Normalise(loaders.preprocess, layout=layout, device=torch.device(device))
-    context = _midway(recipe, loaders.classes, normalise, precision)
+    trainee = _trainee(net, recipe, way=way, device=device)
+    normalise = Normalise(loaders.preprocess, layout=way.layout, device=torch.device(device))
+    context = _midway(recipe, loaders.classes, normalise, way.precision)
     set_lr(trainee.optimizer, 0.0)
     low, high = LOOP_SECONDS
     limit = min(high, max(low, (recipe.minutes or 0) * 60 / 50))
@@ -108,6 +167,13 @@ def measure_times(
     fit = _fit_seconds(trainee.net, recipe, images=images, classes=loaders.classes)
     head = one_pass * views + 3.0 + fit if recipe.head_steps else 0.0
     return Times(step=seconds, evaluation=evaluation, head=head)
+
+
+def _trainee(net: nn.Module, recipe: Recipe, *, way: Way, device: str) -> Trainee:
+    own = prepare(copy.deepcopy(net), recipe, layout=way.layout, device=device)
+    trainee = Trainee.of(own, recipe)
+    trainee.model = view_of(own, way.kernels)
+    return trainee
 
 
 def _midway(recipe: Recipe, classes: int, normalise: Normalise, precision: str) -> Context:
@@ -170,15 +236,14 @@ def _runner(
     preprocess: Preprocess,
     *,
     classes: int,
-    way: tuple[Precision, Layout],
+    way: Way,
     device: str,
     batch: Batch,
     step: Step,
 ) -> Callable[[], None]:
-    precision, layout = way
-    trainee = Trainee.of(prepare(copy.deepcopy(net), recipe, layout=layout, device=device), recipe)
-    normalise = Normalise(preprocess, layout=layout, device=torch.device(device))
-    context = _midway(recipe, classes, normalise, precision)
+    trainee = _trainee(net, recipe, way=way, device=device)
+    normalise = Normalise(preprocess, layout=way.layout, device=torch.device(device))
+    context = _midway(recipe, classes, normalise, way.precision)
     set_lr(trainee.optimizer, 0.0)
 
     def train() -> None:
@@ -193,8 +258,8 @@ def _runner(
 
 
 def _take_turns(
-    runners: dict[tuple[Precision, Layout], Callable[[], None]], *, seconds: float
-) -> dict[tuple[Precision, Layout], list[float]]:
+    runners: dict[Way, Callable[[], None]], *, seconds: float
+) -> dict[Way, list[float]]:
     """Return the times of each runner; one far behind keeps the time of its warm-up."""
     start = time.perf_counter()
     samples = {way: [_timed(runner)] for way, runner in runners.items()}

@@ -32,11 +32,18 @@ from fleetfoot.train.fit_steps import (
 )
 from fleetfoot.train.head import check_outputs, shape_head
 from fleetfoot.train.loaders import Loaders, open_loaders
-from fleetfoot.train.measure_steps import Cell, Layout, Precision, choose_cell, measure_times
+from fleetfoot.train.measure_steps import (
+    Cell,
+    Kernels,
+    Layout,
+    Precision,
+    choose_cell,
+    measure_times,
+)
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps import Step, supervised_step
 
-SCHEMA = "fleetfoot.plan/1"
+SCHEMA = "fleetfoot.plan/2"
 FILE = "plan.json"
 MARGIN = 0.03  # of the minutes, for what was not measured
 
@@ -54,7 +61,8 @@ class Plan:
         batch: images per step, over all processes.
         seed: of the recipe.
         device: "cpu", "cuda" or "cuda:N".
-        precision, layout: how the network is computed.
+        precision, layout, kernels: how the network is computed; "fused" kernels are our own
+            (`train.fused_view`).
         threads: of one operator on the CPU.
         workers: processes that read images; 0 reads in the training process.
         world: number of processes under torchrun.
@@ -81,6 +89,7 @@ class Plan:
     device: str
     precision: Precision
     layout: Layout
+    kernels: Kernels
     threads: int
     workers: int
     world: int
@@ -204,19 +213,22 @@ def make_plan(  # noqa: PLR0913  what `train` gets, and where to measure it
 
 def in_words(plan: Plan) -> str:
     """Return the plan in one line, with the measured step times of every way to compute."""
-    cells = ", ".join(
-        f"{cell.precision} {cell.layout} {cell.step_ms:.1f} ms" for cell in plan.measured
-    )
+    cells = ", ".join(f"{_way_in_words(cell)} {cell.step_ms:.1f} ms" for cell in plan.measured)
     compared = f" (measured: {cells})" if cells else ""
     short = (
         ", too few to see every image once" if 0 < plan.total_steps < plan.steps_per_epoch else ""
     )
     return (
         f"{plan.total_steps} steps = {plan.epochs:.1f} epochs of batch {plan.batch}{short}, "
-        f"{plan.precision} {plan.layout}{compared}, {plan.step_ms:.1f} ms a step with its images, "
+        f"{_way_in_words(plan)}{compared}, {plan.step_ms:.1f} ms a step with its images, "
         f"{plan.threads} threads, {plan.workers} workers, "
         f"about {plan.expected_seconds:.0f} s in all"
     )
+
+
+def _way_in_words(way: Cell | Plan) -> str:
+    ours = ", fused kernels" if way.kernels == "fused" else ""
+    return f"{way.precision} {way.layout}{ours}"
 
 
 def _measured_plan(
@@ -235,14 +247,20 @@ def _measured_plan(
     if recipe.head_steps:
         net = copy.deepcopy(net)
         shape_head(net, loaders.classes)
-    choice, cells = choose_cell(
-        net, recipe, preprocess=preprocess, classes=len(data.classes), device=device, step=step
+    per_epoch = loaders.train.steps_per_epoch
+    way, cells = choose_cell(
+        net,
+        recipe,
+        preprocess=preprocess,
+        classes=len(data.classes),
+        device=device,
+        steps=None if recipe.minutes else per_epoch * (recipe.epochs or 1),
+        step=step,
     )
-    times = measure_times(net, recipe, loaders, choice=choice, device=device, step=step)
+    times = measure_times(net, recipe, loaders, way=way, device=device, step=step)
     images = len(loaders.train_split)
     used = head_images(images, times, minutes=recipe.minutes)
     times = replace(times, head=times.head * used / images)
-    per_epoch = loaders.train.steps_per_epoch
     planning = time.perf_counter() - started
     if recipe.head_only:
         total = 0
@@ -266,8 +284,9 @@ def _measured_plan(
         batch=recipe.batch,
         seed=recipe.seed,
         device=device,
-        precision=choice[0],
-        layout=choice[1],
+        precision=way.precision,
+        layout=way.layout,
+        kernels=way.kernels,
         threads=torch.get_num_threads(),
         workers=loaders.workers,
         world=process.world,

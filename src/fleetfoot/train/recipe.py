@@ -82,6 +82,9 @@ class Recipe:
             plan choose (about one a minute).
         precision: "float32", "bfloat16" (autocast), or "auto": the faster one, measured.
         layout: "nchw", "nhwc" (channels last), or "auto": the faster one, measured.
+        kernels: "torch", "fused" (our own for batch norm, activation and pointwise convolutions, on
+            processors, channels last; needs Numba), or "auto": the faster ones, measured where the
+            run is long enough.
         workers: processes that read and augment images that do not fit in memory; None is the
             number of threads.
         head_steps: iterations of L-BFGS that fit the classifier to cached features of the frozen
@@ -141,6 +144,7 @@ class Recipe:
     state_every: int | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     layout: Literal["auto", "nchw", "nhwc"] = "auto"
+    kernels: Literal["auto", "torch", "fused"] = "auto"
     workers: int | None = None
     head_steps: int = 0
     head: Literal["auto", "linear", "class_map"] = "auto"
@@ -300,6 +304,7 @@ _RANGES: dict[str, _Range] = {
     "state_every": _whole(1),
     "precision": _one_of("auto", "float32", "bfloat16"),
     "layout": _one_of("auto", "nchw", "nhwc"),
+    "kernels": _one_of("auto", "torch", "fused"),
     "workers": _whole(0),
     "head_steps": _whole(0),
     "head": _one_of("auto", "linear", "class_map"),

@@ -1,0 +1,130 @@
+"""Batch norm and activation as one operation of autograd, in training, by our kernels.
+
+Both directions take two sweeps over the map instead of seven; see `kernels.norm_act`. Agrees with
+torch's own up to rounding: nothing is rounded to bfloat16 between norm and activation.
+
+Letters  M positions, C channels, N batch, H height, W width
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from fleetfoot.kernels.elements import use_threads
+from fleetfoot.kernels.norm_act import Elements, finish_gradient, kernels_of, moments
+
+_NAMES: dict[type[nn.Module], str] = {
+    nn.Identity: "identity",
+    nn.ReLU: "relu",
+    nn.ReLU6: "relu6",
+    nn.Hardswish: "hardswish",
+    nn.GELU: "gelu",
+    nn.SiLU: "silu",
+}
+
+
+def activation_name(act: nn.Module) -> str | None:
+    """Return what the kernels call an activation; None for one that they have not.
+
+    The exact types on purpose, and GELU only in its exact form.
+    """
+    exact = getattr(act, "approximate", "none") == "none"
+    return _NAMES.get(type(act)) if exact else None
+
+
+def is_suited(norm: nn.BatchNorm2d) -> bool:
+    """Return whether a norm has what is computed here: weights and a moving average."""
+    return norm.affine and norm.track_running_stats and norm.momentum is not None
+
+
+class BatchNormAct2d(nn.Module):
+    """A batch norm and the activation behind it; both modules stay what they are.
+
+    Training maps that lie channels last on the processor are computed in one operation, all
+    others, and all in evaluation, by the modules themselves.
+    """
+
+    def __init__(self, norm: nn.BatchNorm2d, act: nn.Module | None) -> None:
+        super().__init__()
+        self.norm = norm
+        self.act = nn.Identity() if act is None else act
+        self.activation = activation_name(self.act) or "identity"
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not (self.norm.training and _lies_right(x)):
+            return self.act(self.norm(x))
+        return _NormAct.apply(x, self.norm.weight, self.norm.bias, self.norm, self.activation)
+
+
+class _NormAct(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d, activation: str
+    ) -> Tensor:
+        x_MC = _positions(x)
+        use_threads(torch.get_num_threads())
+        mean_C, variance_C = moments(x_MC)
+        _follow(norm, mean_C, variance_C, positions=len(x_MC))
+        inverse_C = 1.0 / np.sqrt(variance_C + norm.eps)
+        scale_C = weight.detach().double().numpy() * inverse_C
+        shift_C = bias.detach().double().numpy() - mean_C * scale_C
+        ctx.inverse_C = inverse_C
+        ctx.vectors = [vector.astype(np.float32) for vector in (scale_C, shift_C, mean_C)]
+        ctx.kernels = kernels_of(activation)
+        ctx.save_for_backward(x, weight)
+        out = torch.empty_like(x)
+        ctx.kernels.forward(x_MC, ctx.vectors[0], ctx.vectors[1], _positions(out))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
+        x, weight = ctx.saved_tensors
+        dy = grads[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
+        x_MC, dy_MC = _positions(x), _positions(dy)
+        scale_C, shift_C, mean_C = ctx.vectors
+        use_threads(torch.get_num_threads())
+        dx = torch.empty_like(x)
+        dx_MC = _positions(dx)
+        sums_B2C = ctx.kernels.gradient(x_MC, dy_MC, scale_C, shift_C, mean_C, dx_MC)
+        dbias_C, product_C = sums_B2C.astype(np.float64).sum(axis=0)
+        dweight_C = product_C * ctx.inverse_C
+        a_C = -(scale_C * ctx.inverse_C * dweight_C) / len(x_MC)
+        b_C = -(scale_C * dbias_C) / len(x_MC) - a_C * mean_C
+        a_C, b_C = a_C.astype(np.float32), b_C.astype(np.float32)
+        finish_gradient(x_MC, scale_C, a_C, b_C, dx_MC)
+        return dx, _like(dweight_C, weight), _like(dbias_C, weight), None, None
+
+
+def _follow(
+    norm: nn.BatchNorm2d, mean_C: np.ndarray, variance_C: np.ndarray, *, positions: int
+) -> None:
+    """Move the running statistics, as torch does: the variance without bias."""
+    unbiased_C = variance_C * (positions / (positions - 1))
+    for running, now_C in ((norm.running_mean, mean_C), (norm.running_var, unbiased_C)):
+        assert running is not None
+        running.lerp_(_like(now_C, running), float(norm.momentum or 0.0))
+    assert norm.num_batches_tracked is not None
+    norm.num_batches_tracked.add_(1)
+
+
+def _lies_right(x: Tensor) -> bool:
+    return (
+        x.device.type == "cpu"
+        and x.dtype in (torch.bfloat16, torch.float32)
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and x.numel() > x.shape[1]  # torch says what is wrong with a single value per channel
+    )
+
+
+def _positions(x: Tensor) -> Elements:
+    """Return the map (N, C, H, W), channels last, as an array (M, C) of the same memory."""
+    x_MC = x.detach().permute(0, 2, 3, 1).view(-1, x.shape[1])
+    return (x_MC.view(torch.uint16) if x.dtype == torch.bfloat16 else x_MC).numpy()
+
+
+def _like(vector: np.ndarray, tensor: Tensor) -> Tensor:
+    return torch.from_numpy(vector.astype(np.float32)).to(tensor.dtype)
