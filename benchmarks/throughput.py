@@ -1,13 +1,15 @@
-"""Training throughput from JPEG files: a run of `fit` against float32, with two allocators.
+"""Training throughput from JPEG files: a run of `fit` against float32 and torch's kernels.
 
     python benchmarks/throughput.py --data DATA
 
 FasterNet-T0, 224 px, batch 32, images of `DATA/imagenet_sample` decoded every epoch by two workers,
 random resized crop and flip. Each job has a process and workers of its own; blocks of steps take
 turns in random order, and the first steps of a block, which use up what the workers had ready, are
-not counted. A run of `fit` computes in bfloat16, channels last, and keeps the memory that it frees
-(`train/allocator.py`). Float32 in the default layout is measured as a plain loop in torch has it,
-with the allocator as it is, and with freed memory kept besides.
+not counted. A run of `fit` computes in bfloat16, channels last, with fused kernels
+(`train/fused_view.py`), and keeps the memory that it frees (`train/allocator.py`); the same with
+torch's kernels shows what they give. Float32 in the default layout is measured as a plain loop in
+torch has it, with the allocator as it is, and with freed memory kept besides. Loading is the same
+for all.
 """
 
 import argparse
@@ -30,6 +32,7 @@ from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.measure.provenance import provenance
 from fleetfoot.nets.create import create
 from fleetfoot.train.allocator import keep_freed_memory
+from fleetfoot.train.fused_view import view_of
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps import Context, supervised_step, take_step
@@ -39,23 +42,26 @@ SIZE, BATCH, WORKERS = 224, 32, 2
 ROUNDS, COUNTED, DRAINED = 4, 8, 6
 PREPROCESS = Preprocess(SIZE, 0.9, "bicubic", (123.7, 116.3, 103.5), (58.4, 57.1, 57.4))
 AUGMENT = Augment(crop="resized", flip=0.5)
-PLAN = "bfloat16 nhwc, memory kept"
+PLAN = "bfloat16 nhwc, fused kernels, memory kept"
+TORCH = "bfloat16 nhwc, memory kept"
 KEPT = "float32 nchw, memory kept"
 PLAIN = "float32 nchw, default allocator"
-JOBS = {  # precision, layout, and whether freed memory is kept
-    PLAIN: ("float32", "nchw", False),
-    KEPT: ("float32", "nchw", True),
-    PLAN: ("bfloat16", "nhwc", True),
+JOBS = {  # precision, layout, kernels, and whether freed memory is kept
+    PLAIN: ("float32", "nchw", "torch", False),
+    KEPT: ("float32", "nchw", "torch", True),
+    TORCH: ("bfloat16", "nhwc", "torch", True),
+    PLAN: ("bfloat16", "nhwc", "fused", True),
 }
 
 
 class Job:
     """One way to compute, with a network, an optimiser and readers of its own."""
 
-    def __init__(self, split: Any, *, precision: str, layout: str) -> None:
+    def __init__(self, split: Any, *, precision: str, layout: str, kernels: str) -> None:
         recipe = Recipe(batch=BATCH, augment=AUGMENT, optimizer="adamw", lr=1e-4)
         net = prepare(create("fasternet_t0"), recipe, layout=layout, device="cpu")
         self.trainee = Trainee.of(net, recipe)
+        self.trainee.model = view_of(net, kernels)
         normalise = Normalise(PREPROCESS, layout=layout, device=torch.device("cpu"))
         self.context = Context(recipe, 0, 1000, normalise, precision)
         self.loader = Loader(
@@ -87,13 +93,13 @@ class Job:
 
 def serve(name: str, data: Path, pipe: Connection) -> None:
     """Run a block of one job whenever told to; in the end, say where input time went."""
-    precision, layout, kept = JOBS[name]
+    precision, layout, kernels, kept = JOBS[name]
     torch.set_num_threads(2)
     if kept:
         keep_freed_memory()
     names = tuple(sorted({p.name.split("_")[1] for p in (data / "imagenet_sample").glob("*.jpg")}))
     split = open_for_evaluation(str(data / "imagenet_sample" / "manifest.csv"), names)
-    job = Job(split, precision=precision, layout=layout)
+    job = Job(split, precision=precision, layout=layout, kernels=kernels)
     job.seconds()  # the first block pays for many things
     pipe.send("ready")
     while pipe.recv():
@@ -147,6 +153,7 @@ def main() -> None:
             b / a for a, b in zip(by_block[PLAIN], by_block[PLAN])
         ),
         "ratio_memory_kept": speeds[PLAN] / speeds[KEPT],
+        "ratio_of_kernels": speeds[PLAN] / speeds[TORCH],
         "input": profiles,
     }
     write_result("throughput", __doc__.splitlines()[0], figures, started=started)

@@ -97,9 +97,10 @@ def _lite0(f: Figures) -> str:
 
 
 def _throughput(f: Figures) -> str:
-    plan, plain, kept = (
+    plan, torchs, plain, kept = (
         f["images_per_second"][name]
         for name in (
+            "bfloat16 nhwc, fused kernels, memory kept",
             "bfloat16 nhwc, memory kept",
             "float32 nchw, default allocator",
             "float32 nchw, memory kept",
@@ -108,7 +109,8 @@ def _throughput(f: Figures) -> str:
     return (
         f"{plan:.0f} images a second; {f['ratio']:.1f} times float32 as a plain loop has it "
         f"({plain:.0f}), {f['ratio_memory_kept']:.1f} times float32 with freed memory kept "
-        f"({kept:.0f})"
+        f"({kept:.0f}), {f['ratio_of_kernels']:.2f} times the same with torch's kernels "
+        f"({torchs:.0f})"
     )
 
 

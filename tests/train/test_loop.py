@@ -58,8 +58,9 @@ def lines(folder: Path, kind: str) -> list[dict[str, Any]]:
             "sizes": ((0.0, 12), (0.4, 8)),
             "augment": Augment(crop="inside", colour_pca="computed"),
         },
+        {"kernels": "fused", "layout": "nhwc", "precision": "bfloat16", "ema": 0.5},
     ],
-    ids=["ema-bf16-nhwc", "sgd-sampler", "mixed", "head-resized", "plateau-sizes"],
+    ids=["ema-bf16-nhwc", "sgd-sampler", "mixed", "head-resized", "plateau-sizes", "fused"],
 )
 def test_stopped_and_resumed_equals_undisturbed(tmp_path: Path, changes: dict[str, Any]) -> None:
     recipe = tiny.recipe(**{"epochs": 2, "state_every": 5, **changes})

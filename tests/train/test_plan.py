@@ -1,4 +1,5 @@
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -6,7 +7,8 @@ import pytest
 import tiny_run as tiny
 import torch
 
-from fleetfoot.core.errors import DataError, TrainingError
+from fleetfoot.core.errors import DataError, TrainingError, UsageError
+from fleetfoot.train import measure_steps
 from fleetfoot.train.plan import in_words, read_plan, write_plan
 
 
@@ -30,6 +32,45 @@ def test_precision_and_layout_are_measured_unless_given(tmp_path: Path) -> None:
     fastest = min(made.measured, key=lambda cell: cell.step_ms)
     assert (made.precision, made.layout) == (fastest.precision, fastest.layout)
     assert "measured: float32 nhwc" in in_words(made)
+
+
+def test_a_short_run_does_not_pay_for_compiling(tmp_path: Path) -> None:
+    made = tiny.plan(tmp_path, tiny.recipe(precision="auto", layout="nhwc"))
+    assert made.kernels == "torch"
+    assert {cell.kernels for cell in made.measured} == {"torch"}
+
+
+def test_a_long_run_compares_fused_kernels_in_the_best_layout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measure_steps, "COMPILING_PAYS_SECONDS", 0.0)
+    made = tiny.plan(tmp_path, tiny.recipe(precision="auto", layout="nhwc"))
+    fused = [cell for cell in made.measured if cell.kernels == "fused"]
+    assert [(cell.precision, cell.layout) for cell in fused] == [(made.precision, made.layout)]
+    assert len(made.measured) == 3
+    compared = [cell for cell in made.measured if cell.precision == made.precision]
+    assert made.kernels == min(compared, key=lambda cell: cell.step_ms).kernels
+    assert "fused kernels" in in_words(made)
+    other = tiny.plan(tmp_path, tiny.recipe(precision="auto", layout="nhwc", kernels="torch"))
+    assert {cell.kernels for cell in other.measured} == {"torch"}
+
+
+def test_fused_kernels_are_taken_where_they_are_asked_for(tmp_path: Path) -> None:
+    made = tiny.plan(tmp_path, tiny.recipe(kernels="fused", layout="auto"))
+    assert (made.layout, made.kernels) == ("nhwc", "fused")
+    with pytest.raises(UsageError, match=r"kernels is 'fused', but .* channels last"):
+        tiny.plan(tmp_path, tiny.recipe(kernels="fused", layout="nchw"))
+
+
+def test_without_numba_fused_kernels_are_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.setattr(measure_steps, "COMPILING_PAYS_SECONDS", 0.0)
+    made = tiny.plan(tmp_path, tiny.recipe(precision="auto", layout="nhwc"))
+    assert made.kernels == "torch"
+    with pytest.raises(UsageError, match=r"pip install 'fleetfoot\[kernels\]'"):
+        tiny.plan(tmp_path, tiny.recipe(kernels="fused", layout="nhwc"))
 
 
 def test_measuring_leaves_the_network_alone(tmp_path: Path) -> None:
