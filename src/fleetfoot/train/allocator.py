@@ -14,6 +14,7 @@ asks: a training step took 8 % less.
 import ctypes
 import os
 import platform
+from pathlib import Path
 
 # From glibc's malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
@@ -21,6 +22,8 @@ NEVER_TRIM = -1  # taken as an unsigned number: the largest there is
 MADV_HUGEPAGE = 14  # from Linux's mman.h
 LARGE_PAGE = 2 << 20
 RESERVED_SHARE = 0.5  # of the machine's memory; addresses only, no memory
+LARGE_PAGES = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+OVERCOMMIT = Path("/proc/sys/vm/overcommit_memory")
 GROW_BY_BYTES = 256 << 20
 
 
@@ -42,16 +45,38 @@ def keep_freed_memory() -> bool:
 
 def _ask_for_large_pages() -> bool:
     """Let the heap grow far, untouched, and ask for large pages there; return whether it could."""
-    libc = ctypes.CDLL(None, use_errno=True)
+    if not (_given_on_request() and _addresses_are_free()):
+        return False
+    libc = ctypes.CDLL(None)
     libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
     libc.free.argtypes = [ctypes.c_void_p]
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     size = int(memory * RESERVED_SHARE)
     block = libc.malloc(size)
-    if block is None:  # a limit on addresses
+    if block is None:
         return False
     first = -(-block // LARGE_PAGE) * LARGE_PAGE
     asked = libc.madvise(first, (block + size - first) // LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE)
     libc.free(block)  # the heap keeps the addresses
     return asked == 0
+
+
+def _given_on_request() -> bool:
+    """Return whether Linux gives large pages to those who ask, and to them alone."""
+    try:
+        return "[madvise]" in LARGE_PAGES.read_text()
+    except OSError:
+        return False
+
+
+def _addresses_are_free() -> bool:
+    """Return whether a process may reserve addresses without anybody's missing them."""
+    import resource  # not on Windows, which has no glibc either
+
+    limits = (resource.getrlimit(kind)[0] for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    try:
+        counted = OVERCOMMIT.read_text().strip() == "2"
+    except OSError:
+        counted = True
+    return not counted and all(limit == resource.RLIM_INFINITY for limit in limits)
