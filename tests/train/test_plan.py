@@ -7,7 +7,7 @@ import pytest
 import tiny_run as tiny
 import torch
 
-from fleetfoot.core.errors import DataError, TrainingError, UsageError
+from fleetfoot.core.errors import DataError, MissingError, TrainingError, UsageError
 from fleetfoot.train import measure_steps
 from fleetfoot.train.plan import in_words, read_plan, write_plan
 
@@ -69,7 +69,7 @@ def test_without_numba_fused_kernels_are_absent(
     monkeypatch.setattr(measure_steps, "COMPILING_PAYS_SECONDS", 0.0)
     made = tiny.plan(tmp_path, tiny.recipe(precision="auto", layout="nhwc"))
     assert made.kernels == "torch"
-    with pytest.raises(UsageError, match=r"pip install 'fleetfoot\[kernels\]'"):
+    with pytest.raises(MissingError, match=r"pip install 'fleetfoot\[kernels\]'"):
         tiny.plan(tmp_path, tiny.recipe(kernels="fused", layout="nhwc"))
 
 

@@ -63,8 +63,8 @@ def grafted(net: "nn.Module", swaps: "dict[str, nn.Module]") -> "nn.Module":
     """Return a network with other modules at some paths, which shares everything else.
 
     Only the containers on the way to a swapped module are new; every other module, parameter and
-    buffer is the object of ``net`` itself, so that training one trains both. Mode and hooks of
-    the new containers are those of now.
+    buffer is the object of ``net`` itself, so that training one trains both. The new containers
+    share their hooks with the old ones and keep the mode of now.
 
     Args:
         net: left alone.

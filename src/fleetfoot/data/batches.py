@@ -103,7 +103,9 @@ class BatchMaker:
         if augment is None or box_K is None:
             pixels = self.preprocess.crop(image)
         else:
-            pixels = random_cut(self.preprocess, image, self._box(image, augment, box_K))
+            box = self._box(image, augment, box_K)
+            resized = augment.crop == "resized"
+            pixels = (random_cut if resized else Preprocess.cut)(self.preprocess, image, box)
         return pixels, middle - start, time.perf_counter() - middle
 
     def _box(self, image: Pixels, augment: Augment, box_K: NDArray[np.float64]) -> Box:

@@ -23,8 +23,9 @@ from fleetfoot.data.samples import Split
 
 # Workers give way to the network. Its threads wait for each other after every operator, so that a
 # worker that holds up one of them holds up all; what it would have done then, it does while the
-# network waits for a batch, next to the other workers.
-NICENESS = 19
+# network waits for a batch, next to the other workers. Not the lowest priority: beside somebody
+# else's work the readers would starve.
+NICENESS = 10
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,8 @@ from typing import Any
 import numpy as np
 from llvmlite import binding, ir
 from numba import types
-from numba.extending import intrinsic as numba_intrinsic
 
-intrinsic: Any = numba_intrinsic  # gives what it decorates another signature
+from fleetfoot.kernels.elements import config, intrinsic
 
 ARCH_PRCTL, ARCH_REQ_XCOMP_PERM, XTILEDATA = 158, 0x1023, 18
 INT8, INT16, INT32 = (ir.IntType(bits) for bits in (8, 16, 32))
@@ -31,6 +30,8 @@ ROWS, ROW_BYTES, TILES = 16, 64, 8
 def has_tiles() -> bool:
     """Return whether this process may use tiles; asks Linux for them, once."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
+        return False
+    if config.CPU_NAME or config.CPU_FEATURES:  # compiling for another processor than this one
         return False
     features = binding.get_host_cpu_features()
     if not (features.get("amx-tile") and features.get("amx-bf16")):

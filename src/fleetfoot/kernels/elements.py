@@ -1,10 +1,13 @@
-"""What the kernels need below Numba: bfloat16 as a type of numbers, and vectors of full width.
+"""What the kernels need of Numba: bfloat16 as a type of numbers, full vectors, a cache that fits.
 
 NumPy has no bfloat16, so arrays of it come as uint16: the upper halves of float32. The functions
 here are typed by what they are given, and one kernel serves arrays of either kind.
 """
 
+import hashlib
 import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -28,9 +31,29 @@ QUIET_NAN = 0x7FC0
 FASTMATH = {"contract", "reassoc", "arcp", "nsz", "afn"}
 
 
-def use_threads(count: int) -> None:
-    """Compute the kernels that follow, in this thread of Python, with so many threads."""
-    numba.set_num_threads(min(count, config.NUMBA_NUM_THREADS))
+def compiled(*, parallel: bool = False, fastmath: bool = False) -> Callable[[Any], Any]:
+    """Return the decorator that compiles a kernel, once on a machine.
+
+    Numba keeps what it compiled until the file of the function changes. Kernels inline functions
+    of other files, so that theirs lies in a folder of its own for each state of all of them.
+    """
+
+    def decorate(function: Any) -> Any:
+        before, config.CACHE_DIR = config.CACHE_DIR, str(_cache_folder())
+        try:
+            words: Any = {"fastmath": FASTMATH} if fastmath else {}
+            return numba.njit(parallel=parallel, cache=True, **words)(function)
+        finally:
+            config.CACHE_DIR = before
+
+    return decorate
+
+
+def _cache_folder() -> Path:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "fleetfoot" / "kernels" / digest[:16]
 
 
 def _bits(value: int) -> ir.Constant:

@@ -20,19 +20,19 @@ import functools
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
 from fleetfoot.kernels.activations import ACTIVATIONS
-from fleetfoot.kernels.elements import FASTMATH, rounded, to_float32, wide_vectors
+from fleetfoot.kernels.elements import compiled, rounded, to_float32, wide_vectors
 
 Elements = NDArray[Any]
 """Float32, or bfloat16 as uint16."""
-Vector = NDArray[np.float32]
 
 # Positions that are summed in float32 before they go into float64; also what a thread takes at a
 # time, so that a result does not depend on the number of threads.
 BLOCK = 256
+ORIGIN = 64  # positions, about, that say where the mean is
 
 
 class Kernels(NamedTuple):
@@ -42,7 +42,7 @@ class Kernels(NamedTuple):
     gradient: Any
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+@compiled(parallel=True, fastmath=True)
 def _moment_sums(x, origin):
     positions, channels = x.shape
     blocks = (positions + BLOCK - 1) // BLOCK
@@ -63,22 +63,23 @@ def _moment_sums(x, origin):
 def moments(x_MC: Elements) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and biased variance of each channel, (C,) each.
 
-    Sums run over distances from the first position: a mean far from zero costs no digits.
+    Sums run over distances from the mean of a few positions: a mean far from zero costs no digits.
     """
-    origin_C = as_float32(x_MC[0])
+    some = x_MC[:: max(len(x_MC) // ORIGIN, 1)]
+    origin_C = as_float32(some).mean(axis=0, dtype=np.float64).astype(np.float32)
     sums_B2C = _moment_sums(x_MC, origin_C)
     first_C, second_C = sums_B2C.astype(np.float64).sum(axis=0) / len(x_MC)
     return first_C + origin_C, np.maximum(second_C - first_C * first_C, 0.0)
 
 
-def as_float32(vector: Elements) -> Vector:
+def as_float32(numbers: Elements) -> NDArray[np.float32]:
     """Return elements as numbers that NumPy knows."""
-    if vector.dtype == np.float32:
-        return vector
-    return (vector.astype(np.uint32) << 16).view(np.float32)
+    if numbers.dtype == np.float32:
+        return numbers
+    return (numbers.astype(np.uint32) << 16).view(np.float32)
 
 
-@njit(parallel=True, fastmath=FASTMATH, cache=True)
+@compiled(parallel=True, fastmath=True)
 def finish_gradient(x, scale, a, b, g):
     """Turn the gradient behind the norm into that in front of it, in place."""
     positions, channels = x.shape
@@ -100,7 +101,7 @@ def kernels_of(activation: str) -> Kernels:
     """
     value, slope = ACTIVATIONS[activation]
 
-    @njit(parallel=True, fastmath=FASTMATH, cache=True)
+    @compiled(parallel=True, fastmath=True)
     def forward(x, scale, shift, out):
         positions, channels = x.shape
         for block in prange((positions + BLOCK - 1) // BLOCK):
@@ -110,7 +111,7 @@ def kernels_of(activation: str) -> Kernels:
                     y = value(to_float32(x[i, j]) * scale[j] + shift[j])
                     out[i, j] = rounded(y, out[i, j])
 
-    @njit(parallel=True, fastmath=FASTMATH, cache=True)
+    @compiled(parallel=True, fastmath=True)
     def gradient(x, dy, scale, shift, mean, g):
         positions, channels = x.shape
         blocks = (positions + BLOCK - 1) // BLOCK

@@ -12,30 +12,40 @@ Letters  M positions, R channels of a, N channels of b, P parts of the positions
 # pyright: reportMissingParameterType=false
 
 import numpy as np
-from numba import get_num_threads, njit, prange
+from numba import njit, prange
 from numpy.typing import NDArray
 
+from fleetfoot.core.errors import UsageError
 from fleetfoot.kernels import amx
-from fleetfoot.kernels.elements import wide_vectors
+from fleetfoot.kernels.elements import compiled, wide_vectors
 
 Bits = NDArray[np.uint16]
 """Bfloat16."""
 
-BLOCK = 32  # channels of both matrices that are multiplied at a time: two tiles each way
+CHANNELS = 32  # of both matrices that are multiplied at a time: two tiles each way
 STEP = 32  # positions that one tile product adds up
 CACHE_BYTES = 1 << 20  # for the packed chunks of a thread
 TILE = 256  # numbers of 32 bits in a tile
 
 
-def transposed_product(a_MR: Bits, b_MN: Bits) -> NDArray[np.float32]:
-    """Return ``a.T @ b``, float32 (R, N), with sums in float32; needs `amx.has_tiles`."""
+def transposed_product(a_MR: Bits, b_MN: Bits, *, parts: int) -> NDArray[np.float32]:
+    """Return ``a.T @ b``, float32 (R, N), with sums in float32.
+
+    Args:
+        a_MR, b_MN: bfloat16, contiguous.
+        parts: of the positions, for as many threads; the order of the sums depends on it alone.
+
+    Raises:
+        UsageError: there are no tiles (`amx.has_tiles`).
+    """
+    if not amx.has_tiles():
+        raise UsageError("this processor, or Numba's target, has no AMX tiles for bfloat16")
     positions, rows = a_MR.shape
     columns = b_MN.shape[1]
     if rows > columns:  # the first one is turned, which takes longer
-        return transposed_product(b_MN, a_MR).T
-    parts = get_num_threads()
+        return transposed_product(b_MN, a_MR, parts=parts).T
     share = _up(-(-positions // parts), STEP)
-    tall, wide = _up(rows, BLOCK), _up(columns, BLOCK)
+    tall, wide = _up(rows, CHANNELS), _up(columns, CHANNELS)
     chunk = min(max(CACHE_BYTES // (2 * (tall + wide)) // STEP, 4) * STEP, share)
     sums_PRN = np.empty((parts, tall, wide), np.float32)
     turned = np.empty((parts, tall * chunk // 2), np.uint32)
@@ -48,7 +58,7 @@ def _up(value: int, multiple: int) -> int:
     return -(-value // multiple) * multiple
 
 
-@njit(parallel=True, cache=True)
+@compiled(parallel=True)
 def _multiply(a, b, share, chunk, turned, paired, sums, layout):
     parts, tall, wide = sums.shape
     stride = wide * 4
@@ -61,8 +71,8 @@ def _multiply(a, b, share, chunk, turned, paired, sums, layout):
             steps = (min(chunk, max(end - start, 0)) + STEP - 1) // STEP
             _pack_turned(a, start, end, steps, turned[part])
             _pack_paired(b, start, end, steps, paired[part])
-            for r in range(0, tall, BLOCK):
-                for n in range(0, wide, BLOCK):
+            for r in range(0, tall, CHANNELS):
+                for n in range(0, wide, CHANNELS):
                     corner = result + np.uint64(r * stride + n * 4)
                     below = corner + np.uint64(16 * stride)
                     if start == part * share:
@@ -95,7 +105,7 @@ def _multiply(a, b, share, chunk, turned, paired, sums, layout):
         amx.release()
 
 
-@njit(cache=True)
+@compiled()
 def _pack_paired(x, start, end, steps, packed):
     """Fill tiles of pairs of positions by channels: [channels / 16, steps, 16 pairs, 16]."""
     wide_vectors()
@@ -104,7 +114,8 @@ def _pack_paired(x, start, end, steps, packed):
     for pair in range(steps * 16):
         for panel in range((channels + 15) // 16):
             row, place = start + 2 * pair, (panel * steps * 16 + pair) * 16
-            if row + 2 < len(x) and row + 1 < end:
+            # The last numbers of a panel may be those of the next positions, but not beyond all.
+            if row + 1 < end and (row + 1) * channels + panel * 16 + 16 <= x.size:
                 address = source + np.uint64(row * stride + panel * 32)
                 amx.pack_pairs(target + np.uint64(place * 4), address, address + np.uint64(stride))
             else:
@@ -112,7 +123,7 @@ def _pack_paired(x, start, end, steps, packed):
                     packed[place + n] = _pair(x, row, end, panel * 16 + n)
 
 
-@njit(cache=True)
+@compiled()
 def _pack_turned(x, start, end, steps, packed):
     """Fill tiles of channels by pairs of positions: [channels / 16, steps, 16, 16 pairs]."""
     wide_vectors()
@@ -121,7 +132,8 @@ def _pack_turned(x, start, end, steps, packed):
     for step in range(steps):
         for panel in range((channels + 15) // 16):
             row, place = start + step * STEP, (panel * steps + step) * TILE
-            if row + STEP < len(x) and row + STEP <= end:
+            last = row + STEP - 1
+            if last < end and last * channels + panel * 16 + 16 <= x.size:
                 address = source + np.uint64(row * stride + panel * 32)
                 amx.pack_turned(target + np.uint64(place * 4), address, stride)
             else:

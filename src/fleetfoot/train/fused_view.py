@@ -8,8 +8,8 @@ after    x -> PatchProduct -> y             a matrix product (`train.patch_produ
 The network itself stays as it is: it is what is evaluated, averaged, saved and exported.
 
 Exact    up to rounding
-Skips    what is called more than once or has hooks; a norm without weights or moving average. An
-         activation without a kernel stays behind the norm
+Skips    what is called more than once, stands at several paths or has hooks; a norm without
+         weights or moving average. An activation without a kernel stays behind the norm
 """
 
 from collections import Counter
@@ -24,15 +24,33 @@ from fleetfoot.core.trace import trace
 
 def why_not_fused(*, device: str, layout: str) -> str | None:
     """Return why networks cannot be computed this way here, or None if they can."""
-    if device != "cpu":
-        return "the kernels are for processors"
-    if layout != "nhwc":
-        return "the kernels are for maps that lie channels last"
+    reason = _why_not_at_all(device, layout)
+    if reason is not None:
+        return reason
     try:
         _require_kernels()
     except FleetfootError as error:
         return str(error)
     return None
+
+
+def check_fused(*, device: str, layout: str) -> None:
+    """Check that networks can be computed this way here.
+
+    Raises:
+        UsageError: not on this device or in this layout.
+        MissingError: Numba is absent or broken.
+    """
+    reason = _why_not_at_all(device, layout)
+    if reason is not None:
+        raise UsageError(f"kernels is 'fused', but {reason}")
+    _require_kernels()
+
+
+def _why_not_at_all(device: str, layout: str) -> str | None:
+    if device != "cpu":
+        return "the kernels are for processors"
+    return None if layout == "nhwc" else "the kernels are for maps that lie channels last"
 
 
 def view_of(net: nn.Module, kernels: str) -> nn.Module:
@@ -48,63 +66,75 @@ def fused_view(net: nn.Module) -> PassResult:
     """Return the view of a network in training mode; where nothing can be fused, ``net`` itself.
 
     Raises:
+        UsageError: the network is in evaluation mode, which the view would keep.
         MissingError: Numba is absent or broken.
     """
     _require_kernels()
-    from fleetfoot.train.norm_act import BatchNormAct2d, activation_name, is_suited
-    from fleetfoot.train.patch_product import PatchProduct, has_patches
-
+    if not net.training:
+        raise UsageError("a fused view is of a network in training mode: call `net.train()` first")
     try:
         graph = trace(net).graph
-    except UsageError as error:
+    except Exception as error:  # a forward pass may do anything with what stands for its input
         return PassResult(model=net, changed=(), skipped=(Skip("", str(error)),))
-    calls = Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
+    places = _Places(net, graph)
     swaps: dict[str, nn.Module] = {}
     skipped: list[Skip] = []
     for node in graph.nodes:
-        path, module = _called(net, node)
-        # The exact types on purpose: a subclass may compute something else.
-        if type(module) is nn.Conv2d and has_patches(module):
-            reason = _why_not(module, calls[path])
-            swap: dict[str, nn.Module] = {path: PatchProduct(module)}
-        elif type(module) is nn.BatchNorm2d:
-            reason = _why_not(module, calls[path])
-            if not is_suited(module):
-                reason = "the norm has no weights or no moving average"
-            swap = {path: BatchNormAct2d(module, None)}
-            act_path, act = _reader(net, node)
-            if act is not None and activation_name(act) and not _why_not(act, calls[act_path]):
-                swap = {path: BatchNormAct2d(module, act), act_path: nn.Identity()}
+        found = _fused(places, node)
+        if isinstance(found, str):
+            skipped.append(Skip(str(node.target), found))
         else:
-            continue
-        if reason is None:
-            swaps |= swap
-        else:
-            skipped.append(Skip(path, reason))
+            swaps |= found
     view = grafted(net, swaps) if swaps else net
     return PassResult(model=view, changed=tuple(swaps), skipped=tuple(skipped))
+
+
+def _fused(places: "_Places", node: fx.Node) -> dict[str, nn.Module] | str:
+    """Return what takes which place because of a node, or why it stays as it is."""
+    from fleetfoot.train.norm_act import BatchNormAct2d, activation_name, is_suited
+    from fleetfoot.train.patch_product import PatchProduct, has_patches
+
+    path, module = str(node.target), places.module(node)
+    # The exact types on purpose: a subclass may compute something else.
+    if type(module) is nn.Conv2d and has_patches(module):
+        return places.why_not(node) or {path: PatchProduct(module)}
+    if type(module) is not nn.BatchNorm2d:
+        return {}
+    if not is_suited(module):
+        return "the norm has no weights or no moving average"
+    reason = places.why_not(node)
+    if reason is not None:
+        return reason
+    reader = next(iter(node.users)) if len(node.users) == 1 else None
+    act = None if reader is None else places.module(reader)
+    if reader is None or act is None or not activation_name(act) or places.why_not(reader):
+        return {path: BatchNormAct2d(module, None)}
+    return {path: BatchNormAct2d(module, act), str(reader.target): nn.Identity()}
+
+
+class _Places:
+    """Where the modules of a traced network stand, and how often each is called."""
+
+    def __init__(self, net: nn.Module, graph: fx.Graph) -> None:
+        self._net = net
+        self._calls = Counter(str(node.target) for node in graph.nodes if node.op == "call_module")
+        self._paths = Counter(id(module) for _, module in net.named_modules(remove_duplicate=False))
+
+    def module(self, node: fx.Node) -> nn.Module | None:
+        """Return the module that a node calls, if it calls one."""
+        return self._net.get_submodule(str(node.target)) if node.op == "call_module" else None
+
+    def why_not(self, node: fx.Node) -> str | None:
+        """Return why nothing may take the place of the module that a node calls."""
+        module = self._net.get_submodule(str(node.target))
+        hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+        if self._calls[str(node.target)] > 1:
+            return "the module is called more than once"
+        if self._paths[id(module)] > 1:
+            return "the module stands at several paths"
+        return "the module has hooks" if any(getattr(module, kind) for kind in hooks) else None
 
 
 def _require_kernels() -> None:
     for module in ("numba", "fleetfoot.kernels.norm_act", "fleetfoot.kernels.weight_gradient"):
         require(module, extra="kernels")
-
-
-def _called(net: nn.Module, node: fx.Node) -> tuple[str, nn.Module | None]:
-    if node.op != "call_module":
-        return "", None
-    return str(node.target), net.get_submodule(str(node.target))
-
-
-def _reader(net: nn.Module, node: fx.Node) -> tuple[str, nn.Module | None]:
-    """Return path and module of the only thing that reads a node, if it is a module."""
-    return _called(net, next(iter(node.users))) if len(node.users) == 1 else ("", None)
-
-
-def _why_not(module: nn.Module, calls: int) -> str | None:
-    if calls > 1:
-        return "the module is called more than once"
-    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-    if any(getattr(module, kind) for kind in hooks):
-        return "the module has hooks"
-    return None

@@ -14,11 +14,10 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import nn
 
-from fleetfoot.core.errors import UsageError
 from fleetfoot.data.loader import Batch, Loader
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.train.fit_steps import Times
-from fleetfoot.train.fused_view import view_of, why_not_fused
+from fleetfoot.train.fused_view import check_fused, view_of, why_not_fused
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import Loaders
 from fleetfoot.train.optimizers import set_lr
@@ -69,9 +68,9 @@ def choose_cell(
 ) -> tuple[Way, tuple[Cell, ...]]:
     """Return the fastest way that the recipe allows, and what was measured.
 
-    One way is taken without measuring. Ties go to the earlier of float32, bfloat16 and of nchw,
-    nhwc. The fused kernels are compared in the fastest precision and layout, and only where the
-    run is long enough to pay for compiling them.
+    A single way is measured only to know how long the run takes. Ties go to the earlier of
+    float32, bfloat16 and of nchw, nhwc. The fused kernels are compared in the fastest precision
+    and layout, and only where the run is long enough to pay for compiling them.
 
     Args:
         net: copied for each way.
@@ -91,27 +90,27 @@ def choose_cell(
     words: dict[str, Any] = {"classes": classes, "device": device, "batch": batch, "step": step}
     limit = min(CELL_SECONDS, (recipe.minutes or 10) * 60 * 0.05)
 
-    def measured(ways: list[Way]) -> tuple[Cell, ...]:
+    def measured(ways: list[Way], *, compiles: bool = False) -> tuple[Cell, ...]:
         runners = {way: _runner(net, recipe, preprocess, way=way, **words) for way in ways}
+        if compiles:
+            for runner in runners.values():
+                runner()
         samples = _take_turns(runners, seconds=limit)
         return tuple(Cell(*way, min(samples[way]) * 1e3, len(samples[way])) for way in ways)
 
-    cells = measured(ways) if len(ways) > 1 else ()
+    may_fuse = recipe.kernels == "auto" and not recipe.head_only
+    may_fuse &= why_not_fused(device=device, layout=ways[-1].layout) is None
+    cells = measured(ways) if len(ways) > 1 or (may_fuse and steps is not None) else ()
     best = _fastest(cells) if cells else ways[0]
     fused = best._replace(kernels="fused")
     if recipe.kernels == "fused":
         return fused, cells
-    seconds = (recipe.minutes or 0) * 60
+    expected = (recipe.minutes or 0) * 60
     if steps is not None and cells:
-        seconds = steps * min(cell.step_ms for cell in cells) / 1e3
-    if (
-        recipe.kernels == "torch"
-        or recipe.head_only
-        or seconds < COMPILING_PAYS_SECONDS
-        or why_not_fused(device=device, layout=best.layout) is not None
-    ):
+        expected = steps * min(cell.step_ms for cell in cells) / 1e3
+    if not may_fuse or best.layout != "nhwc" or expected < COMPILING_PAYS_SECONDS:
         return best, cells
-    compared = measured([best, fused])
+    compared = measured([best, fused], compiles=True)
     others = tuple(cell for cell in cells if (cell.precision, cell.layout) != best[:2])
     return _fastest(compared), (*others, *compared)
 
@@ -120,10 +119,7 @@ def _plain_ways(recipe: Recipe, *, device: str) -> list[Way]:
     precisions: list[Precision] = ["float32", "bfloat16"]
     layouts: list[Layout] = ["nchw", "nhwc"]
     if recipe.kernels == "fused":
-        layout = "nhwc" if recipe.layout == "auto" else recipe.layout
-        reason = why_not_fused(device=device, layout=layout)
-        if reason is not None:
-            raise UsageError(f"kernels is 'fused', but {reason}")
+        check_fused(device=device, layout="nhwc" if recipe.layout == "auto" else recipe.layout)
         layouts = ["nhwc"]
     return [
         Way(precision, layout)

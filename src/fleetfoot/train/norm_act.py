@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from fleetfoot.kernels.elements import use_threads
 from fleetfoot.kernels.norm_act import Elements, finish_gradient, kernels_of, moments
+from fleetfoot.train.kernel_threads import share_threads
 
 _NAMES: dict[type[nn.Module], str] = {
     nn.Identity: "identity",
@@ -43,8 +43,12 @@ def is_suited(norm: nn.BatchNorm2d) -> bool:
 class BatchNormAct2d(nn.Module):
     """A batch norm and the activation behind it; both modules stay what they are.
 
-    Training maps that lie channels last on the processor are computed in one operation, all
-    others, and all in evaluation, by the modules themselves.
+    Training maps (N, C, H, W) that lie channels last on the processor are computed in one
+    operation, all others, and all in evaluation, by the modules themselves.
+
+    Args:
+        norm: one that `is_suited`.
+        act: one that has an `activation_name`, or None for the norm alone.
     """
 
     def __init__(self, norm: nn.BatchNorm2d, act: nn.Module | None) -> None:
@@ -65,7 +69,7 @@ class _NormAct(torch.autograd.Function):
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d, activation: str
     ) -> Tensor:
         x_MC = _positions(x)
-        use_threads(torch.get_num_threads())
+        share_threads()
         mean_C, variance_C = moments(x_MC)
         _follow(norm, mean_C, variance_C, positions=len(x_MC))
         inverse_C = 1.0 / np.sqrt(variance_C + norm.eps)
@@ -74,7 +78,8 @@ class _NormAct(torch.autograd.Function):
         ctx.inverse_C = inverse_C
         ctx.vectors = [vector.astype(np.float32) for vector in (scale_C, shift_C, mean_C)]
         ctx.kernels = kernels_of(activation)
-        ctx.save_for_backward(x, weight)
+        ctx.save_for_backward(x)
+        ctx.weight_dtype = weight.dtype
         out = torch.empty_like(x)
         ctx.kernels.forward(x_MC, ctx.vectors[0], ctx.vectors[1], _positions(out))
         return out
@@ -82,11 +87,11 @@ class _NormAct(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
-        x, weight = ctx.saved_tensors
+        (x,) = ctx.saved_tensors
         dy = grads[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
         x_MC, dy_MC = _positions(x), _positions(dy)
         scale_C, shift_C, mean_C = ctx.vectors
-        use_threads(torch.get_num_threads())
+        share_threads()
         dx = torch.empty_like(x)
         dx_MC = _positions(dx)
         sums_B2C = ctx.kernels.gradient(x_MC, dy_MC, scale_C, shift_C, mean_C, dx_MC)
@@ -96,7 +101,8 @@ class _NormAct(torch.autograd.Function):
         b_C = -(scale_C * dbias_C) / len(x_MC) - a_C * mean_C
         a_C, b_C = a_C.astype(np.float32), b_C.astype(np.float32)
         finish_gradient(x_MC, scale_C, a_C, b_C, dx_MC)
-        return dx, _like(dweight_C, weight), _like(dbias_C, weight), None, None
+        dweight, dbias = (_tensor(vector, ctx.weight_dtype) for vector in (dweight_C, dbias_C))
+        return dx, dweight, dbias, None, None
 
 
 def _follow(
@@ -106,7 +112,7 @@ def _follow(
     unbiased_C = variance_C * (positions / (positions - 1))
     for running, now_C in ((norm.running_mean, mean_C), (norm.running_var, unbiased_C)):
         assert running is not None
-        running.lerp_(_like(now_C, running), float(norm.momentum or 0.0))
+        running.lerp_(_tensor(now_C, running.dtype), float(norm.momentum or 0.0))
     assert norm.num_batches_tracked is not None
     norm.num_batches_tracked.add_(1)
 
@@ -126,5 +132,5 @@ def _positions(x: Tensor) -> Elements:
     return (x_MC.view(torch.uint16) if x.dtype == torch.bfloat16 else x_MC).numpy()
 
 
-def _like(vector: np.ndarray, tensor: Tensor) -> Tensor:
-    return torch.from_numpy(vector.astype(np.float32)).to(tensor.dtype)
+def _tensor(vector: np.ndarray, dtype: torch.dtype) -> Tensor:
+    return torch.from_numpy(vector.astype(np.float32)).to(dtype)

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from fleetfoot.kernels.amx import has_tiles
-from fleetfoot.kernels.elements import use_threads
 from fleetfoot.kernels.weight_gradient import transposed_product
+from fleetfoot.train.kernel_threads import share_threads
 
 MANY = 256  # positions from which packing them into tiles pays
 
@@ -96,6 +96,5 @@ def _weight_gradient(dy_MO: Tensor, patches_MK: Tensor) -> Tensor:
     in_tiles = patches_MK.dtype == torch.bfloat16 and len(patches_MK) >= MANY and has_tiles()
     if not in_tiles:
         return dy_MO.t() @ patches_MK
-    use_threads(torch.get_num_threads())
     bits = [matrix.detach().view(torch.uint16).numpy() for matrix in (dy_MO, patches_MK)]
-    return torch.from_numpy(transposed_product(*bits))
+    return torch.from_numpy(transposed_product(*bits, parts=share_threads()))

@@ -43,7 +43,7 @@ from fleetfoot.train.measure_steps import (
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps import Step, supervised_step
 
-SCHEMA = "fleetfoot.plan/2"
+SCHEMA, SCHEMA_BEFORE = "fleetfoot.plan/2", "fleetfoot.plan/1"
 FILE = "plan.json"
 MARGIN = 0.03  # of the minutes, for what was not measured
 
@@ -147,7 +147,10 @@ def read_plan(folder: Path) -> Plan:
     """
     path = folder / FILE
     record = read_json(path, what="run")
-    if record.pop("schema", None) != SCHEMA:
+    schema = record.pop("schema", None)
+    if schema == SCHEMA_BEFORE:
+        _complete(record)
+    elif schema != SCHEMA:
         raise DataError(f"{path}: is no {SCHEMA}; this version cannot resume the run")
     names = {field.name for field in fields(Plan)} - {"loaders"}
     if set(record) != names:
@@ -155,6 +158,13 @@ def read_plan(folder: Path) -> Plan:
         raise DataError(f"{path}: the plan is damaged ({odd})")
     record["measured"] = tuple(Cell(**cell) for cell in record["measured"])
     return Plan(**record)
+
+
+def _complete(record: dict[str, Any]) -> None:
+    """Add to a plan of before what it did not know, as it was then."""
+    for way in (record, *record.get("measured", ())):
+        way["kernels"] = "torch"
+    record.get("recipe", {})["kernels"] = "auto"
 
 
 def make_plan(  # noqa: PLR0913  what `train` gets, and where to measure it
