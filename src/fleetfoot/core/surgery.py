@@ -72,7 +72,8 @@ def grafted(net: "nn.Module", swaps: "dict[str, nn.Module]") -> "nn.Module":
     """
     made = copy.copy(net)
     # A shallow copy shares its table of modules, and to put one into it would change both.
-    modules = dict(net.named_children())
+    # `named_children` would leave out what stands there twice.
+    modules: dict[str, nn.Module | None] = dict(vars(net)["_modules"])
     vars(made)["_modules"] = modules
     for name in {path.partition(".")[0] for path in swaps}:
         inner = {
@@ -80,5 +81,5 @@ def grafted(net: "nn.Module", swaps: "dict[str, nn.Module]") -> "nn.Module":
             for path, module in swaps.items()
             if path.partition(".")[0] == name
         }
-        modules[name] = inner.get("") or grafted(net.get_submodule(name), inner)
+        modules[name] = inner[""] if "" in inner else grafted(net.get_submodule(name), inner)
     return made

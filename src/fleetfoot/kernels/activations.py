@@ -40,7 +40,7 @@ def _one(x):
 
 @inlined
 def _relu(x):
-    return x if x > F32(0) else x * F32(0)  # the product keeps NaN
+    return F32(0) if x < F32(0) else x  # this way round NaN stays
 
 
 @inlined

@@ -65,6 +65,7 @@ class BatchNormAct2d(nn.Module):
 
 class _NormAct(torch.autograd.Function):
     @staticmethod
+    @np.errstate(invalid="ignore", over="ignore")  # the loss will tell
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d, activation: str
     ) -> Tensor:
@@ -86,6 +87,7 @@ class _NormAct(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @np.errstate(invalid="ignore", over="ignore")
     def backward(ctx: Any, *grads: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         (x,) = ctx.saved_tensors
         dy = grads[0].to(x.dtype).contiguous(memory_format=torch.channels_last)

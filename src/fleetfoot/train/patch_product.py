@@ -57,9 +57,12 @@ class _PatchProduct(torch.autograd.Function):
         patches_MK = _patches(x, side)
         ctx.save_for_backward(patches_MK, weight_OK)
         ctx.shape, ctx.weight = x.shape, weight
-        out_MO = patches_MK @ weight_OK.t()
-        batch, _, height, width = x.shape
-        return out_MO.view(batch, height // side, width // side, -1).permute(0, 3, 1, 2)
+        shape = (len(x), len(weight), x.shape[2] // side, x.shape[3] // side)
+        out = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+        # Into a tensor of its own: a view could not be changed in place by what follows.
+        rows_MO = out.permute(0, 2, 3, 1).view(-1, len(weight))
+        torch.mm(patches_MK, weight_OK.t(), out=rows_MO)
+        return out
 
     @staticmethod
     @once_differentiable
