@@ -1,7 +1,7 @@
 """Scaling a random box of a training image to the input's size, three times as fast as Pillow.
 
-Torch has the same filters for uint8 with vector instructions. Edges are whole pixels here, and what
-lies beyond them is not read: there, and by a level elsewhere, images differ from Pillow's.
+Torch has the same filters for uint8 with vector instructions. Edges are rounded to whole pixels
+here, which moves a random box by at most half of one, and what lies beyond them is not read.
 Evaluation and prediction stay with `Preprocess.cut`; their images have to be the same everywhere.
 
 Letters  H height, W width, S size, C channels
@@ -22,7 +22,7 @@ def random_cut(preprocess: Preprocess, image: Pixels, box: Box) -> Pixels:
 
     Args:
         preprocess: gives size, filter and channels; another filter than `FILTERS`, and grey
-            input, are left to Pillow.
+            input of colour images, are left to Pillow.
         image: uint8 (H, W, C).
         box: left, top, right, bottom in pixels; rounded to whole ones, at least one each way.
     """

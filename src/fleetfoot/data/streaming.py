@@ -23,9 +23,9 @@ from fleetfoot.data.samples import Split
 
 # Workers give way to the network. Its threads wait for each other after every operator, so that a
 # worker that holds up one of them holds up all; what it would have done then, it does while the
-# network waits for a batch, next to the other workers. Not the lowest priority: beside somebody
-# else's work the readers would starve.
-NICENESS = 10
+# network waits for a batch, next to the other workers. The price: beside somebody else's work on the
+# same cores, in the same session, reading falls behind.
+NICENESS = 19
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Activations and their derivatives as functions of one float32, for kernels to inline.
 
-Only what vector units have: no table, no call, no branch. Within 4e-6 (GELU 2e-5, its slope 1.2e-5)
-of the exact value, far below the rounding of bfloat16.
+Only what vector units have: no table, no call, no branch. Within 4e-6 of the exact value, far below
+the rounding of bfloat16; GELU within 2e-5 and its slope within 1.2e-5 from -4.5 to 4.5, and within
+1e-5 times the input and 1e-4 beyond.
 """
 
 # What Numba compiles is typed by what it is given.
