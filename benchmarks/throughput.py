@@ -39,7 +39,7 @@ from fleetfoot.train.steps import Context, supervised_step, take_step
 from fleetfoot.train.trainee import Trainee, prepare
 
 SIZE, BATCH, WORKERS = 224, 32, 2
-ROUNDS, COUNTED, DRAINED = 4, 8, 6
+ROUNDS, COUNTED, DRAINED = 8, 8, 6
 PREPROCESS = Preprocess(SIZE, 0.9, "bicubic", (123.7, 116.3, 103.5), (58.4, 57.1, 57.4))
 AUGMENT = Augment(crop="resized", flip=0.5)
 PLAN = "bfloat16 nhwc, fused kernels, memory kept"

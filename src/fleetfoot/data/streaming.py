@@ -23,8 +23,8 @@ from fleetfoot.data.samples import Split
 
 # Workers give way to the network. Its threads wait for each other after every operator, so that a
 # worker that holds up one of them holds up all; what it would have done then, it does while the
-# network waits for a batch, next to the other workers. The price: beside somebody else's work on the
-# same cores, in the same session, reading falls behind.
+# network waits for a batch, next to the other workers. The price: beside somebody else's work on
+# the same cores, in the same session, reading falls behind.
 NICENESS = 19
 
 
