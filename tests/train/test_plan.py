@@ -111,6 +111,16 @@ def test_a_damaged_plan_is_refused(tmp_path: Path, damage: dict[str, object]) ->
         read_plan(tmp_path)
 
 
+def test_a_plan_of_the_format_before_is_read(tmp_path: Path) -> None:
+    made = tiny.plan(tmp_path, tiny.recipe(precision="auto", layout="nhwc"))
+    record = json.loads((tmp_path / "plan.json").read_text())
+    for part in (record, record["recipe"], *record["measured"]):
+        del part["kernels"]
+    (tmp_path / "plan.json").write_text(json.dumps(record | {"schema": "fleetfoot.plan/1"}))
+    assert read_plan(tmp_path) == made
+    tiny.run(tmp_path, tiny.recipe(precision="auto", layout="nhwc"), resume=True)
+
+
 def test_a_plan_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     made = tiny.plan(tmp_path, tiny.recipe())
     (tmp_path / "file").write_text("")
