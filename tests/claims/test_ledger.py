@@ -81,7 +81,7 @@ def test_a_stored_result_still_stands(path: Path) -> None:
 
 
 def test_ids_are_strict(monkeypatch: pytest.MonkeyPatch) -> None:
-    from fleetfoot.claims import fasternet_layers
+    from fleetfoot.claims.fasternet import layers as fasternet_layers
 
     ledger.claims.cache_clear()
     twice = (*fasternet_layers.CLAIMS, fasternet_layers.CLAIMS[0])

@@ -1,7 +1,7 @@
 """The ledger: every claim by id, measuring one, and the results that are kept.
 
-A file of this folder that has a tuple ``CLAIMS`` adds its claims. Results that ship with the
-package lie in ``results/``; a user's own go to a folder of theirs and take precedence.
+A file in the folder of a paper that has a tuple ``CLAIMS`` adds its claims. Results that ship with
+the package lie in ``results/``; a user's own go to a folder of theirs and take precedence.
 """
 
 import fnmatch
@@ -92,15 +92,20 @@ def claims() -> dict[str, Claim]:
         ValueError: two claims have one id.
     """
     found: dict[str, Claim] = {}
-    for module in pkgutil.iter_modules(fleetfoot.claims.__path__):
-        if module.name == "__main__":
-            continue
-        loaded = importlib.import_module(f"fleetfoot.claims.{module.name}")
-        for claim in getattr(loaded, "CLAIMS", ()):
-            if claim.id in found:
-                raise ValueError(f"two claims have the id {claim.id}")
-            found[claim.id] = claim
+    for claim in _claims_of_papers():
+        if claim.id in found:
+            raise ValueError(f"two claims have the id {claim.id}")
+        found[claim.id] = claim
     return dict(sorted(found.items()))
+
+
+def _claims_of_papers() -> Iterable[Claim]:
+    """Yield the claims of every file in the folders of papers."""
+    for paper in pkgutil.iter_modules(fleetfoot.claims.__path__, "fleetfoot.claims."):
+        if paper.ispkg:
+            folder = importlib.import_module(paper.name)
+            for file in pkgutil.iter_modules(folder.__path__, f"{paper.name}."):
+                yield from getattr(importlib.import_module(file.name), "CLAIMS", ())
 
 
 def matching(patterns: Iterable[str], *, scale: Scale | None = None) -> tuple[Claim, ...]:

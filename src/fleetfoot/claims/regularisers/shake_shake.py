@@ -1,0 +1,176 @@
+"""Shake-Shake: shaken branches against a plain sum, and what a half does at evaluation.
+
+Paper    Gastaldi, arXiv:1705.07485, table 1 and section 2.1
+Letters  N images, C classes
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, at_most, capped
+from fleetfoot.claims.regularisers.small_resnet import EXTENTS, SIDES, recipe_of
+from fleetfoot.claims.shared import shared
+from fleetfoot.claims.training import Outcome, error_of, images_at, is_smoke, train_once
+from fleetfoot.claims.training_gain import gain, outcomes, points
+from fleetfoot.claims.training_images import normalised, preprocess_of
+from fleetfoot.nets.shake_shake import ShakeShakeNet, ShakeShakeSpec
+from fleetfoot.ops.shake_shake import ShakeShake
+
+DRAWS = 16  # shaken answers that are averaged
+JUDGES = 2000  # images for them
+
+
+def network(words: tuple[str, str], setting: Setting) -> nn.Module:
+    """Return a small network of that kind; at the gpu scale the published 26 2x32d."""
+    small = ShakeShakeSpec(width=4 if is_smoke(setting) else 16, blocks=1)
+    spec = ShakeShakeSpec(width=32) if setting.scale == "gpu" else small
+    forward, backward = words
+    return ShakeShakeNet(spec, 10, forward_share=forward, backward_share=backward)  # pyright: ignore[reportArgumentType]
+
+
+@shared
+def trained(words: tuple[str, str], seed: int, setting: Setting) -> Outcome:
+    """Return one training with the words for forward and backward shares."""
+    extent = EXTENTS[setting.scale]
+    return train_once(
+        lambda: network(words, setting),
+        setting,
+        recipe=recipe_of(setting),
+        seed=seed,
+        train_images=extent.train_images,
+        test_images=extent.test_images,
+        size=SIDES[setting.scale],
+    )
+
+
+def shaken_gain(words: tuple[str, str], *, other: bool = False) -> Callable[[Setting], Measurement]:
+    """Return the measurement of what shares save over even ones, in points of test error."""
+
+    def measured(setting: Setting) -> Measurement:
+        seeds = EXTENTS[setting.scale].seeds
+        before = outcomes(lambda seed: trained(("even", "even"), seed, setting), seeds)
+        after = outcomes(lambda seed: trained(words, seed, setting), seeds, other=other)
+        name = "/".join(words)
+        return gain(before, after, names=("even/even", f"{name} again" if other else name))
+
+    return measured
+
+
+def distance(share: float) -> Callable[[Setting], Measurement]:
+    """Return the measurement of how far a fixed share at evaluation errs from shaken answers.
+
+    The value is the difference between the error with that share and that of the mean over
+    `DRAWS` shaken answers, in points, without its sign.
+    """
+
+    def measured(setting: Setting) -> Measurement:
+        rows: list[dict[str, Any]] = []
+        for seed in range(EXTENTS[setting.scale].seeds):
+            net = trained(("shake", "shake"), seed, setting).net
+            images, labels = judges(setting)
+            with torch.no_grad():
+                fixed = error_of(at_share(net, share, images), labels)
+                mean = torch.stack([shaken(net, images, draw) for draw in range(DRAWS)]).mean(dim=0)
+            rows.append(
+                {
+                    "training": seed,
+                    "share": share,
+                    "fixed_error_percent": round(fixed, 3),
+                    "shaken_error_percent": round(error_of(mean, labels), 3),
+                }
+            )
+        apart = [abs(row["fixed_error_percent"] - row["shaken_error_percent"]) for row in rows]
+        return replace(points(apart), table=tuple(rows))
+
+    return measured
+
+
+def judges(setting: Setting) -> tuple[Tensor, Tensor]:
+    """Return normalised test images (N, C, H, W) and their labels."""
+    split = images_at(setting, "cifar10", "test", JUDGES)
+    pixels = preprocess_of("cifar10", size=SIDES[setting.scale])
+    return normalised(split, pixels, range(len(split))), torch.from_numpy(split.labels)
+
+
+def at_share(net: nn.Module, share: float, images: Tensor) -> Tensor:
+    """Return the probabilities of a network whose first branches count a fixed share, (N, C)."""
+    hooks = [
+        module.register_forward_hook(
+            lambda _, branches, __: share * branches[0] + (1 - share) * branches[1]
+        )
+        for module in net.modules()
+        if isinstance(module, ShakeShake)
+    ]
+    try:
+        return _answers(net, images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def shaken(net: nn.Module, images: Tensor, draw: int) -> Tensor:
+    """Return the probabilities of a network that shakes as in training, (N, C)."""
+    mixes = [module for module in net.modules() if isinstance(module, ShakeShake)]
+    torch.manual_seed(draw)
+    for mix in mixes:
+        mix.train()
+    found = _answers(net, images)
+    for mix in mixes:
+        mix.eval()
+    return found
+
+
+def _answers(net: nn.Module, images: Tensor) -> Tensor:
+    return torch.cat([net(part).softmax(dim=1) for part in images.split(250)])
+
+
+PROTOCOL = (
+    "{} At the cpu scale two branches of 16, 32 and 64 channels, one block a stage, on 1,500 "
+    "images of CIFAR-10 at 24 px for 30 epochs, mirrored but not cropped, 3 seeds. At the gpu "
+    "scale 26 2x32d on all images at 32 px with crops for 200 epochs, 3 seeds: 13 P MACs a "
+    "training, about 20 minutes each on an H100; the paper trains 1,800 epochs."
+)
+SHARED: dict[str, Any] = {
+    "needs": Needs(data=("cifar10",)),
+    "scales": ("smoke", "cpu", "gpu"),
+}
+
+CLAIMS = (
+    Claim(
+        id="regularisers/shake-shake",
+        paper="Regularisers: Gastaldi, arXiv:1705.07485, table 1: 26 2x32d, image level, 4.27 to "
+        "3.55 %",
+        sentence="Shares shaken forward and backward take 0.72 points from the error of even ones.",
+        protocol=PROTOCOL.format("Both networks have two branches; one share an image.")
+        + " A short training may hide or turn the gain: the cpu scale does not decide.",
+        unit="points of test error",
+        paper_value=0.72,
+        measure=shaken_gain(("shake", "shake")),
+        verdict=capped(at_least(0.72, 0.5)),
+        control=shaken_gain(("even", "even"), other=True),
+        control_sentence="no share is shaken: even ones against themselves with other seeds",
+        decides_at=("gpu",),
+        **SHARED,
+    ),
+    Claim(
+        id="regularisers/shake-shake-half",
+        paper="Regularisers: Gastaldi, arXiv:1705.07485, section 2.1",
+        sentence="A half for each branch at evaluation stands for the random shares of training.",
+        protocol=PROTOCOL.format(
+            f"The error with a half is compared with that of the mean over {DRAWS} shaken answers, "
+            f"on {JUDGES:,} test images. The paper gives no figure; half a point is what these "
+            "images tell apart."
+        ),
+        unit="points of test error, either way",
+        paper_value=None,
+        measure=distance(0.5),
+        verdict=capped(at_most(0.5, 1.0)),
+        control=distance(1.0),
+        control_sentence="the first branch alone is heard, whose share is 1",
+        **SHARED,
+    ),
+)
