@@ -23,8 +23,10 @@ from fleetfoot.claims.training_images import images_of
 from fleetfoot.core.listener import Silent
 from fleetfoot.data.samples import Data
 from fleetfoot.measure.provenance import provenance
+from fleetfoot.recipes.build import build
 from fleetfoot.recipes.catalog import PUBLISHED
-from fleetfoot.recipes.run import RunSpec, build, preprocess_for
+from fleetfoot.recipes.pixels import preprocess_for
+from fleetfoot.recipes.run_spec import RunSpec
 from fleetfoot.recipes.small import FORMS, Form, small
 from fleetfoot.train.loop import train
 from fleetfoot.train.plan import make_plan

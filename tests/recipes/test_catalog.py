@@ -14,9 +14,11 @@ from fleetfoot.core.errors import UsageError
 from fleetfoot.data.samples import Data, Sample, Split
 from fleetfoot.nets.catalog import entry, option_names
 from fleetfoot.nets.create import skeleton
+from fleetfoot.recipes.build import build
 from fleetfoot.recipes.catalog import PUBLISHED, RECIPES, SUBJECTS, recipe_named
+from fleetfoot.recipes.pixels import preprocess_for
 from fleetfoot.recipes.published import Published
-from fleetfoot.recipes.run import RunSpec, build, preprocess_for
+from fleetfoot.recipes.run_spec import RunSpec
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import open_loaders
 from fleetfoot.train.optimizers import set_lr

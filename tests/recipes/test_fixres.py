@@ -10,8 +10,10 @@ from fleetfoot.data.open_data import open_data
 from fleetfoot.nets.create import create
 from fleetfoot.nets.portable import save_portable
 from fleetfoot.recipes import method
+from fleetfoot.recipes.build import build
 from fleetfoot.recipes.fixres import fix_resolution
-from fleetfoot.recipes.run import RunSpec, build, preprocess_for
+from fleetfoot.recipes.pixels import preprocess_for
+from fleetfoot.recipes.run_spec import RunSpec
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.steps import Context, take_step
 from fleetfoot.train.trainee import Trainee, prepare

@@ -31,7 +31,8 @@ from fleetfoot.jobs.settings import (
 )
 
 if TYPE_CHECKING:
-    from fleetfoot.recipes.run import RunResult, RunSpec
+    from fleetfoot.recipes.run import RunResult
+    from fleetfoot.recipes.run_spec import RunSpec
 
 
 # Words that a stored run may have, too.
@@ -192,7 +193,7 @@ def _prepare(
 ) -> tuple[Path, Data]:
     """Open the data, choose, and make a run folder that holds all that decides the run."""
     from fleetfoot.jobs.settle import check, settle
-    from fleetfoot.recipes.run import initial_weights
+    from fleetfoot.recipes.run_spec import initial_weights
 
     if not words.get("data"):
         raise UsageError("name the data: a folder, a table, digits, mnist:DIR or cifar10:DIR")
@@ -222,7 +223,7 @@ def _prepare(
 
 def _go_on(folder: Path, listener: Listener, *, opened: Data | None = None) -> FitRecord:
     """Run what a run folder says, from its last state if it has one."""
-    from fleetfoot.recipes.run import RunSpec
+    from fleetfoot.recipes.run_spec import RunSpec
     from fleetfoot.train.recipe import Recipe
 
     if not (folder / "config.toml").exists():

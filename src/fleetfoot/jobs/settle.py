@@ -18,7 +18,7 @@ from fleetfoot.nets.create import list_nets, skeleton
 from fleetfoot.nets.weights import pretrained
 from fleetfoot.recipes.catalog import SUBJECTS, recipe_named
 from fleetfoot.recipes.method import methods_of
-from fleetfoot.recipes.run import RunSpec
+from fleetfoot.recipes.run_spec import RunSpec
 from fleetfoot.recipes.small import scaled
 from fleetfoot.recipes.small_images import MIRRORED
 from fleetfoot.search.choose import (
