@@ -7,12 +7,12 @@ docs/reference/measurements.md and its pictures. From both: the table of docs/gu
 """
 
 import inspect
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from cyclopts.argument import Argument
 from ledger_pages import ledger_pages
 from ledger_words import Stored, standing
 from measurements import measurement_pictures, measurements_page
@@ -31,6 +31,7 @@ README = "../README.md"
 METHODS = "guide/methods.md"
 # Where every file of this kind is written here: one that is not is left over.
 GENERATED = ("reference/*", "papers/*", "images/*.svg")
+EVERYWHERE = ("--json", "--quiet")  # words of every verb
 HEAD = "<!-- written by `just docs`; do not edit -->\n\n"
 
 
@@ -77,25 +78,26 @@ def pages() -> dict[str, str]:
 
 
 def command_line() -> str:
-    """Return the words of every verb, from its function; `--help` says the same in boxes."""
-    verbs: dict[str, Callable[..., object]] = {}
-    for name in sorted(app):
-        function = None if name.startswith("-") else app[name].default_command
-        if function is not None:
-            verbs[name] = function
+    """Return the words of every verb as they are parsed; `--help` says the same in boxes."""
     parts = [
         f"{HEAD}# Command line\n\nEvery verb also takes `--json` (exactly one JSON object) and "
         "`--quiet` (no progress and no remarks on stderr).\n"
     ]
-    for name, function in verbs.items():
-        summary, meanings = _docstring(function)
-        parts.append(f"\n## fleetfoot {name}\n\n{summary}\n")
-        if meanings:
-            parts.append("\n| word | meaning | default |\n|---|---|---|\n")
-        for parameter in inspect.signature(function).parameters.values():
-            if parameter.name in meanings:
-                word = _word(parameter)
-                parts.append(f"| `{word}` | {meanings[parameter.name]} | {_default(parameter)} |\n")
+    for name in sorted(verb for verb in app if not verb.startswith("-")):
+        summary = (inspect.getdoc(app[name].default_command) or "").partition("\n\nArgs:\n")[0]
+        parts.append(f"\n## fleetfoot {name}\n\n{' '.join(summary.split())}\n")
+        words = [
+            a
+            for a in app[name].assemble_argument_collection(parse_docstring=True)
+            if a.parse and not a.children
+        ]
+        rows = [
+            f"| `{_word(word)}` | {' '.join((word.parameter.help or '').split())} | {_default(word)} |\n"
+            for word in words
+            if word.name not in EVERYWHERE
+        ]
+        if rows:
+            parts += ["\n| word | meaning | default |\n|---|---|---|\n", *rows]
     return "".join(parts)
 
 
@@ -167,33 +169,13 @@ def networks() -> str:
     return "".join(parts)
 
 
-def _docstring(function: Callable[..., object]) -> tuple[str, dict[str, str]]:
-    """Return the summary of a docstring and the meaning of each argument."""
-    summary, _, rest = (inspect.getdoc(function) or "").partition("\n\nArgs:\n")
-    meanings: dict[str, str] = {}
-    name = ""
-    for line in rest.splitlines():
-        found = re.fullmatch(r"    (\w+): (.*)", line)
-        if found:
-            name = found[1]
-            meanings[name] = found[2]
-        elif line.startswith("        ") and name:
-            meanings[name] += f" {line.strip()}"
-        elif line:
-            break
-    return " ".join(summary.split()), meanings
+def _word(argument: Argument) -> str:
+    several = argument.field_info.kind is inspect.Parameter.VAR_POSITIONAL
+    return f"{argument.name}{'...' if several else ''}"
 
 
-def _word(parameter: inspect.Parameter) -> str:
-    if parameter.kind is parameter.VAR_POSITIONAL:
-        return f"{parameter.name.upper()}..."
-    if parameter.kind is parameter.POSITIONAL_ONLY:
-        return parameter.name.upper()
-    return "--" + parameter.name.rstrip("_").replace("_", "-")
-
-
-def _default(parameter: inspect.Parameter) -> str:
-    default = parameter.default
+def _default(argument: Argument) -> str:
+    default = argument.field_info.default
     return "" if default in (None, False, (), inspect.Parameter.empty) else f"`{default}`"
 
 

@@ -24,6 +24,7 @@ from fleetfoot.core.errors import (
     TrainingError,
     UsageError,
 )
+from fleetfoot.jobs.requests import FitRequest
 
 GOLDEN = Path(__file__).parent / "golden" / "cli_words.json"
 VERBS = ("audit", "claims", "deploy", "doctor", "evaluate", "fit", "measure", "nets", "predict")
@@ -34,7 +35,7 @@ def words_now() -> dict[str, list[str]]:
     words: dict[str, list[str]] = {}
     for verb in VERBS:
         arguments = cli.app[verb].assemble_argument_collection()
-        shown = [a for a in arguments if not a.children]
+        shown = [a for a in arguments if a.parse and not a.children]
         words[verb] = [f"{a.name} ({_kind(a)})" for a in shown]
     return words
 
@@ -166,19 +167,20 @@ def test_json_after_two_dashes_is_a_file_name(
     assert capsys.readouterr().out == ""
 
 
-def test_settings_are_given_one_by_one(monkeypatch: pytest.MonkeyPatch):
-    seen: dict[str, Any] = {}
+def test_the_words_of_fit_are_one_request(monkeypatch: pytest.MonkeyPatch):
+    seen: list[Any] = []
 
-    def job(data: str | None, **words: Any) -> Any:
-        seen.update(words, data=data)
+    def job(request: FitRequest, *, listener: Any) -> Any:
+        seen.extend((request, listener))
         return types.SimpleNamespace(budget_met=None)
 
     replace_job(monkeypatch, "fit", job)
     monkeypatch.setattr(cli, "_answer", lambda *_: None)
     assert cli.run(["fit", "photos", "--set", "lr=1", "--set", "a.b=x=y", "--out", "o"]) == 0
-    assert seen["settings"] == {"lr": "1", "a.b": "x=y"}
-    assert (seen["data"], seen["out"], seen["resume"]) == ("photos", "o", None)
-    assert seen["listener"] is not None
+    request, listener = seen
+    assert request == FitRequest(data="photos", settings=("lr=1", "a.b=x=y"), out=Path("o"))
+    assert request.changes == {"lr": "1", "a.b": "x=y"}
+    assert listener is not None
     assert cli.run(["fit", "photos", "--set", "lr"]) == 2
 
 

@@ -11,15 +11,16 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO
+from typing import Any, Literal, TextIO
 
 from cyclopts import App, CycloptsError, Parameter
 
 from fleetfoot import __version__
 from fleetfoot.core.errors import DataError, UsageError, explain, one_line
 from fleetfoot.core.results import to_json
+from fleetfoot.jobs.requests import FitRequest
 
 Format = Literal["onnx", "openvino"]
 WITHOUT_VALUE = Parameter(negative=())
@@ -53,86 +54,22 @@ class Talk:
 
 
 QUIET = Talk()
+FIT = FitRequest()
 SCHEMA_VERSIONS = {"measure": 2}  # verbs whose keys have grown since the first version
 FIRST_PROCESS = os.environ.get("RANK", "0") == "0"  # under torchrun one process speaks
 
 
 @app.command
-def fit(  # noqa: PLR0913  the words of the verb
-    data: str | None = None,
-    /,
-    *,
-    net: str | None = None,
-    budget: str | None = None,
-    recipe: str | None = None,
-    method: tuple[str, ...] = (),
-    weights: str = "auto",
-    epochs: int | None = None,
-    minutes: float | None = None,
-    out: Path | None = None,
-    resume: Path | None = None,
-    device: str = "auto",
-    seed: int | None = None,
-    threads: int | None = None,
-    size: int | None = None,
-    max_drop: float | None = None,
-    skip_damaged: bool = False,
-    allow_class_mismatch: bool = False,
-    set_: Annotated[tuple[str, ...], Parameter(name="--set")] = (),
-    config: Path | None = None,
-    talk: Talk = QUIET,
-) -> int:
+def fit(data: str | None = None, /, *, request: FitRequest = FIT, talk: Talk = QUIET) -> int:
     """Audit, choose, train, evaluate, deploy, report.
 
     Args:
         data: Folder, table file, digits, mnist:DIR or cifar10:DIR.
-        net: Network to train; without it one is chosen.
-        budget: Latency that the deployed network must keep, such as 5ms; a number is milliseconds.
-        recipe: Training recipe; without it one is chosen.
-        method: Method of training besides the recipe's, such as cutout:side=8; may be repeated.
-        weights: Initial weights: auto (published ones that are installed), none or a path.
-        epochs: Passes over the training images.
-        minutes: Time for training; the schedule is fitted to it.
-        out: Run folder; without it runs/NAME, never overwritten.
-        resume: Run folder to go on with.
-        device: auto, cpu or cuda.
-        seed: Seed of everything random; without it 0, or what --config says.
-        threads: Threads of the deployed network.
-        size: Side of the square input in pixels.
-        max_drop: Fraction of the gate images that the deployed form may lose.
-        skip_damaged: Leave damaged files out instead of stopping.
-        allow_class_mismatch: Leave out images of classes that training does not have.
-        set_: Change one setting, key=value; may be repeated.
-        config: Settings file, such as the config.toml of a run.
     """
     from fleetfoot.jobs.fit import fit as job
-    from fleetfoot.jobs.settings import parse_settings
 
-    settings = parse_settings(set_)
-    folder, going_on = _text(out), _text(resume)
     with _listening(talk) as listener:
-        record = job(
-            data,
-            net=net,
-            budget=budget,
-            recipe=recipe,
-            methods=method,
-            weights=weights,
-            epochs=epochs,
-            minutes=minutes,
-            out=folder,
-            resume=going_on,
-            device=device,
-            seed=seed,
-            threads=threads,
-            size=size,
-            max_drop=max_drop,
-            skip_damaged=skip_damaged,
-            allow_class_mismatch=allow_class_mismatch,
-            settings=settings,
-            config=config,
-            listener=listener,
-        )
+        record = job(replace(request, data=data), listener=listener)
     _answer("fit", record, talk)
     return 4 if record.budget_met is False else 0
 

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fleetfoot import fit
 from fleetfoot.core.errors import BudgetError, DataError, Interrupted, UsageError
 from fleetfoot.core.files import read_json, sha256_of
 from fleetfoot.deploy.bundle import load
-from fleetfoot.jobs.fit import FitRecord, fit
+from fleetfoot.jobs.fit import FitRecord
 
 COLOURS = {"blue": (20, 30, 230), "red": (230, 30, 20)}
 
@@ -90,8 +91,6 @@ def test_the_config_of_a_run_gives_the_same_run_again(
     finished: FitRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """The same settings, fed back, settle to the same specification."""
-    from fleetfoot.jobs import fit as module
-
     seen: list[Any] = []
 
     def stop(spec: Any, *_: Any, **__: Any) -> None:
@@ -100,7 +99,7 @@ def test_the_config_of_a_run_gives_the_same_run_again(
 
     monkeypatch.setattr("fleetfoot.recipes.run.run", stop)
     with pytest.raises(Interrupted, match="--resume"):
-        module.fit(config=Path(finished.run) / "config.toml", out=str(tmp_path / "again"))
+        fit(config=Path(finished.run) / "config.toml", out=str(tmp_path / "again"))
     first = read_json(Path(finished.run) / "plan.json")["recipe"]
     assert seen[0].net == "fleetnet_small"
     assert seen[0].recipe.batch == first["batch"] == 4

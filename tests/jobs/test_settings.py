@@ -91,18 +91,12 @@ def test_a_bad_setting_is_named_with_what_is_allowed(key: str, text: str, words:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("word", ["lr", "=1", " = 2"])
-def test_words_without_a_key_or_value_are_refused(word: str):
-    with pytest.raises(UsageError, match="key=value"):
-        settings.parse_settings([word])
-
-
 def test_a_written_config_gives_the_same_recipe_back(tmp_path: Path):
     pytest.importorskip("tomli_w")
     recipe = Sample(lr=0.3, ema=None, part=Part(rand_augment=None, scale=(0.1, 0.2)))
     settings.write_config(tmp_path / "config.toml", recipe, run={"net": "x", "size": None})
     config = settings.read_config(tmp_path / "config.toml")
-    assert settings.run_settings(config) == {"net": "x", "size": None}
+    assert (config["run.net"], config["run.size"]) == ("x", "none")
     again = settings.apply_settings(Sample(), settings.recipe_settings(config), source="config")
     assert again == recipe
 

@@ -7,11 +7,17 @@ import pytest
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import Silent
 from fleetfoot.data.open_data import open_data
+from fleetfoot.jobs.requests import FitRequest
 from fleetfoot.jobs.settle import fitted, settle, situation_of
 from fleetfoot.recipes.catalog import RECIPES, recipe_named
 from fleetfoot.recipes.small_images import MIRRORED
-from fleetfoot.search.choose import Candidate
+from fleetfoot.search.choose import Candidate, Choice
 from fleetfoot.train.recipe import Recipe
+
+
+def settled(**words: Any) -> tuple[Choice, FitRequest, Recipe]:
+    request = FitRequest(data="digits", **words)
+    return settle(request, open_data("digits"), device="cpu", listener=Silent())
 
 
 def test_digits_are_small_and_grey():
@@ -25,9 +31,7 @@ def test_digits_are_small_and_grey():
     [({"net": "alexnet"}, 63), ({"net": "alexnet", "size": 70}, 70), ({"net": "fleetnet"}, 16)],
 )
 def test_without_a_size_the_least_that_the_network_takes(words: dict[str, Any], size: int):
-    words = {"data": "digits", "weights": "none", **words}
-    _, spec = settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
-    assert spec.size == size
+    assert settled(weights="none", **words)[1].size == size
 
 
 def test_a_batch_leaves_an_epoch_eight_steps_and_the_rate_follows():
@@ -73,22 +77,18 @@ def test_photographs_are_neither(data_dir: Path):
 def test_a_recipe_of_a_paper_brings_its_network(
     words: dict[str, Any], expected: tuple[str, int]
 ) -> None:
-    words = {"data": "digits", **words}
-    _, spec = settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
-    assert (spec.net, spec.size) == expected
+    _, request, _ = settled(**words)
+    assert (request.net, request.size) == expected
 
 
 def test_methods_come_besides_those_of_the_settings() -> None:
-    words = {"data": "digits", "methods": ("cutout:side=3",)}
-    changes = {"methods": ["mixup"]}
-    _, spec = settle(words, open_data("digits"), changes=changes, device="cpu", listener=Silent())
-    assert spec.recipe.methods == ("mixup", "cutout:side=3")
+    _, _, recipe = settled(methods=("cutout:side=3",), settings={"methods": ["mixup"]})
+    assert recipe.methods == ("mixup", "cutout:side=3")
 
 
 def test_sizes_of_training_images_follow_the_size_that_was_asked_for() -> None:
-    words = {"data": "digits", "recipe": "fasternet_t0", "size": 112}
-    _, spec = settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
-    assert [side for _, side in spec.recipe.sizes] == [96, 112]
+    _, _, recipe = settled(recipe="fasternet_t0", size=112)
+    assert [side for _, side in recipe.sizes] == [96, 112]
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,8 @@ def test_sizes_of_training_images_follow_the_size_that_was_asked_for() -> None:
 def test_answers_are_mirrored_where_training_images_are(
     words: dict[str, Any], changes: dict[str, Any], options: tuple[tuple[str, bool], ...]
 ) -> None:
-    words = {"data": "digits", **words}
-    _, spec = settle(words, open_data("digits"), changes=changes, device="cpu", listener=Silent())
-    assert spec.recipe.options == options
+    _, _, recipe = settled(**words, settings=changes)
+    assert recipe.options == options
 
 
 def test_a_budget_is_for_the_options_that_will_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,8 +116,7 @@ def test_a_budget_is_for_the_options_that_will_be_trained(monkeypatch: pytest.Mo
         return tuple(replace(candidate, latency_ms_p50=0.1) for candidate in candidates)
 
     monkeypatch.setattr("fleetfoot.jobs.settle.measure_candidates", measured)
-    words = {"data": "digits", "recipe": "small_images", "budget": "5ms"}
-    settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
+    settled(recipe="small_images", budget="5ms")
     assert asked == {"fleetnet": {"mirrored": True}, "fleetnet_small": {"mirrored": True}}
 
 
@@ -138,7 +136,6 @@ def test_a_slow_moment_of_the_machine_does_not_decide(monkeypatch: pytest.Monkey
     monkeypatch.setattr(
         "fleetfoot.search.choose.prior", lambda net, size, _: 60.0 + (net == "fleetnet") + size / 99
     )
-    words = {"data": "digits", "budget": "5ms"}
-    choice, _ = settle(words, open_data("digits"), changes={}, device="cpu", listener=Silent())
+    choice, _, _ = settled(budget="5ms")
     assert looks[1:] == [["fleetnet 32"]]
     assert (choice.net, choice.size) == ("fleetnet", 32)

@@ -3,13 +3,11 @@
 import contextlib
 import shutil
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fleetfoot.core.errors import (
-    DataError,
     FleetfootError,
     Interrupted,
     MissingError,
@@ -20,30 +18,14 @@ from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.data.audit import audit
 from fleetfoot.data.open_data import open_data
 from fleetfoot.data.samples import Data
+from fleetfoot.jobs.requests import FitRequest
 from fleetfoot.jobs.run_record import RunRecord, check_same_data, write_data
 from fleetfoot.jobs.runs import new_run_folder
-from fleetfoot.jobs.settings import (
-    apply_settings,
-    read_config,
-    recipe_settings,
-    run_settings,
-    write_config,
-)
+from fleetfoot.jobs.stored_run import filled_in, read_run, write_run
 
 if TYPE_CHECKING:
     from fleetfoot.recipes.run import RunResult
     from fleetfoot.recipes.run_spec import RunSpec
-
-
-# Words that a stored run may have, too.
-WORDS = frozenset(
-    (
-        *("data", "net", "budget", "recipe", "weights", "epochs", "minutes", "device", "seed"),
-        *("threads", "size", "max_drop", "skip_damaged", "allow_class_mismatch", "methods"),
-    )
-)
-# Fields of RunSpec, besides the recipe, that config.toml keeps.
-RUN_FIELDS = ("data", "net", "size", "weights", "device", "threads", "budget_ms", "max_drop")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,52 +75,8 @@ class FitRecord:
     parity: FitParity
 
 
-def fit(  # noqa: PLR0913  the words of the verb
-    data: str | None = None,
-    *,
-    net: str | None = None,
-    budget: str | float | None = None,
-    recipe: str | None = None,
-    methods: Sequence[str] = (),
-    weights: str = "auto",
-    epochs: int | None = None,
-    minutes: float | None = None,
-    out: str | None = None,
-    resume: str | None = None,
-    device: str = "auto",
-    seed: int | None = None,
-    threads: int | None = None,
-    size: int | None = None,
-    max_drop: float | None = None,
-    skip_damaged: bool = False,
-    allow_class_mismatch: bool = False,
-    settings: Mapping[str, str] | None = None,
-    config: Path | None = None,
-    listener: Listener | None = None,
-) -> FitRecord:
+def fit(request: FitRequest, *, listener: Listener | None = None) -> FitRecord:
     """Audit, choose, train, evaluate, deploy and report; every file goes into one run folder.
-
-    Args:
-        data: folder, table file, "digits", "mnist:DIR" or "cifar10:DIR".
-        net: network to train; None chooses.
-        budget: latency the deployed network must keep, such as "5ms" or a number of milliseconds.
-        recipe: name of a recipe; None chooses.
-        methods: words of methods of training, such as "cutout:side=8", besides the recipe's.
-        weights: initial weights: "auto" (published ones that are installed), "none" or a path.
-        epochs: passes over the training images; or
-        minutes: time for training, to which the schedule is fitted.
-        out: run folder; None is ``runs/NAME``, never overwritten.
-        resume: run folder to go on with; takes everything else from there.
-        device: "auto", "cpu" or "cuda".
-        seed: of everything random; None is 0, or what ``config`` says.
-        threads: threads of the deployed network; None is 1.
-        size: side of the square input, pixels; None chooses.
-        max_drop: share of the gate images that the deployed form may lose; None is 0.01.
-        skip_damaged: leave damaged files out instead of stopping.
-        allow_class_mismatch: leave out images of classes that are not in the training split.
-        settings: fields of the recipe to change, by dotted name.
-        config: settings file, such as ``config.toml`` of an earlier run.
-        listener: hears how it gets on.
 
     Returns:
         The record that ``fleetfoot fit --json`` prints; ``budget_met`` says whether the deployed
@@ -153,23 +91,18 @@ def fit(  # noqa: PLR0913  the words of the verb
         Interrupted: stopped by the user; the state was saved.
         MissingError: a package or device that this needs is not there.
     """
-    given = _given(locals())
     require("torch", extra="train")
     from fleetfoot.train.distributed import from_first, process_group
 
     listener = listener or Silent()
-    if resume is not None:
-        if given or settings or config or out:
-            raise UsageError("--resume takes everything from the run folder; leave the rest out")
-        with process_group(device=_device(device)):
-            return _go_on(Path(resume), listener)
-    stored = read_config(config) if config else {}
-    words = {**_words_of(stored), **given}
-    changes = {**recipe_settings(stored), **(settings or {})}
-    with process_group(device=_device(str(words.get("device", "auto")))) as process:
+    if request.resume is not None:
+        with process_group(device=_device("auto")):
+            return _go_on(Path(request.resume), listener)
+    request = filled_in(request)
+    with process_group(device=_device(request.device)) as process:
         folder, opened = None, None
         if process.is_first:
-            folder, opened = _prepare(words, changes, out=out, listener=listener)
+            folder, opened = _prepare(request, listener)
         made: Path = from_first(folder)
         try:
             return _go_on(made, listener, opened=opened)
@@ -179,32 +112,22 @@ def fit(  # noqa: PLR0913  the words of the verb
             raise
 
 
-def _given(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the words of `fit` that were given; config.toml of an earlier run fills the others."""
-    return {
-        name: value
-        for name, value in arguments.items()
-        if name in WORDS and value not in (None, "auto", (), []) and value is not False
-    }
-
-
-def _prepare(
-    words: dict[str, Any], changes: Mapping[str, Any], *, out: str | None, listener: Listener
-) -> tuple[Path, Data]:
+def _prepare(request: FitRequest, listener: Listener) -> tuple[Path, Data]:
     """Open the data, choose, and make a run folder that holds all that decides the run."""
-    from fleetfoot.jobs.settle import check, settle
+    from fleetfoot.jobs.settle import check, settle, spec_of
     from fleetfoot.recipes.run_spec import initial_weights
 
-    if not words.get("data"):
+    if not request.data:
         raise UsageError("name the data: a folder, a table, digits, mnist:DIR or cifar10:DIR")
-    check(words, changes)
-    device = _device(words.get("device", "auto"))
-    listener.stage(f"data: opening {words['data']}")
-    data = open_data(words["data"], **_tolerances(words))
+    check(request)
+    device = _device(request.device)
+    listener.stage(f"data: opening {request.data}")
+    data = open_data(request.data, **request.tolerances)
     listener.message(_in_words(data))
     found = audit(data)
-    choice, spec = settle(words, data, changes=changes, device=device, listener=listener)
-    folder = new_run_folder(spec.data, out=out)
+    choice, settled, recipe = settle(request, data, device=device, listener=listener)
+    spec = spec_of(settled, recipe)
+    folder = new_run_folder(spec.data, out=request.out)
     listener.message(f"run folder: {folder}")
     RunRecord(folder).begin(
         net=spec.net,
@@ -215,26 +138,19 @@ def _prepare(
         budget_ms=spec.budget_ms,
     )
     write_data(folder, data, audit=found)
-    run = {name: getattr(spec, name) for name in RUN_FIELDS}
-    run |= {"recipe": choice.recipe, **_tolerances(words)}
-    write_config(folder / "config.toml", spec.recipe, run=run)
+    write_run(folder, settled, recipe)
     return folder, data
 
 
 def _go_on(folder: Path, listener: Listener, *, opened: Data | None = None) -> FitRecord:
     """Run what a run folder says, from its last state if it has one."""
-    from fleetfoot.recipes.run_spec import RunSpec
-    from fleetfoot.train.recipe import Recipe
+    from fleetfoot.jobs.settle import spec_of
 
-    if not (folder / "config.toml").exists():
-        raise DataError(f"{folder}: is no run folder (no config.toml); --resume takes one of `fit`")
-    stored = read_config(folder / "config.toml")
-    words = _words_of(stored)
-    recipe = apply_settings(Recipe(), recipe_settings(stored), source=str(folder / "config.toml"))
-    spec = RunSpec(recipe=recipe, **{name: words[name] for name in RUN_FIELDS})
+    settled, recipe = read_run(folder)
+    spec = spec_of(settled, recipe)
     if opened is None:
         listener.stage(f"data: opening {spec.data}")
-        opened = open_data(spec.data, **_tolerances(words))
+        opened = open_data(spec.data, **settled.tolerances)
         check_same_data(folder, opened)
     planned = (folder / "plan.json").is_file()
     return _run(spec, opened, folder, listener, resume=planned)
@@ -319,16 +235,6 @@ def _record(spec: "RunSpec", folder: Path, result: "RunResult") -> FitRecord:
             max_logit_difference=parity.get("max_logit_difference"),
         ),
     )
-
-
-def _tolerances(words: Mapping[str, Any]) -> dict[str, bool]:
-    return {name: bool(words.get(name)) for name in ("skip_damaged", "allow_class_mismatch")}
-
-
-def _words_of(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the words of a stored run; for ``weights`` the word "none" is one, not a blank."""
-    words = run_settings(stored)
-    return {**words, "weights": "none"} if words.get("weights", "auto") is None else words
 
 
 def _device(word: str) -> str:

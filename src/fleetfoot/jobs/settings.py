@@ -20,21 +20,6 @@ R = TypeVar("R")
 NONE = "none"
 
 
-def parse_settings(words: Iterable[str]) -> dict[str, str]:
-    """Return the keys and values of ``key=value`` words.
-
-    >>> parse_settings(["lr=0.1", "augment.flip=0"])
-    {'lr': '0.1', 'augment.flip': '0'}
-    """
-    settings: dict[str, str] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"--set {word}: write key=value")
-        settings[key.strip()] = value.strip()
-    return settings
-
-
 def apply_settings(
     recipe: R, settings: Mapping[str, Any], *, source: str = "--set", ignore: Iterable[str] = ()
 ) -> R:
@@ -89,15 +74,6 @@ def recipe_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         key.removeprefix("recipe."): value
         for key, value in config.items()
         if not key.startswith("run.")
-    }
-
-
-def run_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys of table ``run`` in a flat config, ``"none"`` turned back into None."""
-    return {
-        key.removeprefix("run."): None if value == NONE else value
-        for key, value in config.items()
-        if key.startswith("run.")
     }
 
 

@@ -1,8 +1,8 @@
-"""From the words of `fit` and the data to one settled run: network, size, weights, recipe."""
+"""From the request of `fit` and the data to a settled one: network, size, weights, recipe."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import Listener
 from fleetfoot.data.samples import Data
 from fleetfoot.deploy.gate import MAX_DROP
+from fleetfoot.jobs.requests import FitRequest, decided
 from fleetfoot.jobs.runs import check_net
 from fleetfoot.jobs.settings import apply_settings
 from fleetfoot.nets.catalog import entry, option_names
@@ -30,7 +31,6 @@ from fleetfoot.search.choose import (
     choose_within,
     default_choice,
     faster_of,
-    parse_budget,
     worth_a_second_look,
 )
 from fleetfoot.search.measure_candidates import measure_candidates
@@ -41,65 +41,63 @@ LEAST_STEPS, SMALLEST_BATCH = 8, 8
 SECOND_LOOK_SECONDS = 10.0
 
 
-def check(words: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+def check(request: FitRequest) -> None:
     """Refuse wrong words before the data are opened, which may take a while.
 
     Raises:
-        UsageError: a network, recipe, method, budget, setting or number that does not exist or fit.
+        UsageError: a network, recipe, method or setting that does not exist or fit.
     """
-    if words.get("net") is not None:
-        check_net(words["net"])
-    weights = words.get("weights", "auto")
-    if weights not in ("auto", "none") and words.get("net") is None:
-        raise UsageError(f"--weights {weights}: name the network they belong to with --net")
-    for name, least in (("threads", 1), ("size", 8)):
-        if words.get(name) is not None and words[name] < least:
-            raise UsageError(f"--{name} {words[name]}: must be at least {least}")
-    drop = words.get("max_drop", MAX_DROP)
-    if not 0 <= drop < 1:
-        raise UsageError(f"--max-drop {drop:g}: must be a share of the images, from 0 to below 1")
-    _budget(words)
-    _changed(recipe_named(words.get("recipe") or "scratch"), words, changes)
+    if request.net is not None:
+        check_net(request.net)
+    elif request.weights not in ("auto", "none"):
+        word = f"--weights {request.weights}"
+        raise UsageError(f"{word}: name the network they belong to with --net")
+    _changed(recipe_named(request.recipe or "scratch"), request)
 
 
 def settle(
-    words: Mapping[str, Any],
-    data: Data,
-    *,
-    changes: Mapping[str, Any],
-    device: str,
-    listener: Listener,
-) -> tuple[Choice, RunSpec]:
-    """Return the choice with its reason, and everything a run needs to be decided.
+    request: FitRequest, data: Data, *, device: str, listener: Listener
+) -> tuple[Choice, FitRequest, Recipe]:
+    """Return the choice with its reason, the request with every word decided, and the recipe.
 
     Args:
-        words: words of `fit` that were given: net, budget, size, weights, recipe, epochs, ...
+        request: what was asked for.
         data: the opened data set.
-        changes: settings of the recipe by dotted name.
         device: "cpu" or "cuda".
         listener: hears how it gets on.
 
     Raises:
         BudgetError: no candidate is within the budget.
     """
-    budget_ms = _budget(words)
-    choice = _choice(words, data, budget_ms, changes=changes, listener=listener)
+    choice = _choice(request, data, listener)
     listener.message(f"network: {choice.net} at {choice.size} px ({choice.reason})")
-    weights = words.get("weights", "auto")
-    if weights == "auto" and not choice.pretrained:
-        weights = "none"
-    spec = RunSpec(
-        data=words["data"],
+    untrained = request.weights == "auto" and not choice.pretrained
+    settled = replace(
+        request,
         net=choice.net,
         size=choice.size,
-        weights=weights,
-        recipe=_recipe(words, choice, changes, images=len(data.train)),
+        weights="none" if untrained else request.weights,
         device=device,
-        threads=words.get("threads", 1),
-        budget_ms=budget_ms,
-        max_drop=words.get("max_drop", MAX_DROP),
+        threads=_threads(request),
+        max_drop=MAX_DROP if request.max_drop is None else request.max_drop,
+        recipe=choice.recipe,
     )
-    return choice, spec
+    return choice, settled, _recipe(request, choice, images=len(data.train))
+
+
+def spec_of(settled: FitRequest, recipe: Recipe) -> RunSpec:
+    """Return what a run needs to know, from a request that `settle` decided and its recipe."""
+    return RunSpec(
+        data=decided(settled.data),
+        net=decided(settled.net),
+        size=decided(settled.size),
+        weights=settled.weights,
+        recipe=recipe,
+        device=settled.device,
+        threads=decided(settled.threads),
+        budget_ms=settled.budget_ms,
+        max_drop=decided(settled.max_drop),
+    )
 
 
 def situation_of(data: Data, weights: frozenset[str]) -> Situation:
@@ -128,19 +126,12 @@ def fitted(recipe: Recipe, images: int) -> Recipe:
     return recipe.with_changes(batch=batch, lr=recipe.lr * factor)
 
 
-def _choice(
-    words: Mapping[str, Any],
-    data: Data,
-    budget_ms: float | None,
-    *,
-    changes: Mapping[str, Any],
-    listener: Listener,
-) -> Choice:
-    net, size = words.get("net"), words.get("size")
-    made_for = SUBJECTS.get(words.get("recipe", ""))
+def _choice(request: FitRequest, data: Data, listener: Listener) -> Choice:
+    net, size, budget_ms = request.net, request.size, request.budget_ms
+    made_for = SUBJECTS.get(request.recipe or "")
     if made_for is not None and net is None:  # a recipe of a paper is one for its network
         net, size = made_for[0], size or made_for[1]
-    situation = situation_of(data, _ready(words))
+    situation = situation_of(data, _ready(request))
     if budget_ms is None:
         choice = default_choice(situation, net=net, size=size)
         least = choice.size if size is not None else _least_size(choice.net)
@@ -148,22 +139,27 @@ def _choice(
     listener.stage(f"choosing: measuring candidates for a budget of {budget_ms:g} ms")
     started = time.perf_counter()
     candidates = candidates_for(situation, nets=None if net is None else [net], size=size)
-    how: dict[str, Any] = {
-        "classes": len(data.classes),
-        "channels": 3,
-        "threads": words.get("threads", 1),
-        "listener": listener,
-        "options": {
-            candidate.net: dict(_recipe(words, candidate, changes, images=len(data.train)).options)
+    measure = partial(
+        measure_candidates,
+        classes=len(data.classes),
+        channels=3,
+        threads=_threads(request),
+        listener=listener,
+        options={
+            candidate.net: dict(_recipe(request, candidate, images=len(data.train)).options)
             for candidate in candidates
         },
-    }
-    measured = measure_candidates(candidates, **how)
+    )
+    measured = measure(candidates)
     near = worth_a_second_look(measured, budget_ms=budget_ms)
     if near:
-        measured = faster_of(measured, measure_candidates(near, **how, seconds=SECOND_LOOK_SECONDS))
+        measured = faster_of(measured, measure(near, seconds=SECOND_LOOK_SECONDS))
     seconds = time.perf_counter() - started
     return choose_within(measured, budget_ms=budget_ms, seconds=seconds)
+
+
+def _threads(request: FitRequest) -> int:
+    return 1 if request.threads is None else request.threads
 
 
 def _least_size(net: str) -> int:
@@ -174,49 +170,40 @@ def _least_size(net: str) -> int:
     return least
 
 
-def _ready(words: Mapping[str, Any]) -> frozenset[str]:
+def _ready(request: FitRequest) -> frozenset[str]:
     """Return the networks that will start from trained weights."""
-    weights = words.get("weights", "auto")
-    if weights == "none":
+    if request.weights == "none":
         return frozenset()
-    if weights != "auto":
-        return frozenset({words["net"]})
+    if request.weights != "auto":
+        return frozenset({decided(request.net)})
     known = ((name, pretrained(name)) for name in list_nets())
     return frozenset(name for name, info in known if info is not None and info.path is not None)
 
 
-def _recipe(
-    words: Mapping[str, Any],
-    choice: Choice | Candidate,
-    changes: Mapping[str, Any],
-    *,
-    images: int,
-) -> Recipe:
+def _recipe(request: FitRequest, choice: Choice | Candidate, *, images: int) -> Recipe:
     """Return the recipe for a network; what only FleetNet has is left out for others.
 
     Where training images are not mirrored, neither are those that the network is asked about.
     """
-    recipe = fitted(recipe_named(words.get("recipe") or choice.recipe), images)
+    name = request.recipe or choice.recipe
+    recipe = fitted(recipe_named(name), images)
     if choice.net not in SMALL_NETS:
         recipe = recipe.with_changes(whitened_stem=False)
     if recipe.sizes:
-        published = SUBJECTS[words["recipe"]][1]
-        recipe = recipe.with_changes(sizes=scaled(recipe.sizes, choice.size / published))
-    recipe = _changed(recipe, words, changes)
-    if "options" not in changes and (choice.net not in SMALL_NETS or not recipe.augment.flip):
+        recipe = recipe.with_changes(sizes=scaled(recipe.sizes, choice.size / SUBJECTS[name][1]))
+    recipe = _changed(recipe, request)
+    if "options" not in request.changes and (
+        choice.net not in SMALL_NETS or not recipe.augment.flip
+    ):
         kept = tuple(option for option in recipe.options if option not in MIRRORED)
         recipe = recipe.with_changes(options=kept)
     return recipe
 
 
-def _changed(recipe: Recipe, words: Mapping[str, Any], changes: Mapping[str, Any]) -> Recipe:
-    given = {name: words[name] for name in ("epochs", "minutes", "seed") if name in words}
-    recipe = apply_settings(recipe, changes).with_changes(**given)
-    recipe = recipe.with_changes(methods=(*recipe.methods, *words.get("methods", ())))
+def _changed(recipe: Recipe, request: FitRequest) -> Recipe:
+    words = {"epochs": request.epochs, "minutes": request.minutes, "seed": request.seed}
+    given = {name: value for name, value in words.items() if value is not None}
+    recipe = apply_settings(recipe, request.changes).with_changes(**given)
+    recipe = recipe.with_changes(methods=(*recipe.methods, *request.methods))
     methods_of(recipe)  # refuses what is not known
     return recipe
-
-
-def _budget(words: Mapping[str, Any]) -> float | None:
-    budget = words.get("budget") or words.get("budget_ms")
-    return None if budget is None else parse_budget(budget)

@@ -1,0 +1,156 @@
+"""What a verb is asked to do: one frozen record each, from the command line to the job.
+
+`cli.py` takes a record flattened: a field is a word, the docstring its help, and a default means
+"not given". A field that is `POSITIONAL` has no word of its own: `cli.py` puts it in. Nothing heavy
+is imported here, because ``fleetfoot --help`` reads this file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from cyclopts import Parameter
+
+from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.search.choose import parse_budget
+
+T = TypeVar("T")
+POSITIONAL = Parameter(parse=False)
+TEXT = Parameter(metavar="STR")  # in --help; Python may give a number
+BLANKS = (None, (), [], {})
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class FitRequest:
+    """The words of `fit`, of a run that was stored, or of a run that is settled.
+
+    More than twelve fields, because each is a word of the command line, which is flat.
+
+    Attributes:
+        data: Folder, table file, digits, mnist:DIR or cifar10:DIR.
+        net: Network to train; without it one is chosen.
+        budget: Latency that the deployed network must keep, such as 5ms; a number is milliseconds.
+        recipe: Training recipe; without it one is chosen.
+        methods: Method of training besides the recipe's, such as cutout:side=8; may be repeated.
+        weights: Initial weights: auto (published ones that are installed), none or a path.
+        epochs: Passes over the training images.
+        minutes: Time for training; the schedule is fitted to it.
+        out: Run folder; without it runs/NAME, never overwritten.
+        resume: Run folder to go on with.
+        device: auto, cpu or cuda.
+        seed: Seed of everything random; without it 0, or what --config says.
+        threads: Threads of the deployed network.
+        size: Side of the square input in pixels.
+        max_drop: Fraction of the gate images that the deployed form may lose.
+        skip_damaged: Leave damaged files out instead of stopping.
+        allow_class_mismatch: Leave out images of classes that training does not have.
+        settings: Change one setting, key=value; may be repeated.
+        config: Settings file, such as the config.toml of a run.
+
+    Raises:
+        UsageError: a number out of range, a budget that is no time, or --resume beside other words.
+    """
+
+    data: Annotated[str | None, POSITIONAL] = None
+    net: str | None = None
+    budget: Annotated[str | float | None, TEXT] = None
+    recipe: str | None = None
+    methods: Annotated[tuple[str, ...], Parameter(name="--method")] = ()
+    weights: str = "auto"
+    epochs: int | None = None
+    minutes: float | None = None
+    out: Path | None = None
+    resume: Path | None = None
+    device: str = "auto"
+    seed: int | None = None
+    threads: int | None = None
+    size: int | None = None
+    max_drop: float | None = None
+    skip_damaged: bool = False
+    allow_class_mismatch: bool = False
+    settings: Annotated[
+        tuple[str, ...] | Mapping[str, Any],
+        Parameter(name="--set", accepts_keys=False, metavar="STR..."),
+    ] = ()
+    config: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.resume is not None and self.given().keys() != {"resume"}:
+            raise UsageError("--resume takes everything from the run folder; leave the rest out")
+        check_least("threads", self.threads, 1)
+        check_least("size", self.size, 8)
+        if self.max_drop is not None and not 0 <= self.max_drop < 1:
+            drop = f"--max-drop {self.max_drop:g}"
+            raise UsageError(f"{drop}: must be a share of the images, from 0 to below 1")
+        parse_settings(self.settings)
+        _ = self.budget_ms
+
+    def given(self) -> dict[str, Any]:
+        """Return the words that were given; a stored run may fill in the others."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {
+            name: value
+            for name, (value, default) in values.items()
+            if value != default and value not in BLANKS
+        }
+
+    @property
+    def budget_ms(self) -> float | None:
+        """The budget in milliseconds."""
+        return None if self.budget is None else parse_budget(self.budget)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """Settings of the recipe by dotted name."""
+        return parse_settings(self.settings)
+
+    @property
+    def tolerances(self) -> dict[str, bool]:
+        """What to do about data that are not as they should be: words of `open_data`."""
+        return {
+            "skip_damaged": self.skip_damaged,
+            "allow_class_mismatch": self.allow_class_mismatch,
+        }
+
+
+def decided(value: T | None) -> T:
+    """Return a word of a settled request, where none is left open.
+
+    Raises:
+        DataError: the stored run lacks it.
+    """
+    if value is None:
+        raise DataError("the stored run is not complete: start a new one")
+    return value
+
+
+def check_least(word: str, value: int | None, least: int) -> None:
+    """Refuse a number below the least that makes sense.
+
+    Raises:
+        UsageError: it is smaller.
+    """
+    if value is not None and value < least:
+        raise UsageError(f"--{word} {value}: must be at least {least}")
+
+
+def parse_settings(words: tuple[str, ...] | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keys and values of ``key=value`` words, or of a mapping.
+
+    >>> parse_settings(("lr=0.1", "augment.flip=0"))
+    {'lr': '0.1', 'augment.flip': '0'}
+
+    Raises:
+        UsageError: a word without a key or a value.
+    """
+    if isinstance(words, Mapping):
+        return dict(words)
+    settings: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"--set {word}: write key=value")
+        settings[key.strip()] = value.strip()
+    return settings

@@ -1,0 +1,84 @@
+"""`config.toml` of a run folder: the settled request (table `run`) and its recipe.
+
+``--config`` reads the same file, written by a run or by hand, and fills in what was not given.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fleetfoot.core.errors import DataError
+from fleetfoot.jobs.requests import FitRequest
+from fleetfoot.jobs.settings import (
+    apply_settings,
+    read_config,
+    recipe_settings,
+    setting_types,
+    write_config,
+)
+
+if TYPE_CHECKING:
+    from fleetfoot.train.recipe import Recipe
+
+NAME = "config.toml"
+RUN = "run."
+NOT_STORED = {"out", "resume", "config", "settings"}
+
+
+def filled_in(request: FitRequest) -> FitRequest:
+    """Return a request with what its ``--config`` says about words that were not given.
+
+    Raises:
+        DataError: there is no such file, or it is not TOML.
+        UsageError: a value of the wrong type or range.
+    """
+    if request.config is None:
+        return request
+    stored = read_config(Path(request.config))
+    settings = {**recipe_settings(stored), **request.changes}
+    told = _request(stored, Path(request.config))
+    return replace(told, **{**request.given(), "settings": settings})
+
+
+def write_run(folder: Path, settled: FitRequest, recipe: "Recipe") -> None:
+    """Write all that decides a run; `read_run` takes it back."""
+    run = {
+        "data": settled.data,
+        "net": settled.net,
+        "size": settled.size,
+        "weights": settled.weights,
+        "device": settled.device,
+        "threads": settled.threads,
+        "budget_ms": settled.budget_ms,
+        "max_drop": settled.max_drop,
+        "recipe": settled.recipe,
+        **settled.tolerances,
+    }
+    write_config(folder / NAME, recipe, run=run)
+
+
+def read_run(folder: Path) -> "tuple[FitRequest, Recipe]":
+    """Return the settled request and the recipe of a run folder.
+
+    Raises:
+        DataError: it is no run folder.
+        UsageError: a setting that does not exist, or a value of the wrong type.
+    """
+    from fleetfoot.train.recipe import Recipe
+
+    path = folder / NAME
+    if not path.exists():
+        raise DataError(f"{folder}: is no run folder (no {NAME}); --resume takes one of `fit`")
+    stored = read_config(path)
+    recipe = apply_settings(Recipe(), recipe_settings(stored), source=str(path))
+    return _request(stored, path), recipe
+
+
+def _request(stored: dict[str, Any], path: Path) -> FitRequest:
+    """Return table `run` as a request; what it does not know is left out."""
+    table = {key.removeprefix(RUN): v for key, v in stored.items() if key.startswith(RUN)}
+    if "budget_ms" in table:
+        table.setdefault("budget", table.pop("budget_ms"))
+    known = setting_types(FitRequest).keys() - NOT_STORED
+    words = {name: value for name, value in table.items() if name in known}
+    return apply_settings(FitRequest(), words, source=f"{path}, table run")
