@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from fleetfoot.data.preprocess import Preprocess
-from fleetfoot.deploy.deploy import BundleRecord, Options, deploy, eager_logits
+from fleetfoot.deploy.deploy import BundleRecord, deploy
 from fleetfoot.deploy.gate import GateSet
+from fleetfoot.deploy.options import Options
+from fleetfoot.deploy.reference import eager_logits
 from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.measure.latency import Schedule
 

@@ -11,9 +11,10 @@ from fleetfoot.core.errors import GateError, UsageError
 from fleetfoot.core.files import sha256_of
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.deploy.bundle import load
-from fleetfoot.deploy.deploy import Options, deploy
+from fleetfoot.deploy.deploy import deploy
 from fleetfoot.deploy.engines import OnnxRuntimeEngine
 from fleetfoot.deploy.gate import GateSet, spread
+from fleetfoot.deploy.options import Options
 from fleetfoot.deploy.write_bundle import Card
 
 FIGURES = {

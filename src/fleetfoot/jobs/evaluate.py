@@ -222,7 +222,7 @@ def _bundle_answerer(
 def _net_answerer(network: Network, threads: int | None) -> _Answerer:
     import torch
 
-    from fleetfoot.deploy.deploy import eager_logits
+    from fleetfoot.deploy.reference import eager_logits
     from fleetfoot.measure.device import allowed_threads
 
     torch.set_num_threads(threads or allowed_threads())

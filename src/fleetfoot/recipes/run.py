@@ -4,6 +4,7 @@ A run is decided by its `RunSpec`; what the machine decides is in the plan that 
 Everything here is a function of spec, data and folder, so a resumed run goes the same way.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,25 +15,24 @@ from fleetfoot.core.listener import Listener
 from fleetfoot.core.results import to_json
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data
-from fleetfoot.deploy.deploy import BundleRecord, Options, deploy
-from fleetfoot.deploy.gate import GATE_IMAGES, GateSet, spread
+from fleetfoot.deploy.deploy import BundleRecord
+from fleetfoot.deploy.options import Options
 from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.measure.accuracy import Evaluation
 from fleetfoot.nets.catalog import CLASS_MAP, CreatedAs
 from fleetfoot.nets.portable import save_portable
 from fleetfoot.ops.class_map import ClassMap
-from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from fleetfoot.recipes import method
 from fleetfoot.recipes.build import build
-from fleetfoot.recipes.evaluation import crops, evaluate_split, predict_split
+from fleetfoot.recipes.deploy_trained import deploy_trained
+from fleetfoot.recipes.evaluation import evaluate_split, predict_split
 from fleetfoot.recipes.pixels import preprocess_for
 from fleetfoot.recipes.run_spec import RunSpec, initial_weights
 from fleetfoot.train.allocator import keep_freed_memory
 from fleetfoot.train.distributed import this_process
+from fleetfoot.train.evaluate import Predictions
 from fleetfoot.train.loop import TrainResult, train
 from fleetfoot.train.plan import make_plan, read_plan
-
-CALIBRATION_IMAGES = 64  # crops for int8: more would only cost time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,40 +72,44 @@ def run(
     training = _train(spec, net, data, preprocess, folder=folder, listener=listener, resume=resume)
     net = method.finish(net, spec.recipe)
     listener.stage("evaluating the trained network")
-    reference = predict_split(net, data.val, preprocess, device=spec.device)
-    read_once = None
-    if data.test is not None:
-        read_once = predict_split(net, data.test, preprocess, device=spec.device)
+    answers = {
+        name: predict_split(net, split, preprocess, device=spec.device)
+        for name, split in data.splits.items()
+        if name != "train"
+    }
     if not this_process().is_first:
         return None
     _note_head(net, classes=len(data.classes))
     save_portable(
         folder / "weights", net, preprocess=preprocess.to_json(), classes=list(data.classes)
     )
-    val = evaluate_split(reference, data.val, preprocess, classes=data.classes)
-    test = None
-    if data.test is not None and read_once is not None:
-        test = evaluate_split(read_once, data.test, preprocess, classes=data.classes)
-    record = {"val": val, "test": test}
-    write_json(folder / "evaluation.json", to_json(record, schema="fleetfoot.evaluation/1"))
+    val, test = _evaluated(answers, data, preprocess, folder)
     listener.stage("deploying: export, parity on validation images, tuning")
-    shown = spread(len(data.val), GATE_IMAGES)
-    bundle = deploy(
-        fold_batch_norm(net.cpu()).model,
+    bundle = deploy_trained(
+        net,
         folder / "bundle",
         preprocess=preprocess,
         classes=data.classes,
-        gate=GateSet(crops(data.val, preprocess, limit=GATE_IMAGES), data.val.labels[shown]),
         card=Card(net=spec.net, weights=initial_weights(spec)),
-        eager=net,
-        options=Options(
-            threads=(spec.threads,),
-            max_drop=spec.max_drop,
-            calibration_images=crops(data.train, preprocess, limit=CALIBRATION_IMAGES),
-            budget_ms=spec.budget_ms,
-        ),
+        gate=data.val,
+        training=data.train,
+        options=Options(threads=(spec.threads,), max_drop=spec.max_drop, budget_ms=spec.budget_ms),
     )
     return RunResult(training=training, val=val, test=test, bundle=bundle)
+
+
+def _evaluated(
+    answers: Mapping[str, Predictions], data: Data, preprocess: Preprocess, folder: Path
+) -> tuple[Evaluation, Evaluation | None]:
+    """Write and return the metrics of the answers to the validation and the test images."""
+    found = {
+        name: evaluate_split(said, data.splits[name], preprocess, classes=data.classes)
+        for name, said in answers.items()
+    }
+    val, test = found["val"], found.get("test")
+    record = to_json({"val": val, "test": test}, schema="fleetfoot.evaluation/1")
+    write_json(folder / "evaluation.json", record)
+    return val, test
 
 
 def _note_head(net: nn.Module, *, classes: int) -> None:

@@ -1,0 +1,109 @@
+"""The graphs of one network in one folder: a file for each layout, precision and engine."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import nn
+
+from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.deploy.cells import Cell
+from fleetfoot.deploy.edit_onnx import take_nhwc
+from fleetfoot.deploy.engines import installed_engines
+from fleetfoot.deploy.export_int8 import export_int8
+from fleetfoot.deploy.export_onnx import export_onnx
+from fleetfoot.deploy.export_openvino import export_openvino
+from fleetfoot.deploy.form import GraphForm, Layout
+from fleetfoot.deploy.options import Options
+from fleetfoot.deploy.tune import Candidate, as_cell, list_candidates
+
+FALLBACK_FILE = "model.onnx"
+
+
+class Graphs:
+    """Exports a network to a folder, each graph once.
+
+    Args:
+        net: folded, in evaluation mode.
+        place: the folder.
+        preprocess: from an image to the network's input.
+        options: see `Options`.
+    """
+
+    def __init__(
+        self, net: nn.Module, place: Path, preprocess: Preprocess, options: Options
+    ) -> None:
+        self.net, self.place = net, place
+        self.preprocess, self.options = preprocess, options
+        self.image = (preprocess.channels, preprocess.size, preprocess.size)
+        self.layouts: tuple[Layout, ...] = (
+            ("nhwc",) if options.graph_preprocess else ("nchw", "nhwc")
+        )
+
+    def export(self) -> list[Candidate]:
+        """Write every graph that is to be tried; return the candidates with their files."""
+        self._graph(self.layouts[0])
+        images = self.options.calibration_images
+        candidates = list_candidates(
+            self.options.engines or installed_engines(),
+            self.options.precisions,
+            layouts=self.layouts,
+            threads=self.options.threads,
+            calibrated=images is not None and len(images) > 0,
+        )
+        return [
+            candidate
+            if candidate.reason
+            else dataclasses.replace(candidate, file=self._file(candidate).name)
+            for candidate in candidates
+        ]
+
+    def form(self, layout: str) -> GraphForm:
+        """Return the border of the graphs of a layout."""
+        inside = self.options.graph_preprocess
+        return GraphForm(
+            layout="nhwc" if layout == "nhwc" else "nchw", preprocess=inside, probabilities=inside
+        )
+
+    def cells(self, candidates: Sequence[Candidate]) -> list[Cell]:
+        """Return the timing cells of the candidates that have a graph."""
+        return [
+            as_cell(candidate, self.place, form=self.form(candidate.layout), image=self.image)
+            for candidate in candidates
+            if candidate.file
+        ]
+
+    def drop_unused(self, *used: Candidate) -> None:
+        """Remove the graphs that no candidate of those given needs."""
+        stems = {Path(candidate.file or "").stem for candidate in used}
+        suffixes = {(Path(c.file or "").stem, Path(c.file or "").suffix) for c in used}
+        for file in self.place.glob("model*"):
+            weights = file.suffix == ".bin" and (file.stem, ".xml") in suffixes
+            if file.stem not in stems or not (weights or (file.stem, file.suffix) in suffixes):
+                file.unlink()
+
+    def _file(self, candidate: Candidate) -> Path:
+        layout = self.form(candidate.layout).layout
+        graph = self._int8() if candidate.precision == "int8" else self._graph(layout)
+        if candidate.engine != "openvino":
+            return graph
+        path = graph.with_suffix(".xml")
+        return path if path.exists() else export_openvino(graph, path)
+
+    def _graph(self, layout: Layout) -> Path:
+        first = layout == self.layouts[0]
+        path = self.place / (FALLBACK_FILE if first else f"model_{layout}.onnx")
+        if path.exists():
+            return path
+        if not first:
+            return take_nhwc(self._graph(self.layouts[0]), path)
+        form = self.form(layout)
+        return export_onnx(self.net, path, image=self.image, form=form, preprocess=self.preprocess)
+
+    def _int8(self) -> Path:
+        path = self.place / "model_int8.onnx"
+        images = self.options.calibration_images
+        if path.exists() or images is None:
+            return path
+        inputs = self.form(self.layouts[0]).prepare(images, self.preprocess)
+        return export_int8(self._graph(self.layouts[0]), path, inputs=inputs)
