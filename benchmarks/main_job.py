@@ -23,12 +23,14 @@ from typing import Any
 
 from record import write_result
 
+from fleetfoot.core.machine_lock import measuring
 from fleetfoot.measure.provenance import provenance
 
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 FLEETFOOT = (sys.executable, "-m", "fleetfoot")
 
 
+@measuring()
 def run(*words: str | Path) -> dict[str, Any]:
     """Run one command with --json; return what it printed with `wall_seconds` and `exit_code`."""
     command = [*FLEETFOOT, *map(str, words), "--json"]
@@ -42,6 +44,7 @@ def run(*words: str | Path) -> dict[str, Any]:
     return {**printed, "wall_seconds": round(wall, 3), "exit_code": done.returncode}
 
 
+@measuring()
 def wall_seconds(*words: str | Path, repeats: int = 5) -> list[float]:
     """Return the wall times of whole processes, after one to warm the file cache."""
     seconds: list[float] = []

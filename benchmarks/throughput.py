@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from record import write_result
 
+from fleetfoot.core.machine_lock import measuring
 from fleetfoot.core.seeds import rng
 from fleetfoot.data.augment import Augment
 from fleetfoot.data.loader import Batch, Loader
@@ -107,6 +108,7 @@ def serve(name: str, data: Path, pipe: Connection) -> None:
     pipe.send(vars(job.loader.profile))
 
 
+@measuring()
 def in_turns(pipes: dict[str, Connection]) -> tuple[dict[str, list[list[float]]], dict[str, Any]]:
     """Return the step times of every block of each job, and where its input time went."""
     blocks: dict[str, list[list[float]]] = {name: [] for name in pipes}

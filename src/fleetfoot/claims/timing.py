@@ -14,6 +14,7 @@ from torch import nn
 
 from fleetfoot.claims.claim import Measurement, Setting
 from fleetfoot.core.errors import FleetfootError, require
+from fleetfoot.core.machine_lock import measuring
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.deploy.calibrate_norms import calibrate_norms
 from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells
@@ -97,7 +98,8 @@ def network_ms(
              input_shape=(batch, *shapes[name]))
         for name, net in settled.items()
     ]  # fmt: skip
-    timings = measure_cells(cells, schedule_of(setting))
+    with measuring(setting.listener):
+        timings = measure_cells(cells, schedule_of(setting))
     return {name: _latency_of(timing) for name, timing in timings.items()}
 
 

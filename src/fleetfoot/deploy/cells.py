@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import fleetfoot
 from fleetfoot.core.errors import UsageError
+from fleetfoot.core.machine_lock import measuring
 from fleetfoot.measure.device import idlest_cpus
 from fleetfoot.measure.energy import Energy, Meter, measure_energy
 from fleetfoot.measure.latency import Latency, Schedule, measure_blocks
@@ -96,6 +97,7 @@ class CellTiming:
     energy: Energy | None = None
 
 
+@measuring()
 def measure_cells(
     cells: Sequence[Cell],
     schedule: Schedule | None = None,

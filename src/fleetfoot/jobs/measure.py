@@ -15,6 +15,7 @@ from typing import Any
 
 from fleetfoot.core.errors import MissingError, UsageError, require
 from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.core.machine_lock import measuring
 from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells
 from fleetfoot.jobs.measure_page import check_page, write_page
 from fleetfoot.jobs.measure_record import MeasureCell, MeasureRecord
@@ -164,7 +165,8 @@ class _Run:
         timings: dict[str, CellTiming] = {}
         for number, group in enumerate(groups := side_by_side(cells), start=1):
             self.listener.stage(f"measuring {len(group)} cells, group {number} of {len(groups)}")
-            timings |= measure_cells(group, self.schedule, in_turn=True, meter=self.meter)
+            with measuring(self.listener):
+                timings |= measure_cells(group, self.schedule, in_turn=True, meter=self.meter)
             self.listener.update(done=len(timings), total=len(cells))
         return timings
 

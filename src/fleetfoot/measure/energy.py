@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fleetfoot.core.errors import MissingError, require
+from fleetfoot.core.machine_lock import measuring
 
 SECONDS = 10.0  # of work, and of idling before and after it
 
@@ -119,6 +120,7 @@ def find_meter(device: str = "cpu", *, root: Path | str = "/") -> Meter:
     return _nvml() if device == "cuda" else _rapl(Path(root))
 
 
+@measuring()
 def measure_energy(
     works: Mapping[str, Callable[[float], int]],
     meter: Meter,

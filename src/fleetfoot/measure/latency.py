@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetfoot.core.errors import UsageError
+from fleetfoot.core.machine_lock import measuring
 from fleetfoot.core.seeds import rng
 
 _BLOCK_MS = 20.0
@@ -92,6 +93,7 @@ def measure_interleaved(
     )
 
 
+@measuring()
 def measure_blocks(blocks: Mapping[str, Block], schedule: Schedule) -> dict[str, Latency]:
     """Warm every block up, then run blocks in random order until each has enough samples.
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.core.machine_lock import measuring
 from fleetfoot.measure.device import device_profile
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def measure_ceilings(
             raise UsageError(f"{precision}: is not one of {', '.join(PRECISIONS)}")
     listener = listener or Silent()
     listener.stage(f"measuring the ceilings of {threads} thread{'s' if threads > 1 else ''}")
-    with torch_threads(threads), torch.inference_mode():
+    with measuring(listener), torch_threads(threads), torch.inference_mode():
         gflops, reasons = _products(precisions, side)
         sizes = triad_bytes(device_profile().caches, threads, most_bytes)
         bandwidth = {level: _triad_gb_per_s(size) for level, size in sizes.items()}

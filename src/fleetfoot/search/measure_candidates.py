@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from fleetfoot.core.listener import Listener
+from fleetfoot.core.machine_lock import measuring
 from fleetfoot.deploy.calibrate_norms import calibrate_norms
 from fleetfoot.deploy.cells import CellTiming
 from fleetfoot.deploy.measure_deployed import Sized, likely_engine, measure_deployed
@@ -54,7 +55,8 @@ def measure_candidates(
         else:
             own = _dearest_head(group[0]) | dict((options or {}).get(group[0].net, {}))
             net = create(group[0].net, num_classes=classes, in_chans=channels, **own)
-            measured += _measured(net, group, channels=channels, threads=threads)
+            with measuring(listener):
+                measured += _measured(net, group, channels=channels, threads=threads)
     return tuple(measured)
 
 

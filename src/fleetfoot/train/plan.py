@@ -16,7 +16,8 @@ from torch import nn
 
 from fleetfoot.core.errors import DataError, TrainingError
 from fleetfoot.core.files import read_json, write_json
-from fleetfoot.core.listener import Listener
+from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.core.machine_lock import measuring
 from fleetfoot.core.results import to_json
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data
@@ -212,6 +213,7 @@ def make_plan(  # noqa: PLR0913  what `train` gets, and where to measure it
                 device=device,
                 started=started,
                 step=step,
+                listener=progress or Silent(),
             )
         write_plan(folder, plan)
         if progress is not None:
@@ -250,6 +252,7 @@ def _measured_plan(
     device: str,
     started: float,
     step: Step,
+    listener: Listener,
 ) -> Plan:
     process = this_process()
     loaders = open_loaders(data, recipe, preprocess=preprocess, workers=_workers(recipe))
@@ -258,16 +261,19 @@ def _measured_plan(
         net = copy.deepcopy(net)
         shape_head(net, loaders.classes)
     per_epoch = loaders.train.steps_per_epoch
-    way, cells = choose_cell(
-        net,
-        recipe,
-        preprocess=preprocess,
-        classes=len(data.classes),
-        device=device,
-        steps=None if recipe.minutes else per_epoch * (recipe.epochs or 1),
-        step=step,
-    )
-    times = measure_times(net, recipe, loaders, way=way, device=device, step=step)
+    asked = time.perf_counter()
+    with measuring(listener):
+        started += time.perf_counter() - asked  # the minutes are not for waiting
+        way, cells = choose_cell(
+            net,
+            recipe,
+            preprocess=preprocess,
+            classes=len(data.classes),
+            device=device,
+            steps=None if recipe.minutes else per_epoch * (recipe.epochs or 1),
+            step=step,
+        )
+        times = measure_times(net, recipe, loaders, way=way, device=device, step=step)
     images = len(loaders.train_split)
     used = head_images(images, times, minutes=recipe.minutes)
     times = replace(times, head=times.head * used / images)

@@ -1,0 +1,148 @@
+"""Every timing of the house holds the machine's lock while it measures."""
+
+import importlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+pytest.importorskip("torch")
+
+import fleetfoot
+from fleetfoot.core import machine_lock
+from fleetfoot.core.listener import Silent
+from fleetfoot.core.machine_lock import is_measuring, measuring
+from fleetfoot.deploy import cells
+from fleetfoot.deploy.cells import Cell
+from fleetfoot.measure import latency, roofline
+from fleetfoot.measure.energy import measure_energy
+from fleetfoot.train import plan
+from fleetfoot.train.recipe import Recipe
+
+SOURCE = Path(fleetfoot.__file__).parent
+CLOCK = re.compile(r"\b(perf_counter(_ns)?|process_time|monotonic|elapsed_time)\b")
+
+# A file that reads a clock is here: with a timing, or with why what it times is no measurement.
+TIMINGS = {
+    "fleetfoot.measure.latency",
+    "fleetfoot.measure.energy",
+    "fleetfoot.measure.roofline",
+    "fleetfoot.deploy.cells",
+    "fleetfoot.train.measure_steps",
+}
+NO_MEASUREMENT = {
+    "fleetfoot.core.machine_lock": "how long it waits itself",
+    "fleetfoot.deploy.bundle": "milliseconds of one prediction, as the user sees them",
+    "fleetfoot.deploy.worker": "runs the blocks of deploy.cells, which holds the lock",
+    "fleetfoot.measure.cuda": "blocks for measure.latency, which holds the lock",
+    "fleetfoot.claims.ledger": "minutes of a claim, for the reader",
+    "fleetfoot.claims.shared": "minutes of a claim, for the reader",
+    "fleetfoot.claims.training": "seconds of a training, for the reader",
+    "fleetfoot.data.audit": "seconds of an audit, for the reader",
+    "fleetfoot.data.batches": "where the time of loading goes",
+    "fleetfoot.data.loader": "where the time of loading goes",
+    "fleetfoot.jobs.fit": "seconds of a run, for the reader",
+    "fleetfoot.jobs.progress": "how often a line is drawn",
+    "fleetfoot.jobs.settle": "seconds of a choice, for the reader",
+    "fleetfoot.search.measure_candidates": "when to begin no further network",
+    "fleetfoot.train.head": "seconds of a head phase, for the reader",
+    "fleetfoot.train.plan": "seconds of planning; the steps are timed by measure_steps",
+    "fleetfoot.train.recorder": "seconds of a run, for the reader",
+}
+
+
+class SeenError(Exception):
+    """A probe was reached."""
+
+
+def probe(*_: Any, **__: Any) -> Any:
+    assert is_measuring()
+    raise SeenError
+
+
+class Counter:
+    source = "a test"
+    read = spent = probe
+
+
+@pytest.fixture(autouse=True)
+def own_lock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """A lock of the test's own, so that nothing else on the machine disturbs it."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(machine_lock, "_lock", machine_lock._Lock())
+    yield
+    machine_lock._close(machine_lock._lock.files)
+
+
+def test_every_clock_is_accounted_for() -> None:
+    found = {
+        ".".join(("fleetfoot", *path.relative_to(SOURCE).with_suffix("").parts))
+        for path in SOURCE.rglob("*.py")
+        if CLOCK.search(path.read_text(encoding="utf-8"))
+    }
+    named = TIMINGS | set(NO_MEASUREMENT)
+    assert found - named == set(), "a timing takes `measuring()`: list the file here, with why"
+    assert named - found == set(), "these read no clock any more"
+
+
+def _plan() -> None:
+    """Plan a training of nothing: what measures its steps is a probe."""
+    loaders: Any = SimpleNamespace(classes=2, train=SimpleNamespace(steps_per_epoch=1))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "open_loaders", lambda *_, **__: loaders)
+        patch.setattr(plan, "check_outputs", lambda *_, **__: None)
+        if plan.choose_cell is not probe:
+            patch.setattr(plan, "choose_cell", lambda *_, **__: (None, ()))
+        data, nothing = SimpleNamespace(classes=("a", "b")), cast(Any, None)
+        plan._measured_plan(
+            *(nothing, cast(Any, data), Recipe()),
+            preprocess=nothing,
+            device="cpu",
+            started=0.0,
+            step=nothing,
+            listener=Silent(),
+        )
+
+
+# Each timing with the place inside it that is reached while it measures.
+ENTRIES: dict[str, tuple[Any, str | None, Callable[[], Any]]] = {
+    "measure_blocks": (
+        latency,
+        None,
+        lambda: latency.measure_blocks({"one": probe}, latency.Schedule()),
+    ),
+    "measure_interleaved": (latency, None, lambda: latency.measure_interleaved({"one": probe})),
+    "measure_cells": (
+        cells,
+        "_workers",
+        lambda: cells.measure_cells([Cell(name="one", engine="eager", input_shape=(1, 1, 1, 1))]),
+    ),
+    "measure_ceilings": (roofline, "_products", roofline.measure_ceilings),
+    "measure_energy": (None, None, lambda: measure_energy({"one": probe}, Counter())),
+    "choose_cell": (plan, "choose_cell", lambda: _plan()),
+    "measure_times": (plan, "measure_times", lambda: _plan()),
+}
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_a_timing_holds_the_lock(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, place, call = ENTRIES[name]
+    if place is not None:
+        monkeypatch.setattr(module, place, probe)
+    with pytest.raises(SeenError):
+        call()
+
+
+def test_the_probe_fails_without_the_lock() -> None:
+    with pytest.raises(AssertionError):
+        probe()
+    with measuring(), pytest.raises(SeenError):
+        probe()
+
+
+def test_files_with_a_timing_have_an_entry() -> None:
+    defined = {module: set(dir(importlib.import_module(module))) for module in TIMINGS}
+    assert all(names & set(ENTRIES) for names in defined.values())
