@@ -16,6 +16,7 @@ from pathlib import Path
 from record import RESULTS, write_result
 
 from fleetfoot.jobs.measure import measure
+from fleetfoot.jobs.requests import MeasureRequest
 from fleetfoot.measure.provenance import provenance
 
 NETS = (
@@ -32,7 +33,10 @@ def main() -> None:
     words = parser.parse_args()
     started, begun = provenance(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="fleetfoot-") as folder:
-        record = measure(words.nets.split(","), threads=1, samples=words.samples, out=folder)
+        request = MeasureRequest(
+            nets=tuple(words.nets.split(",")), threads=1, samples=words.samples, out=folder
+        )
+        record = measure(request)
         report = json.loads((Path(folder) / "measure.json").read_text(encoding="utf-8"))
     figures = {"wall_seconds": time.monotonic() - begun, "report": report}
     what = __doc__.splitlines()[0]

@@ -92,7 +92,7 @@ def command_line() -> str:
             if a.parse and not a.children
         ]
         rows = [
-            f"| `{_word(word)}` | {' '.join((word.parameter.help or '').split())} | {_default(word)} |\n"
+            f"| `{_word(word)}` | {_meaning(word)} | {_default(word)} |\n"
             for word in words
             if word.name not in EVERYWHERE
         ]
@@ -172,6 +172,10 @@ def networks() -> str:
 def _word(argument: Argument) -> str:
     several = argument.field_info.kind is inspect.Parameter.VAR_POSITIONAL
     return f"{argument.name}{'...' if several else ''}"
+
+
+def _meaning(argument: Argument) -> str:
+    return " ".join((argument.parameter.help or "").split())
 
 
 def _default(argument: Argument) -> str:

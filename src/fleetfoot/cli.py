@@ -20,7 +20,7 @@ from cyclopts import App, CycloptsError, Parameter
 from fleetfoot import __version__
 from fleetfoot.core.errors import DataError, UsageError, explain, one_line
 from fleetfoot.core.results import to_json
-from fleetfoot.jobs.requests import FitRequest
+from fleetfoot.jobs.requests import EvaluateRequest, FitRequest, MeasureRequest
 
 Format = Literal["onnx", "openvino"]
 WITHOUT_VALUE = Parameter(negative=())
@@ -54,7 +54,7 @@ class Talk:
 
 
 QUIET = Talk()
-FIT = FitRequest()
+FIT, EVALUATE, MEASURE = FitRequest(), EvaluateRequest(), MeasureRequest()
 SCHEMA_VERSIONS = {"measure": 2}  # verbs whose keys have grown since the first version
 FIRST_PROCESS = os.environ.get("RANK", "0") == "0"  # under torchrun one process speaks
 
@@ -75,54 +75,19 @@ def fit(data: str | None = None, /, *, request: FitRequest = FIT, talk: Talk = Q
 
 
 @app.command
-def evaluate(  # noqa: PLR0913  the words of the verb
-    run: str,
-    data: str,
-    /,
-    *,
-    split: str | None = None,
-    crops: int = 1,
-    average: tuple[str, ...] = (),
-    weights: str = "auto",
-    engine: str | None = None,
-    precision: str | None = None,
-    threads: int | None = None,
-    allow_class_mismatch: bool = False,
-    skip_damaged: bool = False,
-    talk: Talk = QUIET,
+def evaluate(
+    run: str, data: str, /, *, request: EvaluateRequest = EVALUATE, talk: Talk = QUIET
 ) -> int:
     """Metrics of a run, a bundle or a network on a data set.
 
     Args:
         run: Run folder, bundle folder or network name.
         data: Folder, table file, digits, mnist:DIR or cifar10:DIR.
-        split: train, val, test or all; without it the first there is of test, val, all.
-        crops: Views of each image, averaged: 1, 2, 10 (corners, centre, mirrored) or 144.
-        average: Further run, bundle or network to average with; may be repeated.
-        weights: For a network name: auto, none or a file.
-        engine: Engine of the bundle to use instead of the chosen one.
-        precision: Precision of the bundle to use instead of the chosen one.
-        threads: Threads to compute with.
-        allow_class_mismatch: Leave out images of classes that the network does not know.
-        skip_damaged: Leave out images that cannot be read.
     """
     from fleetfoot.jobs.evaluate import evaluate as job
 
     with _listening(talk) as listener:
-        record = job(
-            run,
-            data,
-            split=split,
-            crops=crops,
-            average=average,
-            weights=weights,
-            engine=engine,
-            precision=precision,
-            threads=threads,
-            allow_class_mismatch=allow_class_mismatch,
-            skip_damaged=skip_damaged,
-            listener=listener,
-        )
+        record = job(replace(request, run=run, data=data), listener=listener)
     _answer("evaluate", record, talk)
     return 0
 
@@ -150,51 +115,18 @@ def predict(run: str, /, *images: Path, top: int = 5, talk: Talk = QUIET) -> int
 
 
 @app.command
-def measure(  # noqa: PLR0913  the words of the verb
-    *nets: str,
-    engine: str = "all",
-    precision: str = "all",
-    layout: str | None = None,
-    threads: str | None = None,
-    batch: str = "1",
-    size: str | None = None,
-    samples: int | None = None,
-    device: str = "cpu",
-    out: Path | None = None,
-    talk: Talk = QUIET,
-) -> int:
+def measure(*nets: str, request: MeasureRequest = MEASURE, talk: Talk = QUIET) -> int:
     """Counts, latency, roofline and energy of networks on this device.
 
     Every list is separated by commas; each combination is one row.
 
     Args:
         nets: Network names, bundles or run folders.
-        engine: eager, compile, onnxruntime, openvino; all (without compile), best.
-        precision: float32, bfloat16, float16, int8; all.
-        layout: nchw, nhwc, of the eager and compile engines.
-        threads: Thread counts; without it the processors this process may use.
-        batch: Images per call.
-        size: Side of the square input in pixels.
-        samples: Calls timed per row; without it 100 or 2 seconds, the more. p99 needs 100.
-        device: cpu, or cuda for networks in torch.
-        out: Folder for a page with pictures, measure.html, and its figures, measure.json.
     """
     from fleetfoot.jobs.measure import measure as job
 
     with _listening(talk) as listener:
-        record = job(
-            nets,
-            engine=engine,
-            precision=precision,
-            layout=layout,
-            threads=threads,
-            batch=batch,
-            size=size,
-            samples=samples,
-            device=device,
-            out=out,
-            listener=listener,
-        )
+        record = job(replace(request, nets=nets), listener=listener)
     _answer("measure", record, talk)
     failed = (cell for cell in record.cells if cell.exit_code is not None)
     for line in dict.fromkeys(f"{c.net}, {c.engine} {c.precision}: {c.error}" for c in failed):

@@ -2,12 +2,19 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fleetfoot import cli
 from fleetfoot.core.errors import DataError, UsageError
-from fleetfoot.jobs.evaluate import evaluate
+from fleetfoot.jobs import evaluate as job
+from fleetfoot.jobs.evaluate import EvaluateRecord
+from fleetfoot.jobs.requests import EvaluateRequest
+
+
+def evaluate(run: str, data: str, *, listener: Any = None, **words: Any) -> EvaluateRecord:
+    return job.evaluate(EvaluateRequest(run=run, data=data, **words), listener=listener)
 
 
 class Ear:

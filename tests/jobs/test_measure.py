@@ -13,6 +13,8 @@ import pytest
 from fleetfoot import cli
 from fleetfoot.core.errors import UsageError
 from fleetfoot.jobs import measure as job
+from fleetfoot.jobs.measure_record import MeasureRecord
+from fleetfoot.jobs.requests import MeasureRequest
 from fleetfoot.measure.latency import Schedule
 
 TOP = {
@@ -43,6 +45,10 @@ KEYS = {
 }
 
 
+def measured(*nets: str, schedule: Schedule | None = QUICK, **words: Any) -> MeasureRecord:
+    return job.measure(MeasureRequest(nets=nets, **words), schedule=schedule)
+
+
 @pytest.fixture(autouse=True)
 def small_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Real ceilings take seconds."""
@@ -53,13 +59,12 @@ def small_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_network_in_its_eager_and_exported_forms():
     pytest.importorskip("torch")
-    record = job.measure(
-        ["fleetnet_small"],
+    record = measured(
+        "fleetnet_small",
         engine="eager,onnxruntime",
         precision="float32",
         threads=1,
         size=16,
-        schedule=QUICK,
     )
     eager, exported = record.cells
     assert (eager.form, eager.engine) == ("eager", "eager")
@@ -86,13 +91,15 @@ def test_a_network_in_its_eager_and_exported_forms():
 def test_a_size_that_the_network_cannot_take_is_refused(net: str, message: str):
     pytest.importorskip("torch")
     with pytest.raises(UsageError, match=message):
-        job.measure([net], engine="eager", size="224,20", schedule=QUICK)
+        measured(net, engine="eager", size="224,20")
 
 
 @pytest.mark.slow
 def test_the_best_form_is_the_fastest_of_those_that_can_be_deployed():
     pytest.importorskip("torch")
-    record = job.measure(["fleetnet_small"], engine="all,best,compile", threads=1, size=16)
+    record = measured(
+        "fleetnet_small", schedule=None, engine="all,best,compile", threads=1, size=16
+    )
     *others, best = record.cells
     assert best.form == "tuned"
     assert best.latency_ms_p50 is not None
@@ -101,12 +108,11 @@ def test_the_best_form_is_the_fastest_of_those_that_can_be_deployed():
 
 
 def test_a_bundle_is_measured_as_it_is(bundle: Path, capsys: pytest.CaptureFixture[str]):
-    record = job.measure(
-        [str(bundle)],
+    record = measured(
+        str(bundle),
         engine="best,openvino",
         precision="float32,int8",
         threads="1",
-        schedule=QUICK,
     )
     best, other, int8 = record.cells
     assert (best.engine, best.precision, best.error) == ("onnxruntime", "float32", None)
@@ -119,7 +125,7 @@ def test_a_bundle_is_measured_as_it_is(bundle: Path, capsys: pytest.CaptureFixtu
 
 def test_what_cannot_run_is_a_row_with_the_reason(bundle: Path):
     def reasons(**words: Any) -> list[str | None]:
-        record = job.measure([str(bundle)], threads=1, schedule=QUICK, **words)
+        record = measured(str(bundle), threads=1, **words)
         assert all(cell.latency_ms_p50 is None for cell in record.cells)
         return [cell.error for cell in record.cells]
 
@@ -142,7 +148,7 @@ def test_what_cannot_run_is_a_row_with_the_reason(bundle: Path):
 )
 def test_a_wrong_word_is_named(bundle: Path, words: dict[str, str], expected: str):
     with pytest.raises(UsageError, match=expected):
-        job.measure([str(bundle)], **words)  # type: ignore[arg-type]
+        measured(str(bundle), **words)  # type: ignore[arg-type]
 
 
 def test_nothing_to_measure_and_unknown_networks(capsys: pytest.CaptureFixture[str]):

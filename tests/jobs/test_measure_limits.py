@@ -12,7 +12,8 @@ from fleetfoot.core.errors import UsageError
 from fleetfoot.deploy import cells
 from fleetfoot.deploy.cells import Cell, measure_cells
 from fleetfoot.jobs import measure as job
-from fleetfoot.jobs.measure_record import MeasureCell
+from fleetfoot.jobs.measure_record import MeasureCell, MeasureRecord
+from fleetfoot.jobs.requests import MeasureRequest
 from fleetfoot.measure import device
 from fleetfoot.measure.latency import Schedule
 from fleetfoot.measure.roofline import Ceilings
@@ -20,8 +21,10 @@ from fleetfoot.measure.roofline import Ceilings
 BRIEF = Schedule(min_samples=4, min_seconds=0.0, rounds=2, warm_up_seconds=0.0)
 
 
-def measured(bundle: Path, **words: Any) -> Any:
-    return job.measure([str(bundle)], **{"engine": "best", "schedule": BRIEF, **words})
+def measured(
+    *nets: str, schedule: Schedule | None = BRIEF, root: Path | str = "/", **words: Any
+) -> MeasureRecord:
+    return job.measure(MeasureRequest(nets=nets, **words), schedule=schedule, root=root)
 
 
 def test_a_quota_of_one_processor_is_one_thread_and_is_said(bundle: Path, tmp_path: Path):
@@ -29,7 +32,7 @@ def test_a_quota_of_one_processor_is_one_thread_and_is_said(bundle: Path, tmp_pa
     group.mkdir(parents=True)
     (group / "cpu.max").write_text("100000 100000\n")
     (group / "cpu.stat").write_text("throttled_usec 0\n")
-    record = measured(bundle, root=tmp_path, threads="2")
+    record = measured(str(bundle), engine="best", root=tmp_path, threads="2")
     assert [cell.threads for cell in record.cells] == [1]
     assert "--threads 2: 1 is all this process may use" in record.notes
     assert record.throttled_ms == 0.0
@@ -49,7 +52,7 @@ def test_an_affinity_of_one_processor_is_one_thread_and_is_said_on_the_screen(
 
 
 def test_too_few_samples_for_a_percentile_are_said(bundle: Path):
-    record = measured(bundle, samples=12, schedule=None)
+    record = measured(str(bundle), engine="best", samples=12, schedule=None)
     (cell,) = record.cells
     assert 12 <= cell.samples < 100
     assert cell.latency_ms_p90 is not None
@@ -58,9 +61,9 @@ def test_too_few_samples_for_a_percentile_are_said(bundle: Path):
     assert "p99 is unknown in 1 of 1 rows: --samples 100 would give it" in record.notes
     assert record.exit_code == 0
     with pytest.raises(UsageError, match="--samples 0"):
-        measured(bundle, samples="0", schedule=None)
+        measured(str(bundle), engine="best", samples="0", schedule=None)
     with pytest.raises(UsageError, match="takes one number"):
-        measured(bundle, samples="5,6", schedule=None)
+        measured(str(bundle), engine="best", samples="5,6", schedule=None)
 
 
 def test_an_engine_that_does_not_exist_is_a_row_and_the_others_are_measured(
@@ -86,9 +89,7 @@ def test_a_network_whose_forward_fails_is_a_row_and_the_others_are_measured(
             raise ValueError("no such thing\nas this")
 
     monkeypatch.setattr(create, "create", lambda name, **_: Broken())
-    record = job.measure(
-        ["fleetnet_small", str(bundle)], engine="onnxruntime", threads=1, schedule=BRIEF
-    )
+    record = measured("fleetnet_small", str(bundle), engine="onnxruntime", threads=1)
     broken, sound = record.cells
     assert broken.error == "its export fails: no such thing"
     assert (broken.exit_code, sound.exit_code, record.exit_code) == (1, None, 1)
@@ -98,9 +99,7 @@ def test_a_network_whose_forward_fails_is_a_row_and_the_others_are_measured(
 
 def test_a_precision_that_the_device_lacks_is_a_row(tmp_path: Path):
     pytest.importorskip("torch")
-    record = job.measure(
-        ["fleetnet_small"], engine="eager", precision="int8", threads=1, schedule=BRIEF
-    )
+    record = measured("fleetnet_small", engine="eager", precision="int8", threads=1)
     assert record.cells[0].error == "eager has no int8; it has float32, bfloat16, float16"
     assert record.exit_code == 6
 
@@ -120,7 +119,7 @@ class Watch:
 def test_energy_is_that_of_one_image_with_its_source(bundle: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(job, "find_meter", lambda device, root: Watch())
     monkeypatch.setattr(cells, "measure_energy", partial(cells.measure_energy, seconds=0.02))
-    (cell,) = measured(bundle).cells
+    (cell,) = measured(str(bundle), engine="best").cells
     assert cell.energy_source == "watch"
     assert cell.energy_gross_mj > cell.energy_mj
 
@@ -133,7 +132,7 @@ def test_a_counter_that_fails_meanwhile_gives_no_figure(
             raise OSError("gone")
 
     monkeypatch.setattr(job, "find_meter", lambda device, root: Broken())
-    (cell,) = measured(bundle).cells
+    (cell,) = measured(str(bundle), engine="best").cells
     assert cell.latency_ms_p50 is not None
     assert (cell.energy_mj, cell.energy_source) == (None, job.UNREAD)
 
@@ -183,7 +182,7 @@ def test_two_networks_are_measured_in_one_group(bundle: Path, monkeypatch: pytes
         return measure_cells(cells, *words, **named)
 
     monkeypatch.setattr(job, "measure_cells", noted)
-    record = job.measure([str(bundle), str(bundle)], engine="best", threads=1, schedule=BRIEF)
+    record = measured(str(bundle), str(bundle), engine="best", threads=1)
     assert groups == [2]
     assert all(cell.latency_ms_p50 is not None for cell in record.cells)
     # Nobody waited for these blocks to agree.
@@ -206,6 +205,6 @@ def test_an_operator_without_a_rule_is_named_in_the_note():
 
 
 def test_without_a_counter_no_energy_is_invented(bundle: Path, tmp_path: Path):
-    (cell,) = measured(bundle, root=tmp_path).cells
+    (cell,) = measured(str(bundle), engine="best", root=tmp_path).cells
     assert (cell.energy_mj, cell.energy_gross_mj) == (None, None)
     assert "no energy counter" in cell.energy_source

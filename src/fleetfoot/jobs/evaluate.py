@@ -18,6 +18,7 @@ from fleetfoot.data.multi_crop import check_count, seen, views_of
 from fleetfoot.data.open_data import open_for_evaluation
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
+from fleetfoot.jobs.requests import EvaluateRequest
 from fleetfoot.jobs.runs import Network, load_network, resolve
 from fleetfoot.measure.accuracy import (
     Calibration,
@@ -73,37 +74,8 @@ class _Answerer:
     notes: tuple[str, ...] = ()
 
 
-def evaluate(  # noqa: PLR0913  the words of the verb
-    run: str,
-    data: str,
-    *,
-    split: str | None = None,
-    crops: int = 1,
-    average: Sequence[str] = (),
-    weights: str = "auto",
-    engine: str | None = None,
-    precision: str | None = None,
-    threads: int | None = None,
-    allow_class_mismatch: bool = False,
-    skip_damaged: bool = False,
-    listener: Listener | None = None,
-) -> EvaluateRecord:
+def evaluate(request: EvaluateRequest, *, listener: Listener | None = None) -> EvaluateRecord:
     """Return the metrics of a bundle, a run or a network on a data set.
-
-    Args:
-        run: bundle folder, run folder or network name.
-        data: folder, table file, ``digits``, ``mnist:DIR`` or ``cifar10:DIR``.
-        split: "train", "val", "test" or "all"; None takes test, else val, else all images.
-        crops: views of an image whose probabilities are averaged: 1, 2, 10 or 144.
-        average: further runs, bundles or networks whose probabilities are averaged in; they have
-            the same classes.
-        weights: for a network name: ``auto``, ``none`` or a path.
-        engine: engine of a bundle instead of the one it chose.
-        precision: precision of a bundle instead of the one it chose.
-        threads: threads to compute with; None is the bundle's own number, or what is allowed.
-        allow_class_mismatch: leave out images of classes that the network does not know.
-        skip_damaged: leave out images that cannot be read.
-        listener: hears how far it has got.
 
     Raises:
         DataError: run, bundle or data set missing, damaged, or with unknown classes.
@@ -111,28 +83,25 @@ def evaluate(  # noqa: PLR0913  the words of the verb
         MissingError: a run or network without torch, or an engine that is not installed.
     """
     listener = listener or Silent()
-    check_count(crops)
-    answerers = [
-        _answerer(word, weights=weights, engine=engine, precision=precision, threads=threads)
-        for word in (run, *average)
-    ]
+    check_count(request.crops)
+    answerers = [_answerer(word, request) for word in (request.run, *request.average)]
     answerer = answerers[0]
-    for word, other in zip(average, answerers[1:]):
+    for word, other in zip(request.average, answerers[1:]):
         if other.classes != answerer.classes:
-            raise UsageError(f"--average {word}: has other classes than {run}")
-    form = _form(answerers, crops)
-    listener.stage(f"reading {data}")
+            raise UsageError(f"--average {word}: has other classes than {request.run}")
+    form = _form(answerers, request.crops)
+    listener.stage(f"reading {request.data}")
     images = open_for_evaluation(
-        data,
+        request.data,
         answerer.classes,
-        split=split,
+        split=request.split,
         aliases=answerer.aliases,
-        allow_class_mismatch=allow_class_mismatch,
-        skip_damaged=skip_damaged,
+        allow_class_mismatch=request.allow_class_mismatch,
+        skip_damaged=request.skip_damaged,
     )
     listener.stage(f"evaluating {len(images)} images: {form}")
     found = evaluate_logits(
-        _all_logits(answerers, images, crops, listener),
+        _all_logits(answerers, images, request.crops, listener),
         images.labels,
         classes=answerer.classes,
         keys=[sample.key for sample in images.samples],
@@ -154,17 +123,15 @@ def evaluate(  # noqa: PLR0913  the words of the verb
     )
 
 
-def _answerer(
-    word: str, *, weights: str, engine: str | None, precision: str | None, threads: int | None
-) -> _Answerer:
+def _answerer(word: str, request: EvaluateRequest) -> _Answerer:
     """Return what answers for a bundle, a run or a network by name."""
     target = resolve(word)
     if target.kind == "bundle":
-        return _bundle_answerer(str(target.folder), engine, precision, threads)
-    if engine is not None or precision is not None:
+        return _bundle_answerer(str(target.folder), request)
+    if request.engine is not None or request.precision is not None:
         place = f"{word}/bundle" if target.kind == "run" else "a bundle"
         raise UsageError(f"--engine and --precision are for deployed forms: evaluate {place}")
-    return _net_answerer(load_network(target, weights=weights), threads)
+    return _net_answerer(load_network(target, weights=request.weights), request.threads)
 
 
 def _form(answerers: Sequence[_Answerer], crops: int) -> str:
@@ -203,12 +170,12 @@ def _answers(
     ]
 
 
-def _bundle_answerer(
-    folder: str, engine: str | None, precision: str | None, threads: int | None
-) -> _Answerer:
+def _bundle_answerer(folder: str, request: EvaluateRequest) -> _Answerer:
     from fleetfoot.deploy.bundle import load
 
-    bundle = load(folder, engine=engine, precision=precision, threads=threads)
+    bundle = load(
+        folder, engine=request.engine, precision=request.precision, threads=request.threads
+    )
     return _Answerer(
         logits=bundle.logits,
         classes=bundle.classes,

@@ -20,6 +20,7 @@ from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells
 from fleetfoot.jobs.measure_page import check_page, write_page
 from fleetfoot.jobs.measure_record import MeasureCell, MeasureRecord
 from fleetfoot.jobs.measure_words import Words, parse_numbers, parse_threads, parse_words
+from fleetfoot.jobs.requests import MeasureRequest
 from fleetfoot.jobs.subjects import Facts, Planned, Subject, subject_of
 from fleetfoot.measure.conditions import disturbances, thread_limit, throttled_ms
 from fleetfoot.measure.device import device_profile, load_1min
@@ -38,38 +39,20 @@ FASTER = "faster than the roof: caches serve what counts as memory, or the ceili
 UNREAD = "not measured: the counter could not be read meanwhile"
 
 
-def measure(  # noqa: PLR0913  the words of the verb
-    nets: Sequence[str],
+def measure(
+    request: MeasureRequest,
     *,
-    engine: str = "all",
-    precision: str = "all",
-    layout: str | None = None,
-    threads: str | int | None = None,
-    batch: str | int = 1,
-    size: str | int | None = None,
-    samples: str | int | None = None,
-    device: str = "cpu",
-    out: Path | str | None = None,
     listener: Listener | None = None,
     schedule: Schedule | None = None,
     root: Path | str = "/",
 ) -> MeasureRecord:
-    """Measure networks by name, bundles, and the bundles of runs; lists are separated by commas.
+    """Measure networks by name, bundles, and the bundles of runs.
 
     Args:
-        nets: what to measure.
-        engine: engine names; ``all`` is every installed one that needs no compiler, ``best`` the
-            fastest deployable form (of a bundle: the one it chose).
-        precision: precision names; ``all`` is every one that needs no calibration images.
-        layout: ``nchw``, ``nhwc``; None is nchw, of a bundle what its file has.
-        threads: thread counts; None is what affinity and quota allow, and none goes above it.
-        batch: images per call.
-        size: sides of the square input; None is the published one.
-        samples: calls timed per cell; None is `SAMPLES` or what fits into `SECONDS`, the more.
-        device: ``cpu``, or ``cuda`` for networks in torch.
-        out: folder for measure.html and measure.json, with pictures; None writes no files.
+        request: what to measure, and how.
         listener: hears what is being done.
-        schedule: how long to measure; None is what `samples` asks for.
+        schedule: how long to measure; None is what ``request.samples`` asks for: without it
+            `SAMPLES` or what fits into `SECONDS`, the more.
         root: where ``proc`` and ``sys`` are; a test gives a folder of its own.
 
     Raises:
@@ -78,15 +61,15 @@ def measure(  # noqa: PLR0913  the words of the verb
         DataError: a bundle is missing or damaged, or ``out`` is a file.
         MissingError: a network by name without torch, or a page without Jinja2.
     """
-    if not nets:
+    if not request.nets:
         raise UsageError("measure needs at least one network: fleetfoot measure NET...")
-    if out is not None:
-        check_page(Path(out))
+    if request.out is not None:
+        check_page(Path(request.out))
     profile = device_profile(root)
-    counts, cut = parse_threads(threads, profile.threads)
-    words = parse_words(engine, precision, layout, counts, batch, size, device)
-    schedule = schedule or _schedule(samples)
-    subjects = [subject_of(text) for text in nets]
+    counts, cut = parse_threads(request.threads, profile.threads)
+    words = parse_words(request, counts)
+    schedule = schedule or _schedule(request.samples)
+    subjects = [subject_of(text) for text in request.nets]
     for subject in subjects:
         subject.check(words)
     run = _Run(words, schedule, listener or Silent(), root)
@@ -94,25 +77,25 @@ def measure(  # noqa: PLR0913  the words of the verb
     with tempfile.TemporaryDirectory(prefix="fleetfoot-") as scratch:
         rows = run.rows(subjects, Path(scratch))
     after = throttled_ms(root)
-    roofs = _roofs(rows, device, run.listener)
+    roofs = _roofs(rows, words.device, run.listener)
     cells = tuple(_with_roof(row, roofs) for row in rows)
     notes = (thread_limit(profile), *cut, *disturbances(profile), _too_few(cells))
     record = MeasureRecord(
         date=started,
         device=profile,
-        accelerator=accelerator(device),
+        accelerator=accelerator(words.device),
         load_1min_after=load_1min(root),
         throttled_ms=None if after is None or stopped is None else after - stopped,
         ceilings=tuple(roofs.values()),
         notes=tuple(note for note in notes if note),
         cells=cells,
     )
-    if out is not None:
-        write_page(record, Path(out), listener=run.listener, device=device)
+    if request.out is not None:
+        write_page(record, Path(request.out), listener=run.listener, device=words.device)
     return record
 
 
-def _schedule(samples: str | int | None) -> Schedule:
+def _schedule(samples: int | None) -> Schedule:
     """Return how long to measure; what was asked for is measured, however slow a call is."""
     if samples is None:
         return Schedule(min_samples=SAMPLES, min_seconds=SECONDS, rounds=ROUNDS, max_seconds=A_DAY)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fleetfoot.core.errors import UsageError
+from fleetfoot.jobs.requests import MeasureRequest
 
 EMPTY = "''"  # what a shell shows of a word without letters
 ENGINES = ("eager", "compile", "onnxruntime", "openvino")
@@ -28,29 +29,22 @@ class Words:
     device: str = "cpu"
 
 
-def parse_words(
-    engine: str,
-    precision: str,
-    layout: str | None,
-    threads: tuple[int, ...],
-    batch: str | int,
-    size: str | int | None,
-    device: str = "cpu",
-) -> Words:
-    """Return the lists that the words of the command line stand for.
+def parse_words(request: MeasureRequest, threads: tuple[int, ...]) -> Words:
+    """Return the lists that a request stands for, with these thread counts.
 
     Raises:
         UsageError: none of the engines or precisions exists, a layout or device does not, or a
             number is below 1.
     """
+    layout, size, device = request.layout, request.size, request.device
     if device not in DEVICES:
         raise UsageError(f"--device {device}: is not one of {', '.join(DEVICES)}")
     return Words(
-        engines=_names("--engine", engine, (*ENGINES, "all", "best")),
-        precisions=_names("--precision", precision, (*PRECISIONS, "all")),
+        engines=_names("--engine", request.engine, (*ENGINES, "all", "best")),
+        precisions=_names("--precision", request.precision, (*PRECISIONS, "all")),
         layouts=None if layout is None else _names("--layout", layout, LAYOUTS, all_must=True),
         threads=threads,
-        batches=parse_numbers("--batch", batch),
+        batches=parse_numbers("--batch", request.batch),
         sizes=None if size is None else parse_numbers("--size", size),
         device=device,
     )

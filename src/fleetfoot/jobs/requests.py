@@ -115,6 +115,68 @@ class FitRequest:
         }
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class EvaluateRequest:
+    """The words of `evaluate`.
+
+    Attributes:
+        run: Run folder, bundle folder or network name.
+        data: Folder, table file, digits, mnist:DIR or cifar10:DIR.
+        split: train, val, test or all; without it the first there is of test, val, all.
+        crops: Views of each image, averaged: 1, 2, 10 (corners, centre, mirrored) or 144.
+        average: Further run, bundle or network to average with; may be repeated.
+        weights: For a network name: auto, none or a file.
+        engine: Engine of the bundle to use instead of the chosen one.
+        precision: Precision of the bundle to use instead of the chosen one.
+        threads: Threads to compute with.
+        allow_class_mismatch: Leave out images of classes that the network does not know.
+        skip_damaged: Leave out images that cannot be read.
+    """
+
+    run: Annotated[str, POSITIONAL] = ""
+    data: Annotated[str, POSITIONAL] = ""
+    split: str | None = None
+    crops: int = 1
+    average: tuple[str, ...] = ()
+    weights: str = "auto"
+    engine: str | None = None
+    precision: str | None = None
+    threads: int | None = None
+    allow_class_mismatch: bool = False
+    skip_damaged: bool = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class MeasureRequest:
+    """The words of `measure`; lists are separated by commas.
+
+    Attributes:
+        nets: Network names, bundles or run folders.
+        engine: eager, compile, onnxruntime, openvino; all (without compile), best.
+        precision: float32, bfloat16, float16, int8; all.
+        layout: nchw, nhwc, of the eager and compile engines.
+        threads: Thread counts; without it the processors this process may use.
+        batch: Images per call.
+        size: Side of the square input in pixels.
+        samples: Calls timed per row; without it 100 or 2 seconds, the more. p99 needs 100.
+        device: cpu, or cuda for networks in torch.
+        out: Folder for a page with pictures, measure.html, and its figures, measure.json.
+    """
+
+    nets: Annotated[tuple[str, ...], POSITIONAL] = ()
+    engine: str = "all"
+    precision: str = "all"
+    layout: str | None = None
+    threads: Annotated[str | int | None, TEXT] = None
+    batch: Annotated[str | int, TEXT] = "1"
+    size: Annotated[str | int | None, TEXT] = None
+    samples: int | None = None
+    device: str = "cpu"
+    out: Path | None = None
+
+
 def decided(value: T | None) -> T:
     """Return a word of a settled request, where none is left open.
 
