@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from fleetfoot.core import machine_lock
+from fleetfoot.core.file_lock import ALONE, AT_ONCE, flock
 from fleetfoot.core.listener import Silent
-from fleetfoot.core.machine_lock import WAITING, is_measuring, measuring, working
+from fleetfoot.core.machine_lock import WAITING, is_measuring, measuring, rest, working
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="no flock")
 
@@ -209,3 +210,26 @@ def test_a_folder_that_was_tidied_up_is_made_again(tmp_path: Path) -> None:
     folder.rmdir()
     with measuring():
         assert is_measuring()
+
+
+def test_work_in_a_long_turn_rests_for_a_measurement() -> None:
+    """Also between the turns inside it; without a turn there is nothing to rest from."""
+    code = """
+import sys, time
+from fleetfoot.core.machine_lock import rest, working
+with working():
+    print("begun", flush=True)
+    while True:
+        if sys.argv[1] == "rest":
+            rest()
+        with working() if sys.argv[1] == "turn" else open("/dev/null"):
+            time.sleep(0.01)
+"""
+    rest()
+    for way in ("rest", "turn"):
+        with process(code, way), measuring():
+            assert is_measuring()
+    with process(code, "neither"):
+        gate, busy = machine_lock._lock.open() or (0, 0)
+        assert not flock(busy, ALONE | AT_ONCE)
+        assert gate

@@ -9,6 +9,11 @@ import sys
 from collections.abc import Generator
 from pathlib import Path
 
+
+class BusyError(BaseException):
+    """Another process holds the lock; no Exception, so that only who expects it catches it."""
+
+
 SHARED, ALONE, AT_ONCE, FREE = 1, 2, 4, 8  # as flock(2) has them on every system
 
 

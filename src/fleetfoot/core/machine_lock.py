@@ -4,9 +4,8 @@ Two files are locked. Work passes `gate` and holds `busy`, shared, for one step.
 measurement holds `gate`, so that no further step begins, and then waits for `busy`: for one step of
 each worker at most. Locks end with their process, however it ends.
 
-Limits   sees the processes of one user on one machine that have the same folder for temporary
-         files; another user or container is not seen. Without flock (Windows), or where no folder
-         can be written, there is no lock and everything goes on without it
+Limits   sees one user's processes that have the same folder for temporary files. Without flock
+         (Windows), or where no folder can be written, everything goes on without a lock
 """
 
 import contextlib
@@ -31,11 +30,8 @@ MEASURING = "FLEETFOOT_MEASURING"  # tells the processes that a measurement star
 def measuring(listener: Listener | None = None) -> Generator[None]:
     """Be alone on the machine: no other measurement, and no step of background work.
 
-    A measurement inside another, also in a process that it started, finds the lock held and goes
-    on. Inside a turn of `working` that turn rests meanwhile.
-
-    Args:
-        listener: hears when another measurement has to be waited for.
+    A measurement inside another, also in a process that it started, goes on. Inside a turn of
+    `working` that turn rests meanwhile. ``listener`` hears when another measurement is waited for.
     """
     try:
         _lock.begin_measurement(listener or Silent())
@@ -48,13 +44,19 @@ def measuring(listener: Listener | None = None) -> Generator[None]:
 def working() -> Generator[None]:
     """Hold one turn of background work, as long as a step; it costs a few microseconds.
 
-    Waits while something is measured. Inside a measurement it does nothing.
+    Waits while something is measured; inside a measurement it does nothing. Inside another turn,
+    which may last as long as the process, it begins with a `rest`.
     """
     try:
         _lock.begin_turn()
         yield
     finally:
         _lock.end_turn()
+
+
+def rest() -> None:
+    """Let a measurement that waits go first, if this process is in a turn of `working`."""
+    _lock.begin_turn(more=0)
 
 
 def is_measuring() -> bool:
@@ -97,15 +99,14 @@ class _Lock:
                 if not _by_parent(self.files[1]):
                     self.give_back()
 
-    def begin_turn(self) -> None:
+    def begin_turn(self, more: int = 1) -> None:
         with self.guard:
-            self.turns += 1
-            first = self.turns == 1 and self.measurements == 0
-            if first and (files := self.open()) and not _by_parent(files[1]):
+            self.turns += more
+            free = self.turns and not self.measurements
+            if free and (files := self.open()) and not _by_parent(files[1]):
                 gate, busy = files
-                flock(gate, SHARED)
-                flock(busy, SHARED)
-                flock(gate, FREE)
+                for file, kind in ((busy, FREE), (gate, SHARED), (busy, SHARED), (gate, FREE)):
+                    flock(file, kind)
 
     def end_turn(self) -> None:
         with self.guard:
@@ -174,8 +175,8 @@ def _pass_gate(gate: int, listener: Listener) -> bool:
 
 def _sign(busy: int, name: str | None) -> None:
     """Write who holds the lock, for the processes that this one starts meanwhile."""
-    os.environ.pop(MEASURING, None)
     with contextlib.suppress(OSError):
+        os.environ.pop(MEASURING, None)
         os.ftruncate(busy, 0)
         if name:
             os.pwrite(busy, name.encode(), 0)
@@ -188,8 +189,7 @@ def _by_parent(busy: int) -> bool:
     return bool(name) and os.pread(busy, 64, 0) == name.encode()
 
 
-def _forget() -> None:
-    """Forget in a forked child what its parent holds."""
+def _forget() -> None:  # in a forked child, what its parent holds
     global _lock
     _close(_lock.files)
     _lock = _Lock()

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fleetfoot.core.machine_lock import rest
 from fleetfoot.data.loader import Loader
 from fleetfoot.measure.accuracy import cross_entropy, top_k
 from fleetfoot.train.distributed import gather_rows
@@ -75,6 +76,7 @@ def evaluate_net(
     try:
         with autocast(device, precision):
             for batch in loader.evaluate():
+                rest()
                 logits_NC = net(normalise(batch.images)).float()
                 rows.append((logits_NC, batch.labels, batch.indices))
     finally:
