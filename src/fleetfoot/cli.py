@@ -20,9 +20,8 @@ from cyclopts import App, CycloptsError, Parameter
 from fleetfoot import __version__
 from fleetfoot.core.errors import DataError, UsageError, explain, one_line
 from fleetfoot.core.results import to_json
-from fleetfoot.jobs.requests import EvaluateRequest, FitRequest, MeasureRequest
+from fleetfoot.jobs.requests import DeployRequest, EvaluateRequest, FitRequest, MeasureRequest
 
-Format = Literal["onnx", "openvino"]
 WITHOUT_VALUE = Parameter(negative=())
 
 app = App(
@@ -54,7 +53,8 @@ class Talk:
 
 
 QUIET = Talk()
-FIT, EVALUATE, MEASURE = FitRequest(), EvaluateRequest(), MeasureRequest()
+FIT, DEPLOY = FitRequest(), DeployRequest()
+EVALUATE, MEASURE = EvaluateRequest(), MeasureRequest()
 SCHEMA_VERSIONS = {"measure": 2}  # verbs whose keys have grown since the first version
 FIRST_PROCESS = os.environ.get("RANK", "0") == "0"  # under torchrun one process speaks
 
@@ -135,54 +135,16 @@ def measure(*nets: str, request: MeasureRequest = MEASURE, talk: Talk = QUIET) -
 
 
 @app.command
-def deploy(  # noqa: PLR0913  the words of the verb
-    run: str,
-    /,
-    *,
-    weights: str = "auto",
-    to: Format | None = None,
-    threads: int = 1,
-    engine: str | None = None,
-    precision: str | None = None,
-    size: int | None = None,
-    max_drop: float = 0.01,
-    calibrate: str | None = None,
-    graph_preprocess: bool = False,
-    out: Path | None = None,
-    talk: Talk = QUIET,
-) -> int:
+def deploy(run: str, /, *, request: DeployRequest = DEPLOY, talk: Talk = QUIET) -> int:
     """Export, parity gate, tuning of engine, precision, layout; writes the bundle.
 
     Args:
         run: Run folder or network name.
-        weights: For a network name: auto, none or a file.
-        to: Write this format alone, gate included.
-        threads: Threads of the deployed network.
-        engine: Engines to try, separated by commas.
-        precision: Precisions to try, separated by commas.
-        size: Side of the square input in pixels.
-        max_drop: Fraction of the gate images that the deployed form may lose.
-        calibrate: Data set for the gate and for int8 ranges.
-        graph_preprocess: Put the preprocessing inside the exported graph (uint8 in).
-        out: Bundle folder.
     """
     from fleetfoot.jobs.deploy import deploy as job
 
     with _listening(talk) as listener:
-        record = job(
-            run,
-            weights=weights,
-            to=to,
-            threads=threads,
-            engine=engine,
-            precision=precision,
-            size=size,
-            max_drop=max_drop,
-            calibrate=calibrate,
-            graph_preprocess=graph_preprocess,
-            out=_text(out),
-            listener=listener,
-        )
+        record = job(replace(request, run=run), listener=listener)
     _answer("deploy", record, talk)
     return 0
 
@@ -322,10 +284,6 @@ def _explained(error: BaseException) -> tuple[str, int]:
 def _wants_json(arguments: Sequence[str]) -> bool:
     words = list(arguments)
     return "--json" in (words[: words.index("--")] if "--" in words else words)
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
 
 
 def _listening(talk: Talk) -> AbstractContextManager[Any]:

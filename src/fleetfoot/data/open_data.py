@@ -128,6 +128,33 @@ def open_for_evaluation(
     return _split(split or "evaluation", kept, classes, source.reader, aliases, notes)
 
 
+def training_images(spec: str, *, besides: Split) -> Split | None:
+    """Return the training images of a source without their classes, or None if it has none.
+
+    Args:
+        spec: as in `open_data`.
+        besides: images that do not count: a network is tested on them.
+    """
+    source = read_source(spec)
+    taken = {sample.key for sample in besides.samples}
+    rows = source.rows.get("train", source.rows.get(WHOLE, ()))
+    keys = (row.key for row in rows if row.key not in taken)
+    samples = tuple(Sample(index, key, label=-1) for index, key in enumerate(keys))
+    return Split("train", samples, source.reader) if samples else None
+
+
+def absolute(spec: str) -> str:
+    """Return the same words for use from another folder: with an absolute path.
+
+    >>> absolute("digits"), absolute("mnist:/data/mnist")
+    ('digits', 'mnist:/data/mnist')
+    """
+    if spec == "digits":
+        return spec
+    kind, folder = _built_in(spec)
+    return f"{kind}:{Path(folder).absolute()}" if kind else str(Path(spec).absolute())
+
+
 def read_source(spec: str) -> Source:
     """Return the rows behind the words, unchecked.
 
@@ -136,8 +163,8 @@ def read_source(spec: str) -> Source:
     """
     if spec == "digits":
         return read_digits()
-    kind, colon, folder = spec.partition(":")
-    if kind in BUILT_IN and (colon or not Path(spec).exists()):
+    kind, folder = _built_in(spec)
+    if kind:
         if not folder:
             raise DataError(f"{spec}: name the folder, as in {kind}:DIR")
         if not Path(folder).is_dir():
@@ -151,6 +178,12 @@ def read_source(spec: str) -> Source:
     if not path.is_dir():
         raise DataError(f"{spec}: is neither a folder nor a table; give {WAYS}")
     return read_folder(path)
+
+
+def _built_in(spec: str) -> tuple[str, str]:
+    """Return kind and folder of ``mnist:DIR`` and its like, two times "" for anything else."""
+    kind, colon, folder = spec.partition(":")
+    return (kind, folder) if kind in BUILT_IN and (colon or not Path(spec).exists()) else ("", "")
 
 
 def _look(

@@ -18,9 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetfoot.core.errors import DataError, MissingError, UsageError, require
+from fleetfoot.deploy.names import ENGINES, PRECISIONS
 
-ENGINES = ("onnxruntime", "openvino")
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 _SUFFIXES = {"onnxruntime": (".onnx",), "openvino": (".onnx", ".xml")}
 
 

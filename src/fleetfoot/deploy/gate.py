@@ -17,8 +17,6 @@ from fleetfoot.core.errors import ShapeError
 
 GATE_IMAGES = 1000
 """How many crops gate and tuning see; more would only cost time."""
-MAX_DROP = 0.01
-"""Share of the gate images that a form may lose, where nobody says otherwise."""
 AGREEMENT_IMAGES = 500
 """From so many images on, agreement is a gate of its own."""
 AGREEMENT = {"float32": 0.998, "bfloat16": 0.99, "float16": 0.99, "int8": 0.97}

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetfoot.deploy.engines import PRECISIONS
-from fleetfoot.deploy.gate import MAX_DROP
+from fleetfoot.deploy.names import MAX_DROP, PRECISIONS
 from fleetfoot.measure.latency import Schedule
 
 SCHEDULE = Schedule(min_seconds=0.3, warm_up_seconds=0.3, max_seconds=5.0)

@@ -2,28 +2,20 @@
 
 import shutil
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fleetfoot.core.errors import DataError, UsageError, require
+from fleetfoot.core.errors import UsageError, require
 from fleetfoot.core.files import new_folder, read_json, write_json
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.core.results import to_json
-from fleetfoot.core.seeds import rng
-from fleetfoot.data.open_data import open_data, open_for_evaluation
-from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.data.open_data import open_for_evaluation, training_images
 from fleetfoot.data.samples import Split
-from fleetfoot.deploy.engines import ENGINES, PRECISIONS
-from fleetfoot.deploy.gate import GATE_IMAGES, MAX_DROP, spread
+from fleetfoot.jobs.requests import DeployRequest
+from fleetfoot.jobs.run_data import open_run_data
 from fleetfoot.jobs.runs import Network, Target, load_network, resolve
 
-NOISE_IMAGES = 32
-TO_ENGINE = {"onnx": "onnxruntime", "openvino": "openvino"}
 EXPORTED = {".onnx": (".onnx",), ".xml": (".xml", ".bin")}
 
 
@@ -52,114 +44,127 @@ class DeployRecord:
     gate_source: str
 
 
-@dataclass(frozen=True)
-class _Gate:
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64] | None
-    source: str
+@dataclass(frozen=True, kw_only=True)
+class _Images:
+    """What the gate compares on, what int8 is calibrated on, and where both come from."""
+
+    gate: Split | None = None
+    training: Split | None = None
+    source: str = "noise"
 
 
-def deploy(  # noqa: PLR0913  the words of the verb
-    run: str,
-    *,
-    weights: str = "auto",
-    to: str | None = None,
-    threads: int = 1,
-    engine: str | None = None,
-    precision: str | None = None,
-    size: int | None = None,
-    max_drop: float = MAX_DROP,
-    calibrate: str | None = None,
-    graph_preprocess: bool = False,
-    out: str | None = None,
-    listener: Listener | None = None,
-) -> DeployRecord:
+def deploy(request: DeployRequest, *, listener: Listener | None = None) -> DeployRecord:
     """Fold, export, compare on real images, tune, and write the bundle.
 
     Args:
-        run: run folder or network name.
-        weights: for a network name: "auto", "none" or a path.
-        to: "onnx" or "openvino" writes that format alone, gate included.
-        threads: threads of the deployed network.
-        engine: engines to try, separated by commas; None for all that are installed.
-        precision: precisions to try, separated by commas; None for all.
-        size: side of the square input in pixels; None keeps the network's own.
-        max_drop: share of the gate images that the deployed form may lose.
-        calibrate: data set for the gate and for int8 ranges; a run takes its own validation images.
-        graph_preprocess: put the preprocessing inside the graph: uint8 in, probabilities out.
-        out: folder to write; None is ``RUN/bundle``, or ``NAME-bundle`` for a network name.
+        request: the words of the verb. A run brings its own images; ``calibrate`` names others.
+            The folder is ``RUN/bundle``, or ``NAME-bundle`` for a network name.
         listener: hears how it gets on.
 
     Raises:
-        UsageError: an unknown network, engine, precision or format.
-        DataError: the run, the weights or the data set is missing or damaged.
+        UsageError: an unknown network, or a size that it cannot take.
+        DataError: the run, the weights or the data set is missing, damaged or changed.
         GateError: not even float32 answers as the network does.
         MissingError: torch or an exporter is not installed.
     """
     require("torch", extra="train")
-    from fleetfoot.deploy.calibrate_norms import calibrate_norms
-    from fleetfoot.deploy.deploy import Options
-    from fleetfoot.deploy.deploy import deploy as write
-    from fleetfoot.deploy.gate import GateSet
-    from fleetfoot.deploy.write_bundle import Card
     from fleetfoot.nets.protocol import check_size
-    from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 
     listener = listener or Silent()
-    _check(to=to, threads=threads, size=size, max_drop=max_drop)
-    target = resolve(run)
-    network = load_network(target, weights=weights)
-    preprocess = _sized(network.preprocess, size)
-    check_size(network.net, preprocess.size, name=network.name)
-    _remark_untrained(target, network, weights, listener)
-    listener.stage(f"deploying {network.name} at {preprocess.size} px")
-    gate = _gate(target, network, preprocess, calibrate, listener)
-    net = network.net
-    if network.weights["source"].startswith("none"):
-        net = calibrate_norms(net, (preprocess.channels, preprocess.size, preprocess.size))
-    options = Options(
-        threads=(threads,),
-        max_drop=max_drop,
-        engines=_engines(engine, to),
-        precisions=_precisions(precision),
-        graph_preprocess=graph_preprocess,
-        calibration_images=gate.images[:: max(1, len(gate.images) // 100)],
-    )
-    folder = _folder(target, network, out, to)
+    target = resolve(request.run)
+    network = load_network(target, weights=request.weights)
+    if target.folder is not None:  # a run knows what its weights began as
+        known = read_json(target.folder / "run.json", what="run").get("initial_weights")
+        network = replace(network, weights=known or network.weights)
+    if request.size is not None:
+        network = replace(network, preprocess=replace(network.preprocess, size=request.size))
+    size = network.preprocess.size
+    check_size(network.net, size, name=network.name)
+    folder = _folder(target, network, request)
+    _remark_untrained(target, network, request, listener)
+    listener.stage(f"deploying {network.name} at {size} px")
+    images = _images(target, network, request, listener)
     listener.stage("export, parity gate, tuning")
+    if request.to is None:
+        return _written(network, folder, images, request)
     with tempfile.TemporaryDirectory(prefix="fleetfoot-") as scratch:
-        place = folder if to is None else Path(scratch) / "bundle"
-        content = write(
-            fold_batch_norm(net).model,
-            place,
-            preprocess=preprocess,
-            classes=network.classes,
-            gate=GateSet(gate.images, gate.labels),
-            card=Card(net=network.name, weights=network.weights, aliases=network.aliases),
-            eager=net,
-            options=options,
-        ).content
-        record = DeployRecord(
-            bundle=str(folder),
-            net=network.name,
-            chosen=dict(content["chosen"]),
-            candidates=tuple(content["candidates"]),
-            yardsticks=tuple(content["yardsticks"]),
-            reference=dict(content["reference"]),
-            gate_images=len(gate.images),
-            gate_source=gate.source,
-        )
-        if to is not None:
-            _write_export(place, folder, record)
+        place = Path(scratch) / "bundle"
+        record = replace(_written(network, place, images, request), bundle=str(folder))
+        _write_export(place, folder, record)
     return record
 
 
-def _remark_untrained(target: Target, network: Network, weights: str, listener: Listener) -> None:
+def _written(
+    network: Network, folder: Path, images: _Images, request: DeployRequest
+) -> DeployRecord:
+    """Write the bundle, and return what it says."""
+    from fleetfoot.deploy.calibrate_norms import calibrate_norms
+    from fleetfoot.deploy.options import Options
+    from fleetfoot.deploy.write_bundle import Card
+    from fleetfoot.recipes.deploy_trained import deploy_trained
+
+    net, preprocess = network.net, network.preprocess
+    if network.untrained:
+        net = calibrate_norms(net, (preprocess.channels, preprocess.size, preprocess.size))
+    content = deploy_trained(
+        net,
+        folder,
+        preprocess=preprocess,
+        classes=network.classes,
+        card=Card(net=network.name, weights=network.weights, aliases=network.aliases),
+        gate=images.gate,
+        training=images.training,
+        options=Options(
+            threads=(request.threads,),
+            max_drop=request.max_drop,
+            engines=request.engines,
+            precisions=request.precisions,
+            graph_preprocess=request.graph_preprocess,
+        ),
+    ).content
+    return DeployRecord(
+        bundle=str(folder),
+        net=network.name,
+        chosen=dict(content["chosen"]),
+        candidates=tuple(content["candidates"]),
+        yardsticks=tuple(content["yardsticks"]),
+        reference=dict(content["reference"]),
+        gate_images=content["reference"]["images"],
+        gate_source=images.source,
+    )
+
+
+def _images(
+    target: Target, network: Network, request: DeployRequest, listener: Listener
+) -> _Images:
+    """Return real images where there are any: those of ``--calibrate``, or those of the run."""
+    spec, run = request.calibrate, target.folder
+    if spec is None and run is not None:
+        data = open_run_data(run, listener=listener, otherwise="give --calibrate DATA")
+        return _Images(gate=data.val, training=data.train, source=data.spec)
+    if spec is None:
+        listener.message(
+            "no --calibrate DATA: the forms are compared on noise, which proves less than real "
+            "images"
+        )
+        return _Images()
+    listener.stage(f"reading {spec}")
+    gate = open_for_evaluation(spec, network.classes, aliases=network.aliases)
+    training = training_images(spec, besides=gate)
+    if training is None:
+        listener.message(f"{spec} has no training split: int8 is calibrated on the gate's images")
+    else:
+        listener.message(f"int8 is calibrated on training images of {spec}, the gate on others")
+    return _Images(gate=gate, training=training, source=spec)
+
+
+def _remark_untrained(
+    target: Target, network: Network, request: DeployRequest, listener: Listener
+) -> None:
     """Say so where trained weights were hoped for and there are none."""
     from fleetfoot.nets.weights import pretrained
 
-    untrained = network.weights["source"].startswith("none")
-    if target.kind != "net" or weights != "auto" or not untrained:
+    if target.kind != "net" or request.weights != "auto" or not network.untrained:
         return
     known = pretrained(network.name)
     why = (
@@ -170,86 +175,15 @@ def _remark_untrained(target: Target, network: Network, weights: str, listener: 
     listener.message(f"{why}: this network is untrained")
 
 
-def _gate(
-    target: Target,
-    network: Network,
-    preprocess: Preprocess,
-    calibrate: str | None,
-    listener: Listener,
-) -> _Gate:
-    """Return crops that every form is compared on: real images where there are any."""
-    if calibrate is not None:
-        listener.stage(f"reading {calibrate}")
-        split = open_for_evaluation(calibrate, network.classes, aliases=network.aliases)
-        return _crops(split, preprocess, calibrate)
-    if target.kind == "run" and target.folder is not None:
-        spec = read_json(target.folder / "run.json", what="run").get("data")
-        if spec is None:
-            raise DataError(
-                f"{target.text}: run.json does not name its data; give --calibrate DATA"
-            )
-        listener.stage(f"reading {spec}")
-        return _crops(open_data(str(spec)).val, preprocess, str(spec))
-    listener.message(
-        "no --calibrate DATA: the forms are compared on noise, which proves less than real images"
-    )
-    shape = (NOISE_IMAGES, preprocess.size, preprocess.size, preprocess.channels)
-    noise = rng(0, "gate").integers(0, 256, shape, dtype=np.uint8)
-    return _Gate(noise, None, "noise")
-
-
-def _crops(split: Split, preprocess: Preprocess, source: str) -> _Gate:
-    from fleetfoot.recipes.evaluation import crops
-
-    shown = spread(len(split), GATE_IMAGES)
-    return _Gate(crops(split, preprocess, limit=GATE_IMAGES), split.labels[shown], source)
-
-
-def _sized(preprocess: Preprocess, size: int | None) -> Preprocess:
-    return preprocess if size is None else replace(preprocess, size=size)
-
-
-def _engines(words: str | None, to: str | None) -> tuple[str, ...] | None:
-    if to is not None:
-        return (TO_ENGINE[to],)
-    if words is None or words == "all":
-        return None
-    return _known(words, ENGINES, "--engine")
-
-
-def _precisions(words: str | None) -> tuple[str, ...]:
-    return PRECISIONS if words in (None, "all") else _known(words, PRECISIONS, "--precision")
-
-
-def _known(words: str, allowed: Sequence[str], option: str) -> tuple[str, ...]:
-    named = tuple(word.strip() for word in words.split(",") if word.strip())
-    for word in named:
-        if word not in allowed:
-            raise UsageError(f"{option} {word}: is not one of {', '.join(allowed)}")
-    if not named:
-        raise UsageError(f"{option}: name one of {', '.join(allowed)}")
-    return named
-
-
-def _check(*, to: str | None, threads: int, size: int | None, max_drop: float) -> None:
-    if to is not None and to not in TO_ENGINE:
-        raise UsageError(f"--to {to}: is not one of {', '.join(TO_ENGINE)}")
-    if threads < 1:
-        raise UsageError(f"--threads {threads}: must be at least 1")
-    if size is not None and size < 8:
-        raise UsageError(f"--size {size}: must be at least 8")
-    if not 0 <= max_drop < 1:
-        raise UsageError(f"--max-drop {max_drop:g}: must be a share, from 0 to below 1")
-
-
-def _folder(target: Target, network: Network, out: str | None, to: str | None) -> Path:
+def _folder(target: Target, network: Network, request: DeployRequest) -> Path:
     """Return where to write; a folder that is no bundle is not replaced."""
-    if out is not None:
-        folder = Path(out).expanduser()
+    kind = request.to or "bundle"
+    if request.out is not None:
+        folder = request.out.expanduser()
     elif target.folder is not None:
-        folder = target.folder / (to or "bundle")
+        folder = target.folder / kind
     else:
-        folder = Path(f"{network.name}-{to or 'bundle'}")
+        folder = Path(f"{network.name}-{kind}")
     ours = ("bundle.json", "export.json")
     free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
     if not free and not any((folder / name).is_file() for name in ours):

@@ -3,7 +3,7 @@
 import contextlib
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,11 @@ from fleetfoot.core.errors import (
 )
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.data.audit import audit
-from fleetfoot.data.open_data import open_data
+from fleetfoot.data.open_data import absolute, open_data
 from fleetfoot.data.samples import Data
 from fleetfoot.jobs.requests import FitRequest
-from fleetfoot.jobs.run_record import RunRecord, check_same_data, write_data
+from fleetfoot.jobs.run_data import open_run_data, write_data
+from fleetfoot.jobs.run_record import RunRecord
 from fleetfoot.jobs.runs import new_run_folder
 from fleetfoot.jobs.stored_run import filled_in, read_run, write_run
 
@@ -125,6 +126,7 @@ def _prepare(request: FitRequest, listener: Listener) -> tuple[Path, Data]:
     data = open_data(request.data, **request.tolerances)
     listener.message(_in_words(data))
     found = audit(data)
+    request = replace(request, data=absolute(request.data))
     choice, settled, recipe = settle(request, data, device=device, listener=listener)
     spec = spec_of(settled, recipe)
     folder = new_run_folder(spec.data, out=request.out)
@@ -133,6 +135,7 @@ def _prepare(request: FitRequest, listener: Listener) -> tuple[Path, Data]:
         net=spec.net,
         seed=spec.recipe.seed,
         data=spec.data,
+        **settled.tolerances,
         choice=choice,
         initial_weights=initial_weights(spec),
         budget_ms=spec.budget_ms,
@@ -149,9 +152,7 @@ def _go_on(folder: Path, listener: Listener, *, opened: Data | None = None) -> F
     settled, recipe = read_run(folder)
     spec = spec_of(settled, recipe)
     if opened is None:
-        listener.stage(f"data: opening {spec.data}")
-        opened = open_data(spec.data, **settled.tolerances)
-        check_same_data(folder, opened)
+        opened = open_run_data(folder, listener=listener, otherwise="start a new run")
     planned = (folder / "plan.json").is_file()
     return _run(spec, opened, folder, listener, resume=planned)
 

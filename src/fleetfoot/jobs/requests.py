@@ -5,14 +5,15 @@
 is imported here, because ``fleetfoot --help`` reads this file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
 
 from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.deploy.names import ENGINES, EXPORT_ENGINES, MAX_DROP, PRECISIONS
 from fleetfoot.search.choose import parse_budget
 
 T = TypeVar("T")
@@ -81,9 +82,7 @@ class FitRequest:
             raise UsageError("--resume takes everything from the run folder; leave the rest out")
         check_least("threads", self.threads, 1)
         check_least("size", self.size, 8)
-        if self.max_drop is not None and not 0 <= self.max_drop < 1:
-            drop = f"--max-drop {self.max_drop:g}"
-            raise UsageError(f"{drop}: must be a share of the images, from 0 to below 1")
+        check_share("max-drop", self.max_drop)
         parse_settings(self.settings)
         _ = self.budget_ms
 
@@ -177,6 +176,62 @@ class MeasureRequest:
     out: Path | None = None
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class DeployRequest:
+    """The words of `deploy`.
+
+    Attributes:
+        run: Run folder or network name.
+        weights: For a network name: auto, none or a file.
+        to: Write this format alone, gate included.
+        threads: Threads of the deployed network.
+        engine: Engines to try, separated by commas.
+        precision: Precisions to try, separated by commas.
+        size: Side of the square input in pixels.
+        max_drop: Fraction of the gate images that the deployed form may lose.
+        calibrate: Data set for the gate and for int8 ranges.
+        graph_preprocess: Put the preprocessing inside the exported graph (uint8 in).
+        out: Bundle folder.
+
+    Raises:
+        UsageError: a number out of range, or an unknown engine, precision or format.
+    """
+
+    run: Annotated[str, POSITIONAL] = ""
+    weights: str = "auto"
+    to: Literal["onnx", "openvino"] | None = None
+    threads: int = 1
+    engine: str | None = None
+    precision: str | None = None
+    size: int | None = None
+    max_drop: float = MAX_DROP
+    calibrate: str | None = None
+    graph_preprocess: bool = False
+    out: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.to is not None and self.to not in EXPORT_ENGINES:
+            raise UsageError(f"--to {self.to}: is not one of {', '.join(EXPORT_ENGINES)}")
+        check_least("threads", self.threads, 1)
+        check_least("size", self.size, 8)
+        check_share("max-drop", self.max_drop)
+        _ = self.engines, self.precisions
+
+    @property
+    def engines(self) -> tuple[str, ...] | None:
+        """The engines to try; None for all that are installed."""
+        if self.to is not None:
+            return (EXPORT_ENGINES[self.to],)
+        return None if self.engine in (None, "all") else named("engine", self.engine, ENGINES)
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions to try."""
+        words = self.precision
+        return PRECISIONS if words in (None, "all") else named("precision", words, PRECISIONS)
+
+
 def decided(value: T | None) -> T:
     """Return a word of a settled request, where none is left open.
 
@@ -196,6 +251,34 @@ def check_least(word: str, value: int | None, least: int) -> None:
     """
     if value is not None and value < least:
         raise UsageError(f"--{word} {value}: must be at least {least}")
+
+
+def check_share(word: str, value: float | None) -> None:
+    """Refuse a share of the images outside [0, 1).
+
+    Raises:
+        UsageError: it is outside.
+    """
+    if value is not None and not 0 <= value < 1:
+        raise UsageError(f"--{word} {value:g}: must be a share of the images, from 0 to below 1")
+
+
+def named(word: str, text: str, allowed: Sequence[str]) -> tuple[str, ...]:
+    """Return the names in a list that is separated by commas.
+
+    >>> named("engine", "openvino, onnxruntime", ("onnxruntime", "openvino"))
+    ('openvino', 'onnxruntime')
+
+    Raises:
+        UsageError: there are none, or one is not allowed.
+    """
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    for name in names:
+        if name not in allowed:
+            raise UsageError(f"--{word} {name}: is not one of {', '.join(allowed)}")
+    if not names:
+        raise UsageError(f"--{word}: name one of {', '.join(allowed)}")
+    return names
 
 
 def parse_settings(words: tuple[str, ...] | Mapping[str, Any]) -> dict[str, Any]:

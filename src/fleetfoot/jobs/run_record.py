@@ -1,7 +1,5 @@
-"""`run.json` and `data.json`: what was run, on what, with what, and how it ended."""
+"""`run.json`: what was run, on what, with what, and how it ended."""
 
-import hashlib
-import json
 import subprocess
 import sys
 import time
@@ -9,17 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fleetfoot import __version__
-from fleetfoot.core.errors import DataError
 from fleetfoot.core.files import read_json, write_json
 from fleetfoot.core.results import to_json
-from fleetfoot.data.samples import Data
 from fleetfoot.measure.device import device_profile
 
 SCHEMA = "fleetfoot.run/1"
-DATA_SCHEMA = "fleetfoot.data/1"
 
 
 @dataclass(frozen=True)
@@ -57,54 +50,6 @@ class RunRecord:
     def end(self, *, exit_code: int, status: str, **facts: Any) -> None:
         """Write how it ended."""
         self.add(exit_code=exit_code, status=status, finished=_now(), **facts)
-
-
-def write_data(folder: Path, data: Data, *, audit: Any) -> None:
-    """Write ``data.json``: class map, split manifest, audit, and a hash over all images' names."""
-    splits = {
-        name: {
-            "images": len(split),
-            "class_counts": np.bincount(split.labels, minlength=len(data.classes)),
-            "samples": [[sample.key, sample.label] for sample in split.samples],
-        }
-        for name, split in data.splits.items()
-    }
-    record = {
-        "spec": data.spec,
-        "name": data.name,
-        "classes": data.classes,
-        "held_out": data.held_out,
-        "notes": data.notes,
-        "sha256": data_hash(data),
-        "splits": splits,
-        "audit": audit,
-    }
-    write_json(folder / "data.json", to_json(record, schema=DATA_SCHEMA))
-
-
-def check_same_data(folder: Path, data: Data) -> None:
-    """Refuse to resume a run on other images than it began with.
-
-    Raises:
-        DataError: ``data`` differs from ``data.json``.
-    """
-    before = read_json(folder / "data.json", what="run").get("sha256")
-    if before != data_hash(data):
-        raise DataError(
-            f"{data.spec}: is not the data that {folder} was started on (images were added, "
-            "removed, moved or changed); start a new run"
-        )
-
-
-def data_hash(data: Data) -> str:
-    """Return a hash of class map, splits, and the pixels where they were looked at."""
-    facts = {key: fact.pixels_sha256 for key, fact in data.scan.facts.items()}
-    manifest = {
-        name: [(sample.key, sample.label, facts.get(sample.key)) for sample in split.samples]
-        for name, split in data.splits.items()
-    }
-    text = json.dumps([data.classes, manifest])
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _now() -> str:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 RUNS = Path("runs")
+UNTRAINED = "none: untrained"  # as source of weights
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,11 @@ class Network:
     preprocess: Preprocess
     weights: dict[str, str]
 
+    @property
+    def untrained(self) -> bool:
+        """Whether its weights are random."""
+        return self.weights["source"] == UNTRAINED
+
 
 def load_network(target: Target, *, weights: str = "auto") -> Network:
     """Return the network of a run (its portable weights), or one by name.
@@ -215,7 +221,7 @@ def _named(name: str, weights: str) -> Network:
     facts = entry(name)
     info = pretrained(name)
     net = create(name)
-    source = {"source": "none: untrained", "licence": "unknown"}
+    source = {"source": UNTRAINED, "licence": "unknown"}
     if weights == "auto" and info is not None and info.path is not None:
         load_weights(net, name)
         source = {"source": info.source, "licence": info.licence}

@@ -10,7 +10,7 @@ import numpy as np
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import Listener
 from fleetfoot.data.samples import Data
-from fleetfoot.deploy.gate import MAX_DROP
+from fleetfoot.deploy.names import MAX_DROP
 from fleetfoot.jobs.requests import FitRequest, decided
 from fleetfoot.jobs.runs import check_net
 from fleetfoot.jobs.settings import apply_settings

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fleetfoot.deploy.gate import MAX_DROP
+from fleetfoot.deploy.names import MAX_DROP
 from fleetfoot.nets.portable import Portable, read_portable
 from fleetfoot.nets.weights import pretrained
 from fleetfoot.train.recipe import Recipe

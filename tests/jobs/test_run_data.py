@@ -1,0 +1,34 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fleetfoot.core.errors import DataError
+from fleetfoot.core.files import read_json
+from fleetfoot.data.open_data import open_data
+from fleetfoot.data.samples import Data
+from fleetfoot.jobs.run_data import check_same_data, data_hash, write_data
+
+
+@pytest.fixture(scope="module")
+def digits() -> Data:
+    return open_data("digits")
+
+
+def test_the_manifest_names_every_image(tmp_path: Path, digits: Data):
+    write_data(tmp_path, digits, audit={"images": 3})
+    written = read_json(tmp_path / "data.json")
+    assert written["classes"] == list(digits.classes)
+    assert written["splits"]["train"]["images"] == len(digits.train)
+    assert sum(written["splits"]["val"]["class_counts"]) == len(digits.val)
+    first = digits.train.samples[0]
+    assert written["splits"]["train"]["samples"][0] == [first.key, first.label]
+
+
+def test_the_same_data_pass_and_other_data_do_not(tmp_path: Path, digits: Data):
+    write_data(tmp_path, digits, audit=None)
+    check_same_data(tmp_path, digits, otherwise="stop")
+    moved = replace(digits, train=replace(digits.train, samples=digits.train.samples[1:]))
+    assert data_hash(moved) != data_hash(digits)
+    with pytest.raises(DataError, match=r"digits: is not the data.*; stop$"):
+        check_same_data(tmp_path, moved, otherwise="stop")
