@@ -45,8 +45,11 @@ class DeployRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Images:
-    """What the gate compares on, what int8 is calibrated on, and where both come from."""
+class Images:
+    """What the gate compares on, what int8 is calibrated on, and where both come from.
+
+    None is noise, or the images of the gate.
+    """
 
     gate: Split | None = None
     training: Split | None = None
@@ -83,7 +86,7 @@ def deploy(request: DeployRequest, *, listener: Listener | None = None) -> Deplo
     folder = _folder(target, network, request)
     _remark_untrained(target, network, request, listener)
     listener.stage(f"deploying {network.name} at {size} px")
-    images = _images(target, network, request, listener)
+    images = images_for(target, network, request, listener)
     listener.stage("export, parity gate, tuning")
     if request.to is None:
         return _written(network, folder, images, request)
@@ -95,7 +98,7 @@ def deploy(request: DeployRequest, *, listener: Listener | None = None) -> Deplo
 
 
 def _written(
-    network: Network, folder: Path, images: _Images, request: DeployRequest
+    network: Network, folder: Path, images: Images, request: DeployRequest
 ) -> DeployRecord:
     """Write the bundle, and return what it says."""
     from fleetfoot.deploy.calibrate_norms import calibrate_norms
@@ -134,20 +137,20 @@ def _written(
     )
 
 
-def _images(
+def images_for(
     target: Target, network: Network, request: DeployRequest, listener: Listener
-) -> _Images:
+) -> Images:
     """Return real images where there are any: those of ``--calibrate``, or those of the run."""
     spec, run = request.calibrate, target.folder
     if spec is None and run is not None:
         data = open_run_data(run, listener=listener, otherwise="give --calibrate DATA")
-        return _Images(gate=data.val, training=data.train, source=data.spec)
+        return Images(gate=data.val, training=data.train, source=data.spec)
     if spec is None:
         listener.message(
             "no --calibrate DATA: the forms are compared on noise, which proves less than real "
             "images"
         )
-        return _Images()
+        return Images()
     listener.stage(f"reading {spec}")
     gate = open_for_evaluation(spec, network.classes, aliases=network.aliases)
     training = training_images(spec, besides=gate)
@@ -155,7 +158,7 @@ def _images(
         listener.message(f"{spec} has no training split: int8 is calibrated on the gate's images")
     else:
         listener.message(f"int8 is calibrated on training images of {spec}, the gate on others")
-    return _Images(gate=gate, training=training, source=spec)
+    return Images(gate=gate, training=training, source=spec)
 
 
 def _remark_untrained(
