@@ -24,6 +24,7 @@ from fleetfoot.jobs.fit import fit
 from fleetfoot.jobs.requests import FitRequest
 from fleetfoot.jobs.stored_run import read_run
 from fleetfoot.measure.device import device_profile
+from fleetfoot.report.write_report import write_report
 from fleetfoot.train.plan import read_plan
 
 SAMPLES = Path(__file__).resolve().parent / "samples"
@@ -82,22 +83,13 @@ def check_ends_as_before(name: str, run: Path) -> None:
         pytest.skip(f"resumed and ended within {LOSS_TOLERANCE}; bits are of {before['made_on']}")
 
 
-def test_a_run_that_was_stopped_before_goes_on(tmp_path: Path) -> None:
-    run = copy_of("stopped", tmp_path)
-    done = fit(FitRequest(resume=str(run)))
-    assert done.epochs == 3
-    assert read_json(run / "run.json")["status"] == "finished"
-    assert (run / "report.html").stat().st_size > 0
-    assert load(run).classes == tuple("0123456789")
-    check_ends_as_before("stopped", run)
-
-
-def test_a_run_that_was_only_planned_before_begins(tmp_path: Path) -> None:
-    """With methods, Muon, and a layout that was measured; deploying is the other test's."""
-    run = copy_of("planned", tmp_path)
-    with pytest.raises(Interrupted):
-        fit(FitRequest(resume=str(run)), listener=StopBeforeDeploying())
-    check_ends_as_before("planned", run)
+@pytest.mark.parametrize("name", ["stopped", "planned"])
+def test_a_run_of_before_goes_on(name: str, tmp_path: Path) -> None:
+    """From its state, or from its plan: with methods, Muon, and a layout that was measured."""
+    run = copy_of(name, tmp_path)
+    with pytest.raises(Interrupted):  # the tests of `fit` deploy
+        fit(FitRequest(resume=run), listener=StopBeforeDeploying())
+    check_ends_as_before(name, run)
 
 
 def test_a_bundle_of_before_predicts_as_it_did() -> None:
@@ -138,3 +130,17 @@ def test_a_claim_result_of_before_is_read() -> None:
     (result,) = found.values()
     assert result["measurement"]["value"] == pytest.approx(1.0852801)
     assert result["control_outcome"] == "failed_as_it_should"
+
+
+def test_a_run_and_a_bundle_of_before_have_a_report(tmp_path: Path) -> None:
+    stopped = write_report(copy_of("stopped", tmp_path))
+    assert len(stopped["curves"]["steps"]) == 16
+    assert stopped["provenance"]["status"] == "Interrupted"
+    assert stopped["missing"] == [
+        {"part": "accuracy, confusion, calibration", "reason": "evaluation.json is not there"},
+        {"part": "deployed form, latency, parity", "reason": "bundle.json is not there"},
+        {"part": "preprocessing", "reason": "preprocess.json is not there"},
+    ]
+    finished = write_report(copy_of("finished", tmp_path))
+    assert finished["headline"]["engine"] == "onnxruntime"
+    assert finished["headline"]["speedup"] > 1

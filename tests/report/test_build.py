@@ -1,10 +1,10 @@
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fleetfoot.report.build import build_report
 from fleetfoot.report.run_files import RunFiles, read_run
+from tests.report.conftest import change, part
 
 KEYS = [
     *("schema", "fleetfoot", "run", "headline", "choice", "evaluation", "curves", "latency"),
@@ -30,57 +30,63 @@ def test_the_head_phase_is_a_part_of_some_runs() -> None:
 def test_headline_takes_the_final_split(run_folder: Path) -> None:
     headline = build_report(read_run(run_folder))["headline"]
     assert (headline["split"], headline["role"]) == ("test", "final")
-    assert headline["speedup"] == pytest.approx(8.97 / 1.694)
-    assert (headline["budget_ms"], headline["budget_met"]) == (5.0, True)
-    assert (headline["net"], headline["engine"], headline["size"]) == (
-        "fasternet_t0",
-        "openvino",
-        224,
+    test = part(run_folder, "evaluation.json")["test"]
+    assert (headline["top1"], headline["images"]) == (test["top1"], 24)
+    bundle = part(run_folder, "bundle/bundle.json")
+    eager = next(y for y in bundle["yardsticks"] if y["precision"] == "float32")
+    assert headline["speedup"] == pytest.approx(
+        eager["latency_ms_p50"] / bundle["chosen"]["latency_ms_p50"]
     )
+    assert headline["engine"] == bundle["chosen"]["engine"]
+    assert (headline["net"], headline["size"]) == ("fleetnet_small", 16)
 
 
-@pytest.mark.parametrize(
-    ("run", "bundle", "expected"),
-    [
-        ({}, {}, (None, None)),
-        ({"budget_ms": 2.0}, {"budget": None}, (2.0, None)),
-        ({"budget_ms": 2.0, "budget_met": False}, {}, (2.0, False)),
-        ({"budget_ms": 2.0}, {"budget": {"limit_ms": 2.0, "met": True}}, (2.0, True)),
-    ],
-)
-def test_budget(run: dict[str, Any], bundle: dict[str, Any], expected: tuple[Any, Any]) -> None:
-    headline = build_report(RunFiles("r", run=run, bundle=bundle))["headline"]
-    assert (headline["budget_ms"], headline["budget_met"]) == expected
+def test_the_budget_is_verified_on_the_bundle(run_folder: Path) -> None:
+    def budget() -> tuple[float | None, bool | None]:
+        headline = build_report(read_run(run_folder))["headline"]
+        return headline["budget_ms"], headline["budget_met"]
+
+    assert budget() == (500.0, True)
+    verified = part(run_folder, "bundle/bundle.json")["budget"]
+    change(run_folder, "bundle/bundle.json", budget=verified | {"met": False})
+    assert budget() == (500.0, False)
+    (run_folder / "bundle" / "bundle.json").unlink()
+    assert budget() == (500.0, None)
+    change(run_folder, "run.json", budget_ms=None)
+    assert budget() == (None, None)
 
 
-@pytest.mark.parametrize(
-    ("weights", "source", "licence"),
-    [
-        ({"source": "some-package 0.1", "licence": None}, "some-package 0.1", None),
-        ({"source": "some-package 0.1", "license": "MIT"}, "some-package 0.1", "MIT"),
-        ({"source": "none"}, "random: trained from scratch", "none needed"),
-        (None, None, None),
-    ],
-)
-def test_licence_of_the_initial_weights(
-    weights: Any, source: str | None, licence: str | None
-) -> None:
-    lines = build_report(RunFiles("r", run={"weights": weights}))["licences"]
-    line = next(line for line in lines if line["what"] == "initial weights")
-    assert (line["source"], line["licence"]) == (source, licence)
+def test_licence_of_the_initial_weights(run_folder: Path) -> None:
+    def line() -> tuple[str | None, str | None]:
+        lines = build_report(read_run(run_folder))["licences"]
+        found = next(line for line in lines if line["what"] == "initial weights")
+        return found["source"], found["licence"]
+
+    assert line() == ("trained from scratch", "yours")
+    change(run_folder, "run.json", initial_weights={"source": "a/path", "licence": "unknown"})
+    assert line() == ("a/path", "unknown")
+    (run_folder / "run.json").unlink()  # a bundle alone
+    assert line() == ("trained from scratch", "yours")
 
 
-def test_manifests_are_counted_not_copied() -> None:
-    data = {"classes": ["a"], "splits": {"train": [{"key": "1"}, {"key": "2"}], "val": 3}}
-    splits = build_report(RunFiles("r", data=data))["data"]["splits"]
-    assert {name: split["images"] for name, split in splits.items()} == {"train": 2, "val": 3}
+def test_manifests_are_counted_not_copied(run_folder: Path) -> None:
+    splits = build_report(read_run(run_folder))["data"]["splits"]
+    assert {name: split["images"] for name, split in splits.items()} == {
+        "train": 48,
+        "val": 25,
+        "test": 24,
+    }
+    assert splits["val"] == {"images": 25, "class_counts": [4, 4, 4, 5, 4, 4]}
 
 
-def test_names_that_utf8_cannot_hold() -> None:
-    report = build_report(RunFiles("r", data={"classes": ["caf\udce9"]}))
+def test_names_that_utf8_cannot_hold(run_folder: Path) -> None:
+    change(run_folder, "data.json", classes=["caf\udce9"])
+    report = build_report(read_run(run_folder))
     assert report["data"]["classes"] == ["caf?"]
 
 
-def test_nan_is_unknown() -> None:
-    report = build_report(RunFiles("r", bundle={"chosen": {"latency_ms_p50": float("nan")}}))
+def test_nan_is_unknown(run_folder: Path) -> None:
+    chosen = part(run_folder, "bundle/bundle.json")["chosen"]
+    change(run_folder, "bundle/bundle.json", chosen=chosen | {"latency_ms_p50": float("nan")})
+    report = build_report(read_run(run_folder))
     assert report["headline"]["latency_ms_p50"] is None

@@ -1,32 +1,33 @@
+from pathlib import Path
 from typing import Any
 
 from fleetfoot.report.checks import audit_checks
+from tests.report.conftest import part
 
 
-def by_name(audit: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {row["check"]: row for row in audit_checks(audit)}
+def by_name(run: Path, **found: Any) -> dict[str, dict[str, Any]]:
+    """Return the checks of the run's audit, with other findings."""
+    return {row["check"]: row for row in audit_checks(part(run, "data.json")["audit"] | found)}
 
 
-def test_what_is_found_is_counted_and_named() -> None:
-    rows = by_name(
-        {
-            "damaged": [{"key": "a.jpg", "reason": "cut short"}],
-            "exif_turned": [f"{i}.jpg" for i in range(9)],
-            "exact_duplicates": {"groups": [["a", "b"]], "across_splits": [["a", "b"]]},
-            "imbalance": 3.5,
-        }
-    )
-    assert rows["damaged files"]["examples"] == ["a.jpg: cut short"]
+def test_what_is_found_is_counted_and_named(written: Path) -> None:
+    rows = by_name(written, exif_turned=[f"{i}.jpg" for i in range(9)], imbalance=3.5)
+    (example,) = rows["damaged files"]["examples"]
+    assert example.startswith("damaged <u>.jpg: ")
     assert rows["damaged files"]["look"] is True
     turned = rows["pictures turned by their EXIF tag"]
     assert (turned["found"], turned["look"], len(turned["examples"])) == (9, False, 6)
     assert rows["pixel for pixel images alike"]["look"] is False
-    assert rows["pixel for pixel alike across splits: the figures flatter"]["examples"] == ["a = b"]
+    assert rows["pixel for pixel alike across splits: the figures flatter"]["examples"] == [
+        '0 train "0" <b>.jpg = again.jpg'
+    ]
     assert rows["largest class over smallest, in training"]["look"] is True
 
 
-def test_nothing_found_is_clear_and_nothing_looked_at_is_unknown() -> None:
-    rows = by_name({"damaged": [], "imbalance": 1.0})
+def test_nothing_found_is_clear_and_no_imbalance_is_unknown(written: Path) -> None:
+    rows = by_name(written, damaged=[], imbalance=1.0)
     assert (rows["damaged files"]["found"], rows["damaged files"]["look"]) == (0, False)
-    assert rows["groups in more than one split"]["found"] is None
+    assert rows["groups in more than one split"]["found"] == 0
     assert rows["largest class over smallest, in training"]["look"] is False
+    unknown = by_name(written, imbalance=None)["largest class over smallest, in training"]
+    assert (unknown["found"], unknown["look"]) == (None, False)

@@ -1,18 +1,38 @@
+import dataclasses
 from typing import Any
 
+from fleetfoot.core.results import to_json
+from fleetfoot.deploy.gate import Parity
+from fleetfoot.deploy.tune import Candidate
 from fleetfoot.report.latency import chosen_parity, eager_ms, latency_rows
 
 
 def cell(engine: str, precision: str, ms: float | None, **more: Any) -> dict[str, Any]:
-    return {"engine": engine, "precision": precision, "latency_ms_p50": ms, "threads": 1} | more
+    """Return one form as `deploy` writes it."""
+    form = Candidate(
+        engine=engine, precision=precision, layout="nchw", threads=1, latency_ms_p50=ms
+    )
+    return to_json(dataclasses.replace(form, **more))
 
 
+PARITY = Parity(
+    images=7,
+    correct_reference=6,
+    correct=6,
+    net_lost=0,
+    top1_agreement=1.0,
+    max_logit_difference=0.02,
+    mean_logit_difference=0.01,
+    logit_spread=1.0,
+    worst_image=3,
+)
+CHOSEN = cell("openvino", "bfloat16", 2.0, kept=True, passed=True, parity=PARITY)
 BUNDLE = {
-    "chosen": cell("openvino", "bfloat16", 2.0),
+    "chosen": CHOSEN,
     "candidates": [
-        cell("onnxruntime", "float16", None, kept=False, reason="no kernels"),
-        cell("onnxruntime", "float32", 5.0, kept=True, reason="slower"),
-        cell("openvino", "bfloat16", 2.0, kept=True, parity={"images": 7, "net_lost": 0}),
+        cell("onnxruntime", "float16", None, reason="no kernels"),
+        cell("onnxruntime", "float32", 5.0, kept=True, passed=True, reason="the fallback"),
+        CHOSEN,
     ],
     "yardsticks": [cell("eager", "bfloat16", 6.0), cell("eager", "float32", 8.0)],
 }
@@ -36,10 +56,5 @@ def test_eager_is_the_float32_one() -> None:
 def test_parity_of_the_chosen() -> None:
     parity = chosen_parity(BUNDLE)
     assert parity is not None
-    assert (parity["images"], parity["top1_agreement"]) == (7, None)
+    assert (parity["images"], parity["top1_agreement"]) == (7, 1.0)
     assert chosen_parity({}) is None
-
-
-def test_a_chosen_form_that_is_no_candidate_is_still_shown() -> None:
-    rows = latency_rows({"chosen": cell("onnxruntime", "float32", 3.0)})
-    assert [(row["chosen"], row["kept"]) for row in rows] == [(True, True)]

@@ -28,23 +28,20 @@ def splits(evaluation: Json) -> Json:
     Each has `FIELDS`, ``role`` ("final" or "selection"), ``confusion`` (rows are the truth; None
     above `MATRIX_CLASSES` classes), ``pairs`` (most confused) and ``worst``.
     """
-    found = {
-        name: part
-        for name, part in evaluation.items()
-        if isinstance(part, dict) and isinstance(part.get("images"), int)
+    return {
+        name: _split(evaluation[name], role=role)
+        for name, role in (("test", "final"), ("val", "selection"))
+        if evaluation.get(name)
     }
-    order = sorted(found, key=lambda name: (name != "test", name != "final", name))
-    return {name: _split(found[name], final=name in ("test", "final")) for name in order}
 
 
-def _split(part: Json, *, final: bool) -> Json:
-    confusion = part.get("confusion") or []
-    classes = part.get("classes") or []
-    split: Json = {name: part.get(name) for name in FIELDS}
-    split["role"] = "final" if final else "selection"
-    split["confusion"] = confusion if 0 < len(confusion) <= MATRIX_CLASSES else None
-    split["pairs"] = _pairs(confusion, classes)
-    split["worst"] = [_worst(item) for item in part.get("worst") or ()]
+def _split(part: Json, *, role: str) -> Json:
+    confusion = part["confusion"]
+    split: Json = {name: part[name] for name in FIELDS}
+    split["role"] = role
+    split["confusion"] = confusion if len(confusion) <= MATRIX_CLASSES else None
+    split["pairs"] = _pairs(confusion, part["classes"])
+    split["worst"] = [_worst(item) for item in part["worst"]]
     return split
 
 
@@ -60,13 +57,12 @@ def _pairs(confusion: list[list[int]], classes: list[str]) -> list[Json]:
     return [
         {"truth": classes[row], "predicted": classes[column], "images": count}
         for count, row, column in wrong[:PAIRS]
-        if row < len(classes) and column < len(classes)
     ]
 
 
 def _worst(item: Json) -> Json:
     names = ("key", "label", "predicted", "probability", "loss")
-    thumbnail = item.get("thumbnail")
+    thumbnail = item["thumbnail"]
     # The page may hold nothing but pictures here, whoever wrote the file.
     safe = isinstance(thumbnail, str) and _THUMBNAIL.fullmatch(thumbnail) is not None
-    return {name: item.get(name) for name in names} | {"thumbnail": thumbnail if safe else None}
+    return {name: item[name] for name in names} | {"thumbnail": thumbnail if safe else None}

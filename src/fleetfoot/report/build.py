@@ -25,8 +25,8 @@ PARTS = {
 }
 # Fields of run.json with a place of their own in the report.
 SHOWN_ELSEWHERE = (
-    *("schema", "format", "choice", "device", "device_profile", "input", "input_pipeline"),
-    *("recipe", "weights", "initial_weights", "budget", "budget_ms", "budget_met", "net", "data"),
+    *("schema", "format", "choice", "device", "initial_weights"),
+    *("budget", "budget_ms", "net", "data"),
 )
 
 
@@ -39,23 +39,23 @@ def build_report(files: RunFiles) -> Json:
         "fleetfoot": fleetfoot.__version__,
         "run": files.name,
         "headline": _headline(files, splits),
-        "choice": _choice(run),
+        "choice": run.get("choice"),
         "evaluation": splits,
         "curves": curves(files.metrics),
         "latency": rows,
         "parity": latency.chosen_parity(bundle),
         "reference": bundle.get("reference"),
         "data": _data(files),
-        "input": _first(run, "input", "input_pipeline") or files.plan.get("input"),
-        "device": _first(run, "device", "device_profile") or bundle.get("device"),
+        "input": files.plan.get("input"),
+        "device": run.get("device") or bundle.get("device"),
         "preprocess": _without(files.preprocess, "schema") or None,
-        "recipe": _first(files.plan, "recipe") or _first(files.config, "recipe"),
+        "recipe": files.plan.get("recipe") or files.config.get("recipe"),
         "head": _without(files.head, "schema") or None,
         "settings": _without(files.config, "recipe") or None,
         "plan": _without(files.plan, "schema", "recipe", "input") or None,
         "licences": _licences(files),
         "provenance": _provenance(run),
-        "missing": _missing(files, splits, rows),
+        "missing": _missing(files, rows),
     }
     return to_json(_clean(report), schema=SCHEMA)
 
@@ -66,9 +66,9 @@ def _headline(files: RunFiles, splits: Json) -> Json:
     split = next(iter(splits), None)
     figures = splits[split] if split else {}
     time, eager = chosen.get("latency_ms_p50"), latency.eager_ms(bundle)
-    limit, met = _budget(run, bundle)
+    verified = bundle.get("budget") or {}
     return {
-        "net": bundle.get("net") or run.get("net") or files.plan.get("net"),
+        "net": bundle.get("net") or run.get("net"),
         "data": files.data.get("name") or run.get("data"),
         "split": split,
         "role": figures.get("role"),
@@ -86,28 +86,8 @@ def _headline(files: RunFiles, splits: Json) -> Json:
         "deployed_top1": chosen.get("top1"),
         "eager_latency_ms_p50": eager,
         "speedup": eager / time if eager and time else None,
-        "budget_ms": limit,
-        "budget_met": met,
-    }
-
-
-def _budget(run: Json, bundle: Json) -> tuple[Any, Any]:
-    """Return the limit in ms and whether it was met; None for "no budget" and "not known"."""
-    records = [r for r in (bundle.get("budget"), run.get("budget"), run) if isinstance(r, dict)]
-    limit = met = None
-    for record in records:
-        limit = limit if limit is not None else _first(record, "budget_ms", "limit_ms")
-        met = met if met is not None else _first(record, "budget_met", "met")
-    return limit, met
-
-
-def _choice(run: Json) -> Json | None:
-    choice = run.get("choice")
-    if not isinstance(choice, dict):
-        return None
-    names = ("net", "size", "pretrained", "recipe", "reason", "budget_ms", "seconds")
-    return {name: choice.get(name) for name in names} | {
-        "candidates": [c for c in choice.get("candidates") or () if isinstance(c, dict)]
+        "budget_ms": verified.get("limit_ms") or run.get("budget_ms"),
+        "budget_met": verified.get("met"),
     }
 
 
@@ -116,86 +96,39 @@ def _data(files: RunFiles) -> Json | None:
     data = files.data
     if not data:
         return None
-    audit = data.get("audit")
-    return {
-        "spec": data.get("spec"),
-        "name": data.get("name"),
-        "classes": data.get("classes") or [],
-        "held_out": data.get("held_out"),
-        "notes": data.get("notes") or [],
-        "splits": _split_sizes(data.get("splits")),
-        "audit": _without(audit, "schema") if isinstance(audit, dict) else None,
-        "checks": audit_checks(audit) if isinstance(audit, dict) else [],
+    splits = data["splits"].items()
+    return _without(data, "schema", "sha256", "splits") | {
+        "splits": {name: _without(split, "samples") for name, split in splits},
+        "checks": audit_checks(data["audit"]),
     }
-
-
-def _split_sizes(splits: Any) -> Json:
-    """Return images and class counts per split, from records or from manifests."""
-    found: Json = {}
-    for name, split in splits.items() if isinstance(splits, dict) else ():
-        if isinstance(split, dict):
-            manifest = split.get("samples") or ()
-            images = split.get("images", len(manifest) or None)
-            found[name] = {"images": images, "class_counts": split.get("class_counts")}
-        elif isinstance(split, (list, tuple)):
-            found[name] = {"images": len(split), "class_counts": None}
-        elif isinstance(split, int):
-            found[name] = {"images": split, "class_counts": None}
-    return found
 
 
 def _licences(files: RunFiles) -> list[Json]:
     """Return one line per thing with a licence; None where nobody said which."""
-    weights = _first(files.run, "weights", "initial_weights") or files.bundle.get("weights") or {}
-    data = files.data
-    source = weights.get("source") if isinstance(weights, dict) else weights
-    licence = _first(weights, "licence", "license") if isinstance(weights, dict) else None
-    lines: list[Json] = [
-        {"what": "Fleetfoot", "source": f"version {fleetfoot.__version__}", "licence": "Apache-2.0"}
+    weights = files.run.get("initial_weights") or files.bundle.get("weights") or {}
+    return [
+        _line("Fleetfoot", f"version {fleetfoot.__version__}", "Apache-2.0"),
+        _line("initial weights", weights.get("source"), weights.get("licence")),
+        _line("training data", files.data.get("spec") or files.run.get("data"), None),
+        _line("trained weights", "this run", "yours, as far as those allow"),
     ]
-    if source in (None, "none", "random"):
-        lines.append(
-            {
-                "what": "initial weights",
-                "source": "random: trained from scratch" if source else None,
-                "licence": "none needed" if source else None,
-            }
-        )
-    else:
-        lines.append({"what": "initial weights", "source": source, "licence": licence})
-    where = data.get("spec") or files.run.get("data")
-    lines.append(
-        {"what": "training data", "source": where, "licence": _first(data, "licence", "license")}
-    )
-    lines.append(
-        {"what": "trained weights", "source": "this run", "licence": "yours, as far as those allow"}
-    )
-    return lines
+
+
+def _line(what: str, source: str | None, licence: str | None) -> Json:
+    return {"what": what, "source": source, "licence": licence}
 
 
 def _provenance(run: Json) -> Json | None:
-    provenance = _without(run, *SHOWN_ELSEWHERE)
-    command = provenance.get("command")
-    if isinstance(command, list):
-        provenance["command"] = " ".join(str(word) for word in command)
-    return provenance or None
+    if not run:
+        return None
+    return _without(run, *SHOWN_ELSEWHERE) | {"command": " ".join(run["command"])}
 
 
-def _missing(files: RunFiles, splits: Json, rows: list[Json]) -> list[Json]:
-    lines = [
-        {"part": PARTS.get(part, part), "reason": reason} for part, reason in files.missing.items()
-    ]
-    if "evaluation" not in files.missing and not splits:
-        lines.append({"part": PARTS["evaluation"], "reason": "evaluation.json has no split"})
-    if "bundle" not in files.missing and not rows:
-        lines.append({"part": "latency", "reason": "bundle.json has no measured form"})
+def _missing(files: RunFiles, rows: list[Json]) -> list[Json]:
+    lines = [{"part": PARTS[part], "reason": reason} for part, reason in files.missing.items()]
     if rows and latency.eager_ms(files.bundle) is None:
         lines.append({"part": "speed-up", "reason": "the eager form was not measured"})
     return lines
-
-
-def _first(record: Any, *names: str) -> Any:
-    return next((record[name] for name in names if record.get(name) is not None), None)
 
 
 def _without(record: Json, *names: str) -> Json:

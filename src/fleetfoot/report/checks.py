@@ -25,45 +25,42 @@ def audit_checks(audit: Json) -> list[Json]:
     """Return rows of ``check``, ``found`` (a number or None), ``look`` (bool) and ``examples``.
 
     Args:
-        audit: the audit record of data.json; a part that it lacks has found = None.
+        audit: the audit record of data.json.
     """
     rows = [
-        _row("damaged files", audit.get("damaged"), look=True),
-        _row("pictures turned by their EXIF tag", audit.get("exif_turned"), look=False),
+        _row("damaged files", audit["damaged"], look=True),
+        _row("pictures turned by their EXIF tag", audit["exif_turned"], look=False),
     ]
     for name, words in (("exact_duplicates", "pixel for pixel"), ("near_duplicates", "nearly")):
-        part = audit.get(name)
-        record: Json = part if isinstance(part, dict) else {"groups": part}
-        for field, (what, look) in _DUPLICATES.items():
-            if field in record:
-                rows.append(_row(f"{words} {what}", record[field], look=look))
-    rows.append(_row("groups in more than one split", audit.get("groups_across_splits"), look=True))
-    imbalance = audit.get("imbalance")
+        rows += [
+            _row(f"{words} {what}", audit[name][field], look=look)
+            for field, (what, look) in _DUPLICATES.items()
+        ]
+    rows.append(_row("groups in more than one split", audit["groups_across_splits"], look=True))
+    imbalance = audit["imbalance"]
     rows.append(
         {
             "check": "largest class over smallest, in training",
             "found": imbalance,
-            "look": isinstance(imbalance, (int, float)) and imbalance >= IMBALANCE,
+            "look": imbalance is not None and imbalance >= IMBALANCE,
             "examples": [],
         }
     )
     return rows
 
 
-def _row(check: str, found: Any, *, look: bool) -> Json:
-    items = found if isinstance(found, (list, tuple)) else ()
-    count = len(items) if isinstance(found, (list, tuple)) else found
+def _row(check: str, found: list[Any], *, look: bool) -> Json:
     return {
         "check": check,
-        "found": count,
-        "look": look and bool(count),
-        "examples": [_example(item) for item in items[:EXAMPLES]],
+        "found": len(found),
+        "look": look and bool(found),
+        "examples": [_example(item) for item in found[:EXAMPLES]],
     }
 
 
 def _example(item: Any) -> str:
-    if isinstance(item, dict) and {"key", "reason"} <= set(item):
+    if isinstance(item, dict):
         return f"{item['key']}: {item['reason']}"
-    if isinstance(item, (list, tuple)):
+    if isinstance(item, list):
         return " = ".join(shown(key) for key in item)
     return shown(item)

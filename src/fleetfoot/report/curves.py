@@ -23,9 +23,7 @@ def curves(metrics: Sequence[Json], *, points: int = POINTS) -> Json:
     return {
         "steps": [_mean(group) for group in _groups(steps, points)],
         "epochs": [
-            {"epoch": line.get("epoch"), "step": line.get("step")}
-            | {name: _number(line.get(name)) for name in EPOCH_FIELDS}
-            for line in epochs
+            {name: line.get(name) for name in ("epoch", "step", *EPOCH_FIELDS)} for line in epochs
         ],
     }
 
@@ -36,12 +34,8 @@ def _groups(steps: list[Json], points: int) -> list[list[Json]]:
 
 
 def _mean(group: list[Json]) -> Json:
-    found: Json = {"step": group[-1].get("step"), "epoch": group[-1].get("epoch")}
+    found: Json = {"step": group[-1]["step"], "epoch": group[-1]["epoch"]}
     for name in STEP_FIELDS:
-        values = [value for line in group if (value := _number(line.get(name))) is not None]
+        values = [line[name] for line in group if name in line]  # a step may measure no accuracy
         found[name] = sum(values) / len(values) if values else None
     return found
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, (int, float)) else None

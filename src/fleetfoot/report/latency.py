@@ -43,27 +43,25 @@ def latency_rows(bundle: Json) -> list[Json]:
     eager = eager_ms(bundle)
     rows = [
         _row(cell, "candidate", chosen=_same(cell, chosen), eager=eager)
-        for cell in _cells(bundle, "candidates")
+        for cell in bundle.get("candidates", ())
     ]
-    if chosen and not any(row["chosen"] for row in rows):
-        rows.append(_row(chosen | {"kept": True}, "candidate", chosen=True, eager=eager))
     rows += [
-        _row(cell, "yardstick", chosen=False, eager=eager) for cell in _cells(bundle, "yardsticks")
+        _row(cell, "yardstick", chosen=False, eager=eager) for cell in bundle.get("yardsticks", ())
     ]
     return sorted(rows, key=lambda row: (_time(row), str(row["engine"]), str(row["precision"])))
 
 
 def eager_ms(bundle: Json) -> float | None:
     """Return the p50 of the eager form (float32, as published), the yardstick of speed-ups."""
-    times = [
-        cell["latency_ms_p50"]
-        for cell in _cells(bundle, "yardsticks")
-        if cell.get("engine") == "eager"
-        and cell.get("precision") in (None, "float32")
-        and isinstance(cell.get("latency_ms_p50"), (int, float))
-    ]
     # The published form is the default layout; with several cells it is listed first.
-    return float(times[0]) if times else None
+    return next(
+        (
+            cell["latency_ms_p50"]
+            for cell in bundle.get("yardsticks", ())
+            if (cell["engine"], cell["precision"]) == ("eager", "float32")
+        ),
+        None,
+    )
 
 
 def chosen_parity(bundle: Json) -> Json | None:
@@ -71,32 +69,24 @@ def chosen_parity(bundle: Json) -> Json | None:
     return next((row["parity"] for row in latency_rows(bundle) if row["chosen"]), None)
 
 
-def _cells(bundle: Json, name: str) -> list[Json]:
-    return [cell for cell in bundle.get(name) or () if isinstance(cell, dict)]
-
-
 def _row(cell: Json, kind: str, *, chosen: bool, eager: float | None) -> Json:
-    time = cell.get("latency_ms_p50")
-    parity = cell.get("parity")
-    row: Json = {name: cell.get(name) for name in CELL}
+    time, parity = cell["latency_ms_p50"], cell["parity"]
+    row: Json = {name: cell[name] for name in CELL}
     row["kind"] = kind
     row["chosen"] = chosen
     # A form may pass the gate and lose to a faster one: it is then passed and not kept.
-    row["passed"] = cell.get("passed", cell.get("kept")) if kind == "candidate" else None
-    row["kept"] = bool(cell.get("kept")) if kind == "candidate" else None
-    row["reason"] = cell.get("reason") or cell.get("error") or None
+    row["passed"] = cell["passed"] if kind == "candidate" else None
+    row["kept"] = cell["kept"] if kind == "candidate" else None
+    row["reason"] = cell["reason"] or None
     row["speedup"] = eager / time if eager and time else None
-    row["parity"] = (
-        {name: parity.get(name) for name in PARITY} if isinstance(parity, dict) else None
-    )
+    row["parity"] = parity and {name: parity[name] for name in PARITY}
     return row
 
 
 def _same(cell: Json, chosen: Json) -> bool:
     names = ("engine", "precision", "layout", "threads", "file")
-    return bool(chosen) and all(cell.get(name) == chosen.get(name) for name in names)
+    return bool(chosen) and all(cell[name] == chosen[name] for name in names)
 
 
 def _time(row: Json) -> float:
-    time = row["latency_ms_p50"]
-    return float(time) if isinstance(time, (int, float)) else math.inf
+    return math.inf if row["latency_ms_p50"] is None else row["latency_ms_p50"]

@@ -44,7 +44,7 @@ def read_run(folder: Path) -> RunFiles:
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such run folder")
     bundle = folder if (folder / "bundle.json").is_file() else folder / "bundle"
-    if not any((place / name).is_file() for place, name in _marks(folder, bundle)):
+    if not (folder / "run.json").is_file() and not (bundle / "bundle.json").is_file():
         raise DataError(f"{folder}: is no run folder (it has no run.json) and no bundle")
     missing: dict[str, str] = {}
     parts: dict[str, Json] = {}
@@ -57,10 +57,6 @@ def read_run(folder: Path) -> RunFiles:
         missing=missing,
         **parts,
     )
-
-
-def _marks(folder: Path, bundle: Path) -> list[tuple[Path, str]]:
-    return [(folder, "run.json"), (folder, "plan.json"), (bundle, "bundle.json")]
 
 
 def _json_paths(folder: Path, bundle: Path) -> dict[str, Path]:

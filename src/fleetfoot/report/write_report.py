@@ -30,7 +30,7 @@ def write_report(run: Path) -> Json:
         # The files are somebody's input: a string where a number belongs is no bug of ours.
         raise DataError(
             f"{run}: a file of the run holds a value of the wrong kind "
-            f"({type(error).__name__}: {error}); write the run anew"
+            f"({type(error).__name__}: {error}); write the run again"
         ) from error
     write_json(run / "report.json", report)
     write_text(run / "report.html", page)
