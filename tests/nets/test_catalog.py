@@ -6,8 +6,9 @@ import pytest
 from torch import nn
 
 from fleetfoot.core.errors import UsageError
-from fleetfoot.nets.catalog import CreatedAs, build, entry, option_names
+from fleetfoot.nets.catalog import build, entry, option_names
 from fleetfoot.nets.create import create
+from fleetfoot.nets.protocol import CreatedAs
 
 
 def test_options_are_those_of_the_family() -> None:

@@ -4,7 +4,6 @@ import dataclasses
 import importlib
 import inspect
 import pkgutil
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -16,35 +15,26 @@ from fleetfoot.core.arguments import at_least, of_kind
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.registry import Builder, NetEntry
 from fleetfoot.nets.exchanges import EXCHANGES
+from fleetfoot.nets.protocol import Classifier, CreatedAs, created_as
 from fleetfoot.ops.class_map import ClassMap
 
 CLASS_MAP = "class_map"
 """The option of every classifier: the number of classes its last layer speaks through."""
 
 
-@dataclass(frozen=True)
-class CreatedAs:
-    """The arguments of `create` that decide a network; it carries them as `created_as`."""
-
-    name: str
-    num_classes: int
-    in_chans: int
-    options: dict[str, Any] = field(default_factory=dict[str, Any])
-
-
 def build(
     name: str, *, num_classes: int | None, in_chans: int | None, options: dict[str, Any]
-) -> nn.Module:
+) -> Classifier:
     """Return the network ``name`` with new weights; `create` is the public form."""
     found = entry(name)
     net, made = build_entry(found, num_classes=num_classes, in_chans=in_chans, options=options)
-    net.created_as = made  # pyright: ignore[reportArgumentType]
+    net.created_as = made
     return net
 
 
 def build_entry(
     found: NetEntry, *, num_classes: int | None, in_chans: int | None, options: dict[str, Any]
-) -> tuple[nn.Module, CreatedAs]:
+) -> tuple[Classifier, CreatedAs]:
     """Return the network of an entry, registered or not, and what decided it.
 
     Raises:
@@ -67,6 +57,8 @@ def build_entry(
     for word, value in own.items():
         of_kind(value, parameters[word].annotation, word)
     net = found.builder(classes, in_chans=channels, **own)
+    if not isinstance(net, Classifier):
+        raise TypeError(f"{name}: {type(net).__name__} is no nets.protocol.Classifier")
     for word, exchange in EXCHANGES.items():
         if word in options and not exchange(net, options[word]).changed:
             raise UsageError(f"{name} has no layer that {word}={options[word]!r} could replace")
@@ -77,16 +69,16 @@ def build_entry(
 
 def note_option(net: nn.Module, word: str, value: Any) -> None:
     """Let a network of `create` say that it has an option, which was exercised after building."""
-    made = getattr(net, "created_as", None)
-    if isinstance(made, CreatedAs):
-        options = {**made.options, word: value}
-        net.created_as = dataclasses.replace(made, options=options)  # pyright: ignore[reportArgumentType]
+    if isinstance(net, Classifier) and net.created_as is not None:
+        options = {**net.created_as.options, word: value}
+        net.created_as = dataclasses.replace(net.created_as, options=options)
 
 
 def family_of(net: nn.Module) -> str:
     """Return the family of a network of `create` or of `compound_scaling`, "" of any other."""
-    made = getattr(net, "created_as", None)
-    name = made.name if isinstance(made, CreatedAs) else getattr(net, "scaled_from", None)
+    made = created_as(net)
+    scaled = net.scaled_from if isinstance(net, Classifier) else None
+    name = scaled if made is None else made.name
     return entry(name).family if name else ""
 
 
@@ -110,10 +102,10 @@ def option_names(builder: Builder) -> tuple[str, ...]:
     return tuple(word for word in words if word != "in_chans")
 
 
-def _speak_through(net: nn.Module, known_classes: int) -> None:
+def _speak_through(net: Classifier, known_classes: int) -> None:
     """Put a `ClassMap` in the place of the linear classifier; pooled features have none."""
     at_least(1, of_kind(known_classes, int, CLASS_MAP), CLASS_MAP)
-    classifier = net.get_submodule("classifier")
+    classifier = net.classifier
     if isinstance(classifier, nn.Linear):
         net.classifier = ClassMap(classifier.in_features, known_classes, classifier.out_features)
     elif not isinstance(classifier, nn.Identity):

@@ -52,7 +52,7 @@ class ScaledNet:
         net, _ = catalog.build_entry(
             found, num_classes=num_classes, in_chans=in_chans, options=options
         )
-        net.scaled_from = self.base  # pyright: ignore[reportArgumentType]
+        net.scaled_from = self.base
         return net
 
 

@@ -1,7 +1,7 @@
 """Networks by name: `create` builds one, `list_nets` lists them."""
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +9,7 @@ from torch.overrides import TorchFunctionMode
 
 from fleetfoot.nets import catalog
 from fleetfoot.nets.portable import create_from_folder
-from fleetfoot.nets.protocol import Classifier, FeatureNet
+from fleetfoot.nets.protocol import FeatureNet
 from fleetfoot.nets.weights import load_weights
 
 LOCAL = "local:"
@@ -52,7 +52,7 @@ def create(
         net = catalog.build(name, num_classes=num_classes, in_chans=in_chans, options=options)
         if pretrained:
             load_weights(net, name)
-    return FeatureNet(cast(Classifier, net)) if features_only else net
+    return FeatureNet(net) if features_only else net
 
 
 class _DrawNothing(TorchFunctionMode):

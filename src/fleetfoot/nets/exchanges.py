@@ -14,6 +14,7 @@ from torch import nn
 from fleetfoot.core.arguments import of_kind, one_of
 from fleetfoot.core.results import PassResult
 from fleetfoot.core.surgery import swap_modules
+from fleetfoot.nets.protocol import created_as
 from fleetfoot.ops.drop_connect import DropConnect
 from fleetfoot.ops.fplus import FPLUS, PFPLUS
 
@@ -118,7 +119,7 @@ def _channels(net: nn.Module) -> dict[str, set[int]]:
 def _input_shape(net: nn.Module) -> tuple[int, ...]:
     """Return the shape of an input that the network takes."""
     side: Any = getattr(net, "only_size", None) or max(32, getattr(net, "min_size", 1))
-    made: Any = getattr(net, "created_as", None)
+    made = created_as(net)
     if made is not None:
         return (1, made.in_chans, side, side)
     first = next(module for module in net.modules() if isinstance(module, (nn.Conv2d, nn.Linear)))

@@ -16,8 +16,7 @@ from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.core.files import new_folder, read_json, system_error, write_json
 from fleetfoot.core.results import to_json
 from fleetfoot.nets import catalog
-from fleetfoot.nets.catalog import CreatedAs
-from fleetfoot.nets.protocol import FeatureNet
+from fleetfoot.nets.protocol import Classifier, CreatedAs
 from fleetfoot.nets.weights import load_weights
 
 SCHEMA = "fleetfoot.weights/1"
@@ -61,13 +60,13 @@ def save_portable(
         UsageError: a network that `create` did not make, such as a scaled one.
         OSError: the disk is full, or similar; nothing half-written is left.
     """
-    made = getattr(net, "created_as", None)
-    if hasattr(net, "scaled_from"):
+    if isinstance(net, Classifier) and net.scaled_from is not None:
         raise UsageError(
             f"a network scaled from {net.scaled_from} has no name that `create` could rebuild: "
             "keep its state_dict() and the factors"
         )
-    if not isinstance(made, CreatedAs) or isinstance(net, FeatureNet):
+    made = net.created_as if isinstance(net, Classifier) else None
+    if made is None:
         raise UsageError(f"{type(net).__name__}: only whole networks of fleetfoot.create are saved")
     config = {
         "net": made.name,
@@ -115,7 +114,7 @@ def read_portable(folder: Path) -> Portable:
 
 def create_from_folder(
     folder: Path, *, num_classes: int | None = None, in_chans: int | None = None, **options: Any
-) -> nn.Module:
+) -> Classifier:
     """Return the network of a folder with its weights; arguments override what was saved.
 
     Raises:

@@ -1,6 +1,7 @@
 """What every classifier here offers, and the pyramid that detectors ask for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -23,6 +24,16 @@ class FeatureInfo:
     reduction: int
 
 
+@dataclass(frozen=True)
+class CreatedAs:
+    """The arguments of `create` that decide a network; it carries them as `created_as`."""
+
+    name: str
+    num_classes: int
+    in_chans: int
+    options: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
 class Classifier(nn.Module):
     """Base of the networks for classification; images are (N, in_chans, H, W).
 
@@ -42,6 +53,8 @@ class Classifier(nn.Module):
         only_size: the one height and width of an image that the network takes, if there is one.
         exact_reduction: maps have floor to ceil of size / reduction positions along an axis;
             False where layers without padding make them smaller.
+        created_as: what `create` made it by, if that made it.
+        scaled_from: name of the network that it is a scaled form of, if it is one.
     """
 
     stem: nn.Module
@@ -54,6 +67,8 @@ class Classifier(nn.Module):
     min_size: int
     only_size: int | None = None
     exact_reduction: bool = True
+    created_as: CreatedAs | None = None
+    scaled_from: str | None = None
 
     def add_linear_head(self, channels: int, num_classes: int, *, dropout: float) -> None:
         """Set pool, flatten, dropout and classifier: the mean of the last map, a linear layer.
@@ -125,7 +140,7 @@ class FeatureNet(nn.Module):
     """The stem and stages of a classifier: images to a list of maps, described by `feature_info`.
 
     Parameters keep the names they have in the classifier, so that its weights load; `created_as`
-    is that of the classifier, where it has one.
+    is that of the classifier.
     """
 
     def __init__(self, net: Classifier) -> None:
@@ -136,7 +151,12 @@ class FeatureNet(nn.Module):
         self.min_size = net.min_size
         self.only_size = net.only_size
         self.exact_reduction = net.exact_reduction
-        self.created_as = getattr(net, "created_as", None)
+        self.created_as = net.created_as
 
     def forward(self, x: Tensor) -> list[Tensor]:
         return stage_maps(self.stem, self.stages, self.feature_info, x)
+
+
+def created_as(net: nn.Module) -> CreatedAs | None:
+    """Return what `create` made a network by; None of any other module."""
+    return net.created_as if isinstance(net, (Classifier, FeatureNet)) else None

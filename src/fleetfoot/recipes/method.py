@@ -20,7 +20,7 @@ from fleetfoot.core.arguments import nearest
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.results import PassResult
 from fleetfoot.data.loader import Batch
-from fleetfoot.nets.catalog import CreatedAs
+from fleetfoot.nets.protocol import created_as
 from fleetfoot.recipes import methods as package
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps import Context, Metrics, Step, Transform, supervised_step
@@ -209,11 +209,7 @@ def _networks(net: nn.Module) -> dict[str, nn.Module]:
 
     One that has none is its own, by the path "".
     """
-    found = {
-        path: part
-        for path, part in net.named_modules()
-        if isinstance(getattr(part, "created_as", None), CreatedAs)
-    }
+    found = {path: part for path, part in net.named_modules() if created_as(part) is not None}
     return found or {"": net}
 
 

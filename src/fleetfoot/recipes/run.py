@@ -5,7 +5,7 @@ Everything here is a function of spec, data and folder, so a resumed run goes th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -19,8 +19,9 @@ from fleetfoot.deploy.deploy import BundleRecord
 from fleetfoot.deploy.options import Options
 from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.measure.accuracy import Evaluation
-from fleetfoot.nets.catalog import CLASS_MAP, CreatedAs
+from fleetfoot.nets.catalog import CLASS_MAP
 from fleetfoot.nets.portable import save_portable
+from fleetfoot.nets.protocol import Classifier
 from fleetfoot.ops.class_map import ClassMap
 from fleetfoot.recipes import method
 from fleetfoot.recipes.build import build
@@ -114,11 +115,11 @@ def _evaluated(
 
 def _note_head(net: nn.Module, *, classes: int) -> None:
     """Let the network say how `create` makes it, now that it has the head it was trained with."""
-    made, head = net.created_as, net.classifier
-    if isinstance(made, CreatedAs):
+    if isinstance(net, Classifier) and net.created_as is not None:
+        head = net.classifier
         mapped = {CLASS_MAP: head.known.out_features} if isinstance(head, ClassMap) else {}
-        options = {**made.options, **mapped}
-        net.created_as = CreatedAs(made.name, classes, made.in_chans, options)  # pyright: ignore[reportArgumentType]
+        options = {**net.created_as.options, **mapped}
+        net.created_as = replace(net.created_as, num_classes=classes, options=options)
 
 
 def _train(

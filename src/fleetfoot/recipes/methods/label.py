@@ -5,8 +5,8 @@ from torch import nn
 from fleetfoot.core import arguments
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.results import PassResult, Skip
-from fleetfoot.nets.catalog import CreatedAs
 from fleetfoot.nets.create import create
+from fleetfoot.nets.protocol import created_as
 from fleetfoot.recipes.method import Method, method
 from fleetfoot.train.jocor import Pair, jocor_step
 from fleetfoot.train.tsla import two_stage_smoothing
@@ -44,8 +44,8 @@ def _paired(net: nn.Module) -> PassResult:
     What is not trained, such as a whitened stem, is taken from the first; published weights of the
     first are not, since two networks that start alike stay alike.
     """
-    made = getattr(net, "created_as", None)
-    if not isinstance(made, CreatedAs):
+    made = created_as(net)
+    if made is None:
         why = Skip(site=type(net).__name__, reason="only networks of `create` can be made twice")
         return PassResult(model=net, changed=(), skipped=(why,))
     second = create(made.name, num_classes=made.num_classes, in_chans=made.in_chans, **made.options)
