@@ -129,7 +129,9 @@ def measure(*nets: str, request: MeasureRequest = MEASURE, talk: Talk = QUIET) -
         record = job(replace(request, nets=nets), listener=listener)
     _answer("measure", record, talk)
     failed = (cell for cell in record.cells if cell.exit_code is not None)
-    for line in dict.fromkeys(f"{c.net}, {c.engine} {c.precision}: {c.error}" for c in failed):
+    for line in dict.fromkeys(
+        f"{c.net}, {c.setup.engine} {c.setup.precision}: {c.error}" for c in failed
+    ):
         _say(one_line(line))
     return record.exit_code
 

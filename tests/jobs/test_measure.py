@@ -67,20 +67,20 @@ def test_a_network_in_its_eager_and_exported_forms():
         size=16,
     )
     eager, exported = record.cells
-    assert (eager.form, eager.engine) == ("eager", "eager")
-    assert (exported.form, exported.engine) == ("tuned", "onnxruntime")
+    assert (eager.setup.form, eager.setup.engine) == ("eager", "eager")
+    assert (exported.setup.form, exported.setup.engine) == ("tuned", "onnxruntime")
     for cell in record.cells:
         assert cell.error is None
-        assert cell.latency_ms_p50 is not None
-        assert cell.latency_ms_p50 > 0
-        assert cell.macs is not None
-        flops = 2 * cell.macs / (cell.latency_ms_p50 / 1000)
-        assert cell.gflops_achieved == pytest.approx(flops / 1e9)
-        assert cell.energy_mj is None
-        assert cell.energy_source
-        assert cell.roof_fraction is not None
-        assert cell.roof_fraction > 0
-    assert eager.params == exported.params
+        assert cell.times.latency_ms_p50 is not None
+        assert cell.times.latency_ms_p50 > 0
+        assert cell.counts.macs is not None
+        flops = 2 * cell.counts.macs / (cell.times.latency_ms_p50 / 1000)
+        assert cell.times.gflops_achieved == pytest.approx(flops / 1e9)
+        assert cell.energy.energy_mj is None
+        assert cell.energy.energy_source
+        assert cell.times.roof_fraction is not None
+        assert cell.times.roof_fraction > 0
+    assert eager.counts.params == exported.counts.params
     assert record.device.threads >= 1
 
 
@@ -101,10 +101,10 @@ def test_the_best_form_is_the_fastest_of_those_that_can_be_deployed():
         "fleetnet_small", schedule=None, engine="all,best,compile", threads=1, size=16
     )
     *others, best = record.cells
-    assert best.form == "tuned"
-    assert best.latency_ms_p50 is not None
-    deployed = [cell.latency_ms_p50 for cell in others if cell.form == "tuned"]
-    assert best.latency_ms_p50 <= 1.2 * min(filter(None, deployed))  # measured apart
+    assert best.setup.form == "tuned"
+    assert best.times.latency_ms_p50 is not None
+    deployed = [cell.times.latency_ms_p50 for cell in others if cell.setup.form == "tuned"]
+    assert best.times.latency_ms_p50 <= 1.2 * min(filter(None, deployed))  # measured apart
 
 
 def test_a_bundle_is_measured_as_it_is(bundle: Path, capsys: pytest.CaptureFixture[str]):
@@ -115,18 +115,18 @@ def test_a_bundle_is_measured_as_it_is(bundle: Path, capsys: pytest.CaptureFixtu
         threads="1",
     )
     best, other, int8 = record.cells
-    assert (best.engine, best.precision, best.error) == ("onnxruntime", "float32", None)
-    assert (other.engine, other.error) == ("openvino", None)
-    assert int8.latency_ms_p50 is None
+    assert (best.setup.engine, best.setup.precision, best.error) == ("onnxruntime", "float32", None)
+    assert (other.setup.engine, other.error) == ("openvino", None)
+    assert int8.times.latency_ms_p50 is None
     assert int8.error == "the bundle holds no int8 form"
-    assert best.size == 8
-    assert best.params is None  # a network that nobody registered
+    assert best.setup.size == 8
+    assert best.counts.params is None  # a network that nobody registered
 
 
 def test_what_cannot_run_is_a_row_with_the_reason(bundle: Path):
     def reasons(**words: Any) -> list[str | None]:
         record = measured(str(bundle), threads=1, **words)
-        assert all(cell.latency_ms_p50 is None for cell in record.cells)
+        assert all(cell.times.latency_ms_p50 is None for cell in record.cells)
         return [cell.error for cell in record.cells]
 
     assert "no torch network" in str(reasons(engine="eager", precision="float32"))

@@ -1,6 +1,7 @@
 """What limits a measurement: few threads, few samples, words that do not exist, broken networks."""
 
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from fleetfoot.core.errors import UsageError
 from fleetfoot.deploy import cells
 from fleetfoot.deploy.cells import Cell, measure_cells
 from fleetfoot.jobs import measure as job
-from fleetfoot.jobs.measure_record import MeasureCell, MeasureRecord
+from fleetfoot.jobs.measure_record import MeasureCell, MeasureRecord, Setup, Times
 from fleetfoot.jobs.requests import MeasureRequest
 from fleetfoot.measure import device
 from fleetfoot.measure.latency import Schedule
 from fleetfoot.measure.roofline import Ceilings
+from fleetfoot.measure.totals import Totals
 
 BRIEF = Schedule(min_samples=4, min_seconds=0.0, rounds=2, warm_up_seconds=0.0)
 
@@ -33,7 +35,7 @@ def test_a_quota_of_one_processor_is_one_thread_and_is_said(bundle: Path, tmp_pa
     (group / "cpu.max").write_text("100000 100000\n")
     (group / "cpu.stat").write_text("throttled_usec 0\n")
     record = measured(str(bundle), engine="best", root=tmp_path, threads="2")
-    assert [cell.threads for cell in record.cells] == [1]
+    assert [cell.setup.threads for cell in record.cells] == [1]
     assert "--threads 2: 1 is all this process may use" in record.notes
     assert record.throttled_ms == 0.0
     if len(device.allowed_cpus()) > 1:
@@ -54,10 +56,10 @@ def test_an_affinity_of_one_processor_is_one_thread_and_is_said_on_the_screen(
 def test_too_few_samples_for_a_percentile_are_said(bundle: Path):
     record = measured(str(bundle), engine="best", samples=12, schedule=None)
     (cell,) = record.cells
-    assert 12 <= cell.samples < 100
-    assert cell.latency_ms_p90 is not None
-    assert (cell.latency_ms_p99, cell.error) == (None, None)
-    assert f"p99 needs 100 samples: {cell.samples} were taken" in cell.note
+    assert 12 <= cell.times.samples < 100
+    assert cell.times.latency_ms_p90 is not None
+    assert (cell.times.latency_ms_p99, cell.error) == (None, None)
+    assert f"p99 needs 100 samples: {cell.times.samples} were taken" in cell.note
     assert "p99 is unknown in 1 of 1 rows: --samples 100 would give it" in record.notes
     assert record.exit_code == 0
     with pytest.raises(UsageError, match="--samples 0"):
@@ -93,8 +95,8 @@ def test_a_network_whose_forward_fails_is_a_row_and_the_others_are_measured(
     broken, sound = record.cells
     assert broken.error == "its export fails: no such thing"
     assert (broken.exit_code, sound.exit_code, record.exit_code) == (1, None, 1)
-    assert broken.params is not None
-    assert sound.latency_ms_p50 is not None
+    assert broken.counts.params is not None
+    assert sound.times.latency_ms_p50 is not None
 
 
 def test_a_precision_that_the_device_lacks_is_a_row(tmp_path: Path):
@@ -120,8 +122,8 @@ def test_energy_is_that_of_one_image_with_its_source(bundle: Path, monkeypatch: 
     monkeypatch.setattr(job, "find_meter", lambda device, root: Watch())
     monkeypatch.setattr(cells, "measure_energy", partial(cells.measure_energy, seconds=0.02))
     (cell,) = measured(str(bundle), engine="best").cells
-    assert cell.energy_source == "watch"
-    assert cell.energy_gross_mj > cell.energy_mj
+    assert cell.energy.energy_source == "watch"
+    assert cell.energy.energy_gross_mj > cell.energy.energy_mj
 
 
 def test_a_counter_that_fails_meanwhile_gives_no_figure(
@@ -133,31 +135,32 @@ def test_a_counter_that_fails_meanwhile_gives_no_figure(
 
     monkeypatch.setattr(job, "find_meter", lambda device, root: Broken())
     (cell,) = measured(str(bundle), engine="best").cells
-    assert cell.latency_ms_p50 is not None
-    assert (cell.energy_mj, cell.energy_source) == (None, job.UNREAD)
+    assert cell.times.latency_ms_p50 is not None
+    assert (cell.energy.energy_mj, cell.energy.energy_source) == (None, job.UNREAD)
+
+
+def row_of(engine: str, precision: str, *, gflops: float) -> MeasureCell:
+    setup = Setup(
+        form="eager", engine=engine, precision=precision, layout="nchw", threads=1, batch=1, size=8
+    )
+    counts = Totals(macs=10**9, bytes_moved_fused=10**6)
+    return MeasureCell(net="n", setup=setup, counts=counts, times=Times(gflops_achieved=gflops))
 
 
 def test_faster_than_the_roof_is_said():
-    row = MeasureCell(
-        net="n", form="eager", engine="eager", precision="float32", layout="nchw", threads=1,
-        batch=1, size=8, macs=10**9, bytes_moved_fused=10**6, gflops_achieved=150.0,
-    )  # fmt: skip
+    row = row_of("eager", "float32", gflops=150.0)
     roof = Ceilings(threads=1, gflops={"float32": 100.0}, gb_per_s={"memory": 10.0})
     found = job._with_roof(row, {1: roof})
-    assert (found.roof_fraction, found.note) == (1.5, job.FASTER)
+    assert (found.times.roof_fraction, found.note) == (1.5, job.FASTER)
     assert job._with_roof(row, {}) == row
 
 
 def test_what_was_computed_in_another_precision_has_no_share_of_the_roof():
-    row = MeasureCell(
-        net="n", form="eager", engine="openvino", precision="bfloat16", layout="nchw", threads=1,
-        batch=1, size=8, macs=10**9, bytes_moved_fused=10**6, gflops_achieved=50.0,
-        error="computed in float32",
-    )  # fmt: skip
+    row = replace(row_of("openvino", "bfloat16", gflops=50.0), error="computed in float32")
     roof = Ceilings(
         threads=1, gflops={"float32": 100.0, "bfloat16": 200.0}, gb_per_s={"memory": 10.0}
     )
-    assert job._with_roof(row, {1: roof}).roof_fraction is None
+    assert job._with_roof(row, {1: roof}).times.roof_fraction is None
 
 
 def test_cells_that_differ_in_the_network_alone_are_measured_together():
@@ -184,27 +187,27 @@ def test_two_networks_are_measured_in_one_group(bundle: Path, monkeypatch: pytes
     monkeypatch.setattr(job, "measure_cells", noted)
     record = measured(str(bundle), str(bundle), engine="best", threads=1)
     assert groups == [2]
-    assert all(cell.latency_ms_p50 is not None for cell in record.cells)
+    assert all(cell.times.latency_ms_p50 is not None for cell in record.cells)
     # Nobody waited for these blocks to agree.
     assert all("did not agree" in (cell.note or "") for cell in record.cells)
 
 
 def test_an_operator_without_a_rule_is_named_in_the_note():
     torch = pytest.importorskip("torch")
-    from fleetfoot.jobs.subjects import Facts
+    from fleetfoot.jobs.measure_plan import Counted
     from fleetfoot.measure.counts import count
 
     class Sorts(torch.nn.Module):
         def forward(self, x: Any) -> Any:
             return torch.fft.fft(x).real
 
-    facts = Facts.of(count(Sorts(), (8,)))
-    assert facts.note is not None
-    assert facts.note.startswith("not counted: aten.")
-    assert Facts.of(count(torch.nn.Linear(2, 2), (2,))).note is None
+    found = Counted.of(count(Sorts(), (8,)))
+    assert found.note is not None
+    assert found.note.startswith("not counted: aten.")
+    assert Counted.of(count(torch.nn.Linear(2, 2), (2,))).note is None
 
 
 def test_without_a_counter_no_energy_is_invented(bundle: Path, tmp_path: Path):
     (cell,) = measured(str(bundle), engine="best", root=tmp_path).cells
-    assert (cell.energy_mj, cell.energy_gross_mj) == (None, None)
-    assert "no energy counter" in cell.energy_source
+    assert (cell.energy.energy_mj, cell.energy.energy_gross_mj) == (None, None)
+    assert "no energy counter" in cell.energy.energy_source

@@ -6,17 +6,26 @@ import pytest
 from fleetfoot.core.errors import DataError
 from fleetfoot.core.listener import Silent
 from fleetfoot.jobs.measure_page import check_page, known_accuracy, write_page
-from fleetfoot.jobs.measure_record import MeasureCell, MeasureRecord
+from fleetfoot.jobs.measure_record import MeasureCell, MeasureRecord, Setup, Times
 from fleetfoot.measure.device import device_profile
 from fleetfoot.measure.latency import Schedule
 from fleetfoot.measure.roofline import Ceilings
+from fleetfoot.measure.totals import Totals
 
 QUICK = Schedule(min_samples=2, min_seconds=0.001, rounds=1, warm_up_seconds=0.0, max_seconds=0.1)
 
 
 def record(*nets: str, size: int = 16) -> MeasureRecord:
     """Return a record as if each network had been timed, with ceilings of one thread."""
-    words = {"form": "eager", "engine": "eager", "precision": "float32", "layout": "nchw"}
+    setup = Setup(
+        form="eager",
+        engine="eager",
+        precision="float32",
+        layout="nchw",
+        threads=1,
+        batch=1,
+        size=size,
+    )
     return MeasureRecord(
         date="2026-01-02T03:04:05Z",
         device=device_profile(),
@@ -26,7 +35,10 @@ def record(*nets: str, size: int = 16) -> MeasureRecord:
         notes=(),
         cells=tuple(
             MeasureCell(
-                net=net, threads=1, batch=1, size=size, macs=10**6, latency_ms_p50=1.0, **words
+                net=net,
+                setup=setup,
+                counts=Totals(macs=10**6),
+                times=Times(latency_ms_p50=1.0),
             )
             for net in nets
         ),

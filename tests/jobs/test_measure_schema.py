@@ -7,15 +7,23 @@ import pytest
 
 from fleetfoot import cli
 from fleetfoot.core.results import to_json
-from fleetfoot.jobs.measure_record import SCHEMA, MeasureCell, MeasureRecord
+from fleetfoot.jobs.measure_record import SCHEMA, MeasureCell, MeasureRecord, Setup
 from fleetfoot.jobs.measure_schema import FILE, schema_text
 from fleetfoot.measure.device import device_profile
 from fleetfoot.measure.roofline import Ceilings
 
 CELL = MeasureCell(
-    net="n", form="eager", engine="eager", precision="float32", layout="nchw", threads=1, batch=1,
-    size=8,
-)  # fmt: skip
+    net="n",
+    setup=Setup(
+        form="eager",
+        engine="eager",
+        precision="float32",
+        layout="nchw",
+        threads=1,
+        batch=1,
+        size=8,
+    ),
+)
 RECORD = MeasureRecord(
     date="2026-01-01T00:00:00Z",
     device=device_profile(),

@@ -10,8 +10,9 @@ import pytest
 from fleetfoot import cli
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.jobs import subjects
+from fleetfoot.jobs.measure_words import Words
 
-WORDS = subjects.Words(
+WORDS = Words(
     engines=("all",),
     precisions=("float32",),
     layouts=None,
@@ -72,7 +73,7 @@ def test_a_subject_is_a_network_or_a_bundle(bundle: Path):
 def test_the_cells_of_a_bundle_are_every_combination_once(bundle: Path, tmp_path: Path):
     plans = list(subjects.subject_of(str(bundle)).plan(WORDS, tmp_path))
     assert len({plan.name for plan in plans}) == len(plans)
-    rows = {(plan.engine, plan.batch, plan.threads) for plan in plans}
+    rows = {(plan.setup.engine, plan.setup.batch, plan.setup.threads) for plan in plans}
     assert rows == {
         (engine, batch, threads)
         for engine in ("onnxruntime", "openvino")
@@ -84,7 +85,7 @@ def test_the_cells_of_a_bundle_are_every_combination_once(bundle: Path, tmp_path
 
 def test_the_eager_cells_of_a_network_need_no_export(tmp_path: Path):
     pytest.importorskip("torch")
-    words = subjects.Words(
+    words = Words(
         engines=("eager",),
         precisions=("all",),
         layouts=("nchw", "nhwc"),
@@ -95,22 +96,22 @@ def test_the_eager_cells_of_a_network_need_no_export(tmp_path: Path):
     subject = subjects.subject_of("fleetnet_small")
     plans = list(subject.plan(words, tmp_path))
     assert len(plans) == 8  # two precisions, two layouts, two sizes
-    assert {plan.form for plan in plans} == {"eager"}
+    assert {plan.setup.form for plan in plans} == {"eager"}
     assert not list(tmp_path.iterdir())
-    small, large = subject.facts(16, 1, "float32"), subject.facts(32, 1, "float32")
+    small, large = (subject.counted(size, 1, "float32").totals for size in (16, 32))
     assert small.params == large.params
     assert small.macs is not None
     assert large.macs is not None
     assert 3.5 < large.macs / small.macs < 4.5
-    half = subject.facts(16, 1, "bfloat16")
+    half = subject.counted(16, 1, "bfloat16").totals
     assert small.bytes_moved is not None
     assert half.bytes_moved == small.bytes_moved // 2
-    assert subject.facts(1, 1, "float32").params == small.params
+    assert subject.counted(1, 1, "float32").totals.params == small.params
 
 
 def test_what_does_not_fit_into_memory_is_refused_before_it_is_taken(tmp_path: Path):
     pytest.importorskip("torch")
-    words = subjects.Words(
+    words = Words(
         engines=("eager",),
         precisions=("float32",),
         layouts=None,
@@ -127,7 +128,7 @@ def test_what_does_not_fit_into_memory_is_refused_before_it_is_taken(tmp_path: P
 
 def test_an_export_that_fails_is_a_row(tmp_path: Path):
     pytest.importorskip("torch")
-    words = subjects.Words(
+    words = Words(
         engines=("onnxruntime",),
         precisions=("int8",),
         layouts=None,

@@ -1,13 +1,15 @@
 """Frozen records, and how they become JSON."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import Field, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import nn
+
+FLAT = "flat"  # in the metadata of a field: the keys of this part stand among those of the whole
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,17 @@ def to_json(record: Any, *, schema: str | None = None) -> Any:
     return plain if schema is None else {"schema": schema, **plain}
 
 
+def _merged(parts: Iterable[tuple[Any, Field[Any]]]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for plain, field in parts:
+        merged |= plain if field.metadata.get(FLAT) else {field.name: plain}
+    return merged
+
+
 def _plain(value: Any) -> Any:
     fields = getattr(type(value), "__dataclass_fields__", None)
     if fields is not None:
-        return {name: _plain(getattr(value, name)) for name in fields}
+        return _merged((_plain(getattr(value, name)), field) for name, field in fields.items())
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

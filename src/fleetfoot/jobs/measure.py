@@ -8,7 +8,7 @@ import itertools
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.core.machine_lock import measuring
 from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells
 from fleetfoot.jobs.measure_page import check_page, write_page
-from fleetfoot.jobs.measure_record import MeasureCell, MeasureRecord
+from fleetfoot.jobs.measure_plan import Counted, Planned
+from fleetfoot.jobs.measure_record import EnergyTaken, MeasureCell, MeasureRecord, Times
 from fleetfoot.jobs.measure_words import Words, parse_numbers, parse_threads, parse_words
 from fleetfoot.jobs.requests import MeasureRequest
-from fleetfoot.jobs.subjects import Facts, Planned, Subject, subject_of
+from fleetfoot.jobs.subjects import Subject, subject_of
 from fleetfoot.measure.conditions import disturbances, thread_limit, throttled_ms
 from fleetfoot.measure.device import device_profile, load_1min
 from fleetfoot.measure.energy import Meter, find_meter
@@ -136,11 +137,12 @@ class _Run:
     def rows_of(
         self, subject: Subject, plans: Sequence[Planned], timings: Mapping[str, CellTiming]
     ) -> list[MeasureCell]:
-        facts = cache(subject.facts)
-        rows = [
-            self.row(subject.name, plan, facts(plan.size, plan.batch, plan.precision), timings)
-            for plan in plans
-        ]
+        counted = cache(subject.counted)
+        rows: list[MeasureCell] = []
+        for plan in plans:
+            how = plan.setup
+            found = counted(how.size, how.batch, how.precision)
+            rows.append(self.row(subject.name, plan, found, timings))
         ordinary = [row for row, plan in zip(rows, plans) if not plan.best]
         return ordinary + _best([row for row, plan in zip(rows, plans) if plan.best])
 
@@ -154,27 +156,22 @@ class _Run:
         return timings
 
     def row(
-        self, net: str, plan: Planned, facts: Facts, timings: Mapping[str, CellTiming]
+        self, net: str, plan: Planned, counted: Counted, timings: Mapping[str, CellTiming]
     ) -> MeasureCell:
         row = MeasureCell(
             net=net,
-            form=plan.form,
-            engine=plan.engine,
-            precision=plan.precision,
-            layout=plan.layout,
-            threads=plan.threads,
-            batch=plan.batch,
-            size=plan.size,
-            energy_source=self.energy_source,
+            setup=plan.setup,
+            counts=counted.totals,
+            energy=EnergyTaken(energy_source=self.energy_source),
+            note=counted.note,
             error=plan.error,
             exit_code=plan.exit_code,
-            **asdict(facts),
         )
         if plan.cell is None:
             return row
         timing = timings[plan.cell.name]
         if self.meter is not None and timing.latency is not None and timing.energy is None:
-            row = replace(row, energy_source=UNREAD)
+            row = replace(row, energy=EnergyTaken(energy_source=UNREAD))
         return _timed(row, timing)
 
 
@@ -202,31 +199,34 @@ def _roofs(rows: Sequence[MeasureCell], device: str, listener: Listener) -> dict
     if not found or device != "cpu" or not _torch_is_there():
         return {}
     roofs: dict[int, Ceilings] = {}
-    for threads in sorted({row.threads for row in found}):
+    for threads in sorted({row.setup.threads for row in found}):
         listener.stage(f"measuring the ceilings, threads: {threads}")
-        used = {row.precision for row in found if row.threads == threads}
+        used = {row.setup.precision for row in found if row.setup.threads == threads}
         roofs[threads] = _ceilings(threads, tuple(sorted(used)))
     return roofs
 
 
 def _with_roof(row: MeasureCell, roofs: Mapping[int, Ceilings]) -> MeasureCell:
-    if row.threads not in roofs or not _has_intensity(row):
+    if row.setup.threads not in roofs or not _has_intensity(row):
         return row
-    intensity = 2 * (row.macs or 0) * row.batch / (row.bytes_moved_fused or 1)
+    intensity = 2 * (row.counts.macs or 0) * row.setup.batch / (row.counts.bytes_moved_fused or 1)
     fraction = roof_fraction(
-        row.gflops_achieved or 0.0,
+        row.times.gflops_achieved or 0.0,
         intensity,
-        ceilings=roofs[row.threads],
-        precision=row.precision,
+        ceilings=roofs[row.setup.threads],
+        precision=row.setup.precision,
     )
     above = fraction is not None and fraction > ABOVE_THE_ROOF
-    return replace(row, roof_fraction=fraction, note=_joined(row.note, FASTER if above else None))
+    times = replace(row.times, roof_fraction=fraction)
+    return replace(row, times=times, note=_joined(row.note, FASTER if above else None))
 
 
 def _has_intensity(row: MeasureCell) -> bool:
     """Whether the row has FLOPs and bytes; bytes are those of the precision asked for."""
     computed_as_asked = row.error is None
-    return computed_as_asked and bool(row.gflops_achieved and row.macs and row.bytes_moved_fused)
+    return computed_as_asked and bool(
+        row.times.gflops_achieved and row.counts.macs and row.counts.bytes_moved_fused
+    )
 
 
 @cache
@@ -255,14 +255,14 @@ def _best(rows: Sequence[MeasureCell]) -> list[MeasureCell]:
     """Return the fastest of the rows that compete for ``best``, one per size, batch, threads."""
     best: dict[tuple[int, int, int], MeasureCell] = {}
     for row in rows:
-        key = (row.size, row.batch, row.threads)
+        key = (row.setup.size, row.setup.batch, row.setup.threads)
         if key not in best or _slowness(row) < _slowness(best[key]):
             best[key] = row
     return list(best.values())
 
 
 def _slowness(row: MeasureCell) -> float:
-    return float("inf") if row.latency_ms_p50 is None else row.latency_ms_p50
+    return float("inf") if row.times.latency_ms_p50 is None else row.times.latency_ms_p50
 
 
 def _timed(row: MeasureCell, timing: CellTiming) -> MeasureCell:
@@ -272,21 +272,29 @@ def _timed(row: MeasureCell, timing: CellTiming) -> MeasureCell:
         return replace(row, error=reason, exit_code=timing.exit_code or 1)
     seconds = latency.ms_p50 / 1000
     actual = timing.actual_precision
-    other = actual is not None and row.precision not in actual.split("+")
+    other = actual is not None and row.setup.precision not in actual.split("+")
+    macs, batch = row.counts.macs, row.setup.batch
+    if energy is not None:
+        taken = replace(
+            row.energy,
+            energy_mj=energy.net_mj / batch,
+            energy_gross_mj=energy.gross_mj / batch,
+        )
+        row = replace(row, energy=taken)
     return replace(
         row,
-        latency_ms_p50=latency.ms_p50,
-        latency_ms_p90=latency.ms_p90,
-        latency_ms_p99=latency.ms_p99,
-        latency_ms_iqr=latency.ms_iqr,
-        noise=latency.noise,
-        cold_start_ms=timing.open_ms,
-        first_call_ms=timing.first_call_ms,
-        process_bytes=timing.process_bytes,
-        samples=latency.samples,
-        gflops_achieved=None if row.macs is None else 2 * row.macs * row.batch / seconds / 1e9,
-        energy_mj=None if energy is None else energy.net_mj / row.batch,
-        energy_gross_mj=None if energy is None else energy.gross_mj / row.batch,
+        times=Times(
+            process_bytes=timing.process_bytes,
+            latency_ms_p50=latency.ms_p50,
+            latency_ms_p90=latency.ms_p90,
+            latency_ms_p99=latency.ms_p99,
+            latency_ms_iqr=latency.ms_iqr,
+            noise=latency.noise,
+            cold_start_ms=timing.open_ms,
+            first_call_ms=timing.first_call_ms,
+            samples=latency.samples,
+            gflops_achieved=None if macs is None else 2 * macs * batch / seconds / 1e9,
+        ),
         note=_joined(row.note, latency.remark, _missing_percentiles(latency.samples)),
         error=f"computed in {actual}" if other else None,
     )
@@ -303,7 +311,7 @@ def _missing_percentiles(samples: int) -> str | None:
 
 
 def _too_few(cells: Sequence[MeasureCell]) -> str | None:
-    found = sum(cell.samples is not None and cell.samples < SAMPLES for cell in cells)
+    found = sum(cell.times.samples is not None and cell.times.samples < SAMPLES for cell in cells)
     if not found:
         return None
     return f"p99 is unknown in {found} of {len(cells)} rows: --samples {SAMPLES} would give it"

@@ -1,36 +1,44 @@
 """What `fleetfoot measure` answers: the names of these fields are the keys of its JSON."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from fleetfoot.core.results import FLAT
 from fleetfoot.measure.device import DeviceProfile
 from fleetfoot.measure.roofline import Ceilings
+from fleetfoot.measure.totals import Totals
 
 SCHEMA = "fleetfoot.measure/2"
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeasureCell:
-    """One row; None is unknown.
+class Setup:
+    """How a network is run in one row.
 
     Attributes:
-        net: as it was asked for.
         form: ``eager`` (as published), ``replayed`` (the same as one recorded graph of a CUDA
             device) or ``tuned`` (folded and exported, or a bundle).
-        engine: that ran it.
-        precision: what was asked for; `error` tells where the engine used another.
+        engine: that runs it.
+        precision: what was asked for; the row's `error` tells where the engine used another.
         layout: of the maps: ``nchw`` or ``nhwc``.
-        threads: that computed.
+        threads: that compute.
         batch: images per call.
         size: side of the input in pixels.
-        params: numbers in all parameters.
-        macs: per image; FLOPs are 2 x MACs.
-        bytes_moved: of one call, every operator reading its inputs and writing its output once.
-        bytes_moved_fused: the same with norms, activations and sums inside their producers.
-        elementwise_ops: bias, norm, activation, pooling, sums; per image, none of them in `macs`.
-        activations: output elements of convolutions and linear layers, per image.
-        peak_live_bytes: most bytes of maps alive at once in the network as published; no weights.
-        arena_bytes: of one buffer that all maps are packed into, at least `peak_live_bytes`.
-        least_peak_bytes: the smallest peak over all orders of the operators.
+    """
+
+    form: str
+    engine: str
+    precision: str
+    layout: str
+    threads: int
+    batch: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Times:
+    """What running showed; None is unknown.
+
+    Attributes:
         process_bytes: highest resident size of the row's process in a call after the first:
             interpreter, engine, weights and maps, as the system sees them.
         latency_ms_p50: median time of a call; with p90, p99 (None with too few samples to have
@@ -44,31 +52,8 @@ class MeasureCell:
         roof_fraction: share of min(P, I x BW), with ceilings measured here for this precision and
             number of threads, and I from `bytes_moved_fused`; above 1 caches served what the count
             sends to memory.
-        energy_mj: per image, idle subtracted; None without a counter.
-        energy_gross_mj: per image, idle included.
-        energy_source: the counter, or why there is no figure.
-        note: remarks on the figures: what is missing, not counted, not settled.
-        error: why there are no times, or that the engine computed in another precision.
-        exit_code: what this error alone ends a command with; None where there are times.
     """
 
-    net: str
-    form: str
-    engine: str
-    precision: str
-    layout: str
-    threads: int
-    batch: int
-    size: int
-    params: int | None = None
-    macs: int | None = None
-    bytes_moved: int | None = None
-    bytes_moved_fused: int | None = None
-    elementwise_ops: int | None = None
-    activations: int | None = None
-    peak_live_bytes: int | None = None
-    arena_bytes: int | None = None
-    least_peak_bytes: int | None = None
     process_bytes: int | None = None
     latency_ms_p50: float | None = None
     latency_ms_p90: float | None = None
@@ -80,9 +65,43 @@ class MeasureCell:
     samples: int | None = None
     gflops_achieved: float | None = None
     roof_fraction: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnergyTaken:
+    """What a call took; None without a counter.
+
+    Attributes:
+        energy_mj: per image, idle subtracted.
+        energy_gross_mj: per image, idle included.
+        energy_source: the counter, or why there is no figure.
+    """
+
     energy_mj: float | None = None
     energy_gross_mj: float | None = None
     energy_source: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureCell:
+    """One row, whose parts are written flat: their keys stand side by side.
+
+    Attributes:
+        net: as it was asked for.
+        setup: how it was run.
+        counts: of one call.
+        times: what running it showed.
+        energy: what a call took.
+        note: remarks on the figures: what is missing, not counted, not settled.
+        error: why there are no times, or that the engine computed in another precision.
+        exit_code: what this error alone ends a command with; None where there are times.
+    """
+
+    net: str
+    setup: Setup = field(metadata={FLAT: True})
+    counts: Totals = field(default=Totals(), metadata={FLAT: True})
+    times: Times = field(default=Times(), metadata={FLAT: True})
+    energy: EnergyTaken = field(default=EnergyTaken(), metadata={FLAT: True})
     note: str | None = None
     error: str | None = None
     exit_code: int | None = None

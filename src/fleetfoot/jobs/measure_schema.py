@@ -9,12 +9,14 @@ called `cold_start_ms` since version 2.
 """
 
 import json
+from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from fleetfoot.core.errors import require
 from fleetfoot.core.files import write_text
-from fleetfoot.jobs.measure_record import SCHEMA, MeasureRecord
+from fleetfoot.core.results import FLAT
+from fleetfoot.jobs.measure_record import SCHEMA, MeasureCell, MeasureRecord
 
 FILE = Path(__file__).with_name("measure.schema.json")
 
@@ -27,6 +29,7 @@ def measure_schema() -> dict[str, Any]:
     """
     pydantic = require("pydantic", extra="train")
     schema: dict[str, Any] = pydantic.TypeAdapter(MeasureRecord).json_schema()
+    _flatten(schema["$defs"], MeasureCell)
     schema["properties"] = {"schema": {"const": SCHEMA}, **schema["properties"]}
     for part in (schema, *schema["$defs"].values()):
         _close(part)
@@ -41,6 +44,21 @@ def measure_schema() -> dict[str, Any]:
 def schema_text() -> str:
     """Return the content of the file."""
     return json.dumps(measure_schema(), indent=1) + "\n"
+
+
+def _flatten(known: dict[str, Any], record: type) -> None:
+    """Put the keys of flat parts where the part stands, as `to_json` does."""
+    whole = known[record.__name__]
+    keys: dict[str, Any] = {}
+    kinds = get_type_hints(record)
+    for field in fields(record):
+        if not field.metadata.get(FLAT):
+            keys[field.name] = whole["properties"][field.name]
+            continue
+        part = known.pop(kinds[field.name].__name__)
+        keys |= part["properties"]
+        whole["description"] += f"\n\n{part['description']}"
+    whole["properties"] = keys
 
 
 def _close(part: dict[str, Any]) -> None:

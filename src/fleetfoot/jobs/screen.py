@@ -203,21 +203,7 @@ def _measure(record: Any, stream: TextIO) -> None:
         *("net", "form", "engine", "precision", "layout", "threads", "batch", "size", "params"),
         *("MACs", "p50 ms", "p90", "p99", "IQR", "noise", "GFLOPS", "roof", "mJ", "note"),
     )
-    rows = [
-        (
-            *(cell.net, cell.form, cell.engine, cell.precision, cell.layout or "-"),
-            *(str(cell.threads), str(cell.batch), str(cell.size or "-")),
-            *(counted(cell.params), counted(cell.macs)),
-            *(number(value) for value in _times(cell)),
-            "-" if cell.noise is None else percent(cell.noise),
-            number(cell.gflops_achieved),
-            "-" if cell.roof_fraction is None else percent(cell.roof_fraction, digits=0),
-            number(cell.energy_mj),
-            cell.error or cell.note or "",
-        )
-        for cell in record.cells
-    ]
-    table(stream, headings, rows, right=range(5, 18))
+    table(stream, headings, map(_cell, record.cells), right=range(5, 18))
     for roof in record.ceilings:
         stream.write(f"ceilings of {roof.threads} thread{'s' if roof.threads > 1 else ''}: ")
         peaks = [f"{name} {number(value)} GFLOPS" for name, value in roof.gflops.items()]
@@ -225,13 +211,24 @@ def _measure(record: Any, stream: TextIO) -> None:
         stream.write(f"{', '.join([*peaks, *speeds])}\n")
     for note in record.notes:
         stream.write(f"note: {note}\n")
-    sources = {cell.energy_source for cell in record.cells if cell.energy_source}
-    for source in sorted(sources):
+    for source in sorted({cell.energy.energy_source or "" for cell in record.cells} - {""}):
         stream.write(f"energy: {source}\n")
 
 
-def _times(cell: Any) -> tuple[float | None, ...]:
-    return cell.latency_ms_p50, cell.latency_ms_p90, cell.latency_ms_p99, cell.latency_ms_iqr
+def _cell(cell: Any) -> Row:
+    how, times = cell.setup, cell.times
+    return (
+        *(cell.net, how.form, how.engine, how.precision, how.layout or "-"),
+        *(str(how.threads), str(how.batch), str(how.size or "-")),
+        *(counted(cell.counts.params), counted(cell.counts.macs)),
+        *(number(times.latency_ms_p50), number(times.latency_ms_p90)),
+        *(number(times.latency_ms_p99), number(times.latency_ms_iqr)),
+        "-" if times.noise is None else percent(times.noise),
+        number(times.gflops_achieved),
+        "-" if times.roof_fraction is None else percent(times.roof_fraction, digits=0),
+        number(cell.energy.energy_mj),
+        cell.error or cell.note or "",
+    )
 
 
 def _deploy(record: Any, stream: TextIO) -> None:

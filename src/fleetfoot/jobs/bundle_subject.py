@@ -1,0 +1,110 @@
+"""A bundle, as `measure` measures it: the forms that lie in it."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from fleetfoot.core.errors import MissingError, UsageError, require
+from fleetfoot.deploy.bundle import load
+from fleetfoot.deploy.cells import YARDSTICKS, Cell
+from fleetfoot.deploy.form import GraphForm
+from fleetfoot.jobs.measure_plan import BYTES, Counted, Planned, named_engines, named_precisions
+from fleetfoot.jobs.measure_record import Setup
+from fleetfoot.jobs.measure_words import Words, why_unknown
+
+
+class BundleSubject:
+    """A bundle: the forms that lie in it, as they are."""
+
+    def __init__(self, text: str, folder: Path) -> None:
+        self.name = text
+        self.bundle = load(folder)
+
+    def check(self, words: Words) -> None:
+        """Refuse nothing: a bundle of another size is a row with the reason."""
+
+    def counted(self, size: int, batch: int, precision: str) -> Counted:
+        """Return the counts of the network in the bundle, where torch is there to count them."""
+        try:
+            require("torch", extra="train")
+        except MissingError:
+            return Counted()
+        from fleetfoot.measure.counts import count
+        from fleetfoot.nets.create import create
+
+        channels = self.bundle.preprocess.channels
+        try:
+            net = create(
+                self.bundle.record["net"], num_classes=len(self.bundle.classes), in_chans=channels
+            )
+            width = BYTES.get(precision, 4)
+            counts = count(net, (channels, size, size), batch=batch, bytes_per_element=width)
+        except Exception:  # a network of another version, or one that nobody registered
+            return Counted()
+        return Counted.of(counts)
+
+    def plan(self, words: Words, folder: Path) -> Iterator[Planned]:
+        size = self.bundle.preprocess.size
+        for choice in self._choices(words):
+            for batch, threads in itertools.product(words.batches, words.threads):
+                setup = Setup(
+                    form="tuned",
+                    engine=choice["engine"],
+                    precision=choice["precision"],
+                    layout=choice["layout"],
+                    threads=threads,
+                    batch=batch,
+                    size=size,
+                )
+                yield self._with_cell(Planned(setup=setup), choice["file"], words)
+
+    def _choices(self, words: Words) -> Iterator[Mapping[str, Any]]:
+        """Yield the forms that the words stand for: the chosen one, others from the fallback."""
+        record = self.bundle.record
+        chosen, fallback = record["chosen"], record["fallback"]
+        if "best" in words.engines:
+            yield chosen
+        for engine in named_engines(words.engines, torch=False):
+            for precision in named_precisions(engine, words.precisions):
+                if (engine, precision) == (chosen["engine"], chosen["precision"]):
+                    if "best" not in words.engines:
+                        yield chosen
+                else:
+                    yield {**fallback, "engine": engine, "precision": precision}
+
+    def _with_cell(self, plan: Planned, file: str, words: Words) -> Planned:
+        problem = why_unknown(plan.setup.engine, plan.setup.precision) or self._problem(plan, words)
+        if problem is not None:
+            return plan.refused(UsageError(problem))
+        channels = self.bundle.preprocess.channels
+        inside = bool(self.bundle.record["graph"].get("preprocess"))
+        form = GraphForm(layout=cast(Literal["nchw", "nhwc"], plan.setup.layout), preprocess=inside)
+        cell = Cell(
+            name=plan.name,
+            engine=plan.setup.engine,
+            precision=plan.setup.precision,
+            layout=plan.setup.layout,
+            threads=plan.setup.threads,
+            input_shape=(
+                plan.setup.batch,
+                *form.shape((channels, plan.setup.size, plan.setup.size)),
+            ),
+            input_dtype=form.dtype,
+            file=self.bundle.folder / file,
+        )
+        return replace(plan, cell=cell)
+
+    def _problem(self, plan: Planned, words: Words) -> str | None:
+        if words.device != "cpu":
+            return "a bundle is measured on the cpu alone"
+        if plan.setup.engine in YARDSTICKS:
+            return f"a bundle holds no torch network: measure {self.bundle.record.get('net')}"
+        if words.sizes is not None and words.sizes != (plan.setup.size,):
+            return f"the bundle is made for {plan.setup.size} px"
+        if words.layouts is not None and plan.setup.layout not in words.layouts:
+            return f"the bundle is made for {plan.setup.layout}"
+        if plan.setup.precision == "int8" and self.bundle.record["chosen"]["precision"] != "int8":
+            return "the bundle holds no int8 form"
+        return None

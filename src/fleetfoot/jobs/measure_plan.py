@@ -1,0 +1,82 @@
+"""The rows that words stand for: engines and precisions by name, and a plan for each row."""
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from fleetfoot.core.errors import FleetfootError, one_line
+from fleetfoot.deploy.cells import YARDSTICKS, Cell
+from fleetfoot.deploy.engines import engine_precisions, installed_engines
+from fleetfoot.jobs.measure_record import Setup
+from fleetfoot.jobs.measure_words import ENGINES
+from fleetfoot.measure.totals import Totals
+
+if TYPE_CHECKING:
+    from fleetfoot.measure.counts import Counts
+
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
+
+
+class Counted(NamedTuple):
+    """Counts of one call, and what they leave out."""
+
+    totals: Totals = Totals()
+    note: str | None = None
+
+    @classmethod
+    def of(cls, counts: "Counts") -> "Counted":
+        """Return what a row says of ``counts``."""
+        note = f"not counted: {', '.join(counts.uncounted)}" if counts.uncounted else None
+        return cls(counts.totals, note)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """One row to be: its words, and the cell to time or the reason why there is none.
+
+    Attributes:
+        setup: how the network is to be run.
+        best: one of those that compete for ``--engine best``.
+        exit_code: that a command ends with for `error`.
+    """
+
+    setup: Setup
+    best: bool = False
+    cell: Cell | None = None
+    error: str | None = None
+    exit_code: int | None = None
+
+    def refused(self, error: FleetfootError) -> "Planned":
+        """Return the row with the reason why it cannot be measured."""
+        return replace(self, error=one_line(str(error)), exit_code=error.exit_code)
+
+    @property
+    def name(self) -> str:
+        """A name that is unique among the rows of one subject."""
+        return f"{' '.join(map(str, astuple(self.setup)))}{' best' if self.best else ''}"
+
+
+def named_engines(names: Iterable[str], *, torch: bool, device: str = "cpu") -> tuple[str, ...]:
+    """Return the engines to try; "all" is every installed one that needs no compiler."""
+    everything = (
+        *(("eager",) if torch else ()),
+        *(installed_engines() if device == "cpu" else ()),
+    )
+    found = [everything if name == "all" else (name,) for name in names if name != "best"]
+    return tuple(dict.fromkeys(itertools.chain(*found)))
+
+
+def named_precisions(engine: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the precisions to try; "all" is every one that needs no calibration images."""
+    if engine not in ENGINES:
+        return ("float32",)  # one row to say that there is no such engine
+    if engine in YARDSTICKS:
+        everything: tuple[str, ...] = ("float32", "bfloat16")
+    elif engine in installed_engines():
+        everything = tuple(name for name in engine_precisions(engine) if name != "int8")
+    else:
+        everything = ("float32",)
+    return tuple(
+        dict.fromkeys(itertools.chain(*(everything if n == "all" else (n,) for n in names)))
+    )

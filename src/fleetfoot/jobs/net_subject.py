@@ -1,0 +1,194 @@
+"""A network by name, as `measure` measures it: in torch, or exported."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from fleetfoot.core.errors import FleetfootError, UsageError
+from fleetfoot.core.seeds import rng
+from fleetfoot.deploy.cells import YARDSTICKS, Cell
+from fleetfoot.deploy.engines import ENGINES as GRAPH_ENGINES
+from fleetfoot.deploy.engines import installed_engines
+from fleetfoot.deploy.form import GraphForm
+from fleetfoot.deploy.worker import POOL
+from fleetfoot.jobs.measure_plan import BYTES, Counted, Planned, named_engines, named_precisions
+from fleetfoot.jobs.measure_record import Setup
+from fleetfoot.jobs.measure_words import Words, why_unknown
+from fleetfoot.measure.device import free_memory
+from fleetfoot.measure.totals import Totals
+
+if TYPE_CHECKING:
+    from torch import nn
+
+NOISE_IMAGES = 16  # for int8 ranges, which decide no time
+LAUNCH_BOUND = 8  # images: up to here launching kernels can take longer than running them
+
+
+class NetSubject:
+    """A registered network, untrained: times do not depend on the values of weights."""
+
+    def __init__(self, name: str) -> None:
+        from fleetfoot.nets.catalog import entry
+
+        self.name = name
+        self.entry = entry(name)
+        self._bytes_needed = cache(self._memory_of)  # every form of a network asks again
+
+    def check(self, words: Words) -> None:
+        from fleetfoot.nets.create import skeleton
+        from fleetfoot.nets.protocol import check_size
+
+        if words.sizes is not None:
+            net = skeleton(self.name)
+            for size in words.sizes:
+                check_size(net, size, name=self.name)
+
+    def counted(self, size: int, batch: int, precision: str) -> Counted:
+        from fleetfoot.measure.counts import count
+
+        shape = (self.entry.input[0], size, size)
+        width = BYTES.get(precision, 4)
+        try:
+            counts = count(self._net, shape, batch=batch, bytes_per_element=width)
+        except Exception:  # whatever a forward pass raises: the row itself says what
+            return Counted(Totals(params=self.entry.params))
+        return Counted.of(counts)
+
+    def plan(self, words: Words, folder: Path) -> Iterator[Planned]:
+        sizes = words.sizes or (self.entry.input[-1],)
+        for size, batch, threads in itertools.product(sizes, words.batches, words.threads):
+            for engine, precision, layout, best in self._forms(words):
+                setup = Setup(
+                    form="tuned" if engine in GRAPH_ENGINES else "eager",
+                    engine=engine,
+                    precision=precision,
+                    layout=layout,
+                    threads=threads,
+                    batch=batch,
+                    size=size,
+                )
+                yield self._with_cell(Planned(setup=setup, best=best), folder, words.device)
+                if words.device == "cuda" and engine == "eager" and batch <= LAUNCH_BOUND:
+                    replayed = Planned(setup=replace(setup, form="replayed"), best=best)
+                    yield self._with_cell(replayed, folder, words.device)
+
+    def _forms(self, words: Words) -> Iterator[tuple[str, str, str, bool]]:
+        """Yield engine, precision, layout, and whether the form competes for ``best``."""
+        for engine in named_engines(words.engines, torch=True, device=words.device):
+            for precision in named_precisions(engine, words.precisions):
+                for layout in words.layouts or ("nchw",):
+                    yield engine, precision, layout, False
+        if "best" in words.engines:
+            for engine in installed_engines():
+                for precision in named_precisions(engine, ("all",)):
+                    for layout in ("nchw", "nhwc"):
+                        yield engine, precision, layout, True
+
+    def _with_cell(self, plan: Planned, folder: Path, device: str) -> Planned:
+        image = (self.entry.input[0], plan.setup.size, plan.setup.size)
+        cell = Cell(
+            name=plan.name,
+            engine=plan.setup.engine,
+            precision=plan.setup.precision,
+            layout=plan.setup.layout,
+            threads=plan.setup.threads,
+            input_shape=(plan.setup.batch, *image),
+            device=device,
+            replay=plan.setup.form == "replayed",
+        )
+        try:
+            _refuse_unknown(plan, device)
+            self._refuse_too_large(plan)
+            if plan.setup.engine in YARDSTICKS:
+                return replace(plan, cell=replace(cell, module=self._net))
+            file, shape = self._graph(plan, folder, image)
+        except FleetfootError as error:
+            return plan.refused(error)
+        except Exception as error:  # an exporter raises anything; the other rows go on
+            return plan.refused(FleetfootError(f"its export fails: {_first_line(error)}"))
+        return replace(plan, cell=replace(cell, file=file, input_shape=shape))
+
+    def _refuse_too_large(self, plan: Planned) -> None:
+        """Refuse a row whose weights, maps and inputs do not fit into the memory that is free."""
+        size, batch = plan.setup.size, plan.setup.batch
+        needed, free = self._bytes_needed(size, batch), free_memory()
+        if needed is not None and free is not None and needed > free:
+            raise UsageError(
+                f"--size {size} --batch {batch}: needs {needed / 2**30:.1f} GiB of "
+                f"memory, {free / 2**30:.1f} are free; take a smaller size or batch"
+            )
+
+    def _memory_of(self, size: int, batch: int) -> int | None:
+        """Return the bytes of weights, maps and inputs of a call in float32; None is unknown."""
+        totals = self.counted(size, batch, "float32").totals
+        if totals.params is None or totals.peak_live_bytes is None:
+            return None
+        inputs = 4 * POOL * batch * self.entry.input[0] * size**2
+        return 4 * totals.params + totals.peak_live_bytes + inputs
+
+    def _graph(
+        self, plan: Planned, folder: Path, image: tuple[int, ...]
+    ) -> tuple[Path, tuple[int, ...]]:
+        """Return the exported graph of a row and the shape of its input."""
+        from fleetfoot.deploy.export_int8 import export_int8
+        from fleetfoot.deploy.export_onnx import export_onnx
+
+        form = GraphForm(layout=cast(Literal["nchw", "nhwc"], plan.setup.layout))
+        shape = (plan.setup.batch, *form.shape(image))
+        file = folder / f"{plan.setup.size} {plan.setup.batch} {plan.setup.layout}.onnx"
+        if not file.exists():
+            export_onnx(self._folded, file, image=image, form=form, batch=plan.setup.batch)
+        if plan.setup.precision != "int8":
+            return file, shape
+        if plan.setup.batch != 1:
+            raise FleetfootError("int8 is measured at batch 1")
+        quantised = file.with_suffix(".int8.onnx")
+        if not quantised.exists():
+            noise = rng("calibration").standard_normal((NOISE_IMAGES, *shape[1:]), dtype="f4")
+            export_int8(file, quantised, inputs=noise)
+        return quantised, shape
+
+    @property
+    def _net(self) -> "nn.Module":
+        if isinstance(self._built, FleetfootError):
+            raise self._built
+        return self._built
+
+    @cached_property
+    def _built(self) -> "nn.Module | FleetfootError":
+        """The network in evaluation mode, its norms settled by noise; or why there is none."""
+        import torch
+
+        from fleetfoot.deploy.calibrate_norms import calibrate_norms
+        from fleetfoot.nets.create import create
+
+        try:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                net = create(self.name)
+            return calibrate_norms(net, self.entry.input, batch=2)
+        except FleetfootError as error:
+            return error
+        except Exception as error:  # a network of one's own may raise anything
+            return FleetfootError(f"its forward pass fails: {_first_line(error)}")
+
+    @cached_property
+    def _folded(self) -> "nn.Module":
+        from fleetfoot.passes.fold_batch_norm import fold_batch_norm
+
+        return fold_batch_norm(self._net).model
+
+
+def _refuse_unknown(plan: Planned, device: str) -> None:
+    reason = why_unknown(plan.setup.engine, plan.setup.precision)
+    if reason is not None:
+        raise UsageError(reason)
+    if device == "cuda" and plan.setup.engine not in YARDSTICKS:
+        raise UsageError(f"{plan.setup.engine} is measured on the cpu alone")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
