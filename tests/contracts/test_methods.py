@@ -25,6 +25,7 @@ from fleetfoot.recipes.method import catalog
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.plan import Plan
 from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.state import load_latest
 from fleetfoot.train.steps import Context, take_step
 from fleetfoot.train.trainee import Trainee, prepare
 from tests.train import tiny_run as tiny
@@ -201,6 +202,9 @@ def test_killed_and_resumed_equals_undisturbed(name: str, plan: Plan, tmp_path: 
     run("whole", step=step)
     with pytest.raises(Killed):
         run("cut", step=killed_at(2, step))
+    state = load_latest(tmp_path / "cut" / "state")
+    assert state is not None
+    assert state.step == 2
     torch.rand(7)  # the process has done other things meanwhile
     run("cut", step=step, resume=True)
     assert tiny.fingerprint(tmp_path / "cut") == tiny.fingerprint(tmp_path / "whole")

@@ -16,6 +16,7 @@ from PIL import Image
 from fleetfoot import fit
 from fleetfoot.core.errors import BudgetError, DataError, Interrupted, UsageError
 from fleetfoot.core.files import read_json, sha256_of
+from fleetfoot.core.listener import Silent
 from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs.fit import FitRecord
 
@@ -90,7 +91,7 @@ def test_the_report_states_the_same_figures(finished: FitRecord):
 def test_the_config_of_a_run_gives_the_same_run_again(
     finished: FitRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The same settings, fed back, settle to the same specification."""
+    """The same settings, fed back, settle to the same specification, and are written alike."""
     seen: list[Any] = []
 
     def stop(spec: Any, *_: Any, **__: Any) -> None:
@@ -100,10 +101,12 @@ def test_the_config_of_a_run_gives_the_same_run_again(
     monkeypatch.setattr("fleetfoot.recipes.run.run", stop)
     with pytest.raises(Interrupted, match="--resume"):
         fit(config=Path(finished.run) / "config.toml", out=str(tmp_path / "again"))
-    first = read_json(Path(finished.run) / "plan.json")["recipe"]
-    assert seen[0].net == "fleetnet_small"
-    assert seen[0].recipe.batch == first["batch"] == 4
-    assert seen[0].recipe.epochs == 4
+    with pytest.raises(Interrupted):  # the finished run itself
+        fit(resume=str(shutil.copytree(finished.run, tmp_path / "run")))
+    assert seen[0] == seen[1]
+    assert seen[0].recipe.batch == read_json(tmp_path / "run" / "plan.json")["recipe"]["batch"]
+    written = [(tmp_path / run / "config.toml").read_text() for run in ("again", "run")]
+    assert written[0] == written[1]
     assert read_json(tmp_path / "again" / "run.json")["exit_code"] == 130
 
 
@@ -116,15 +119,35 @@ def kill_and_resume(data: Path, out: Path, *, after: float) -> None:
         [*command, *words, *settings], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 60
-    while not (out / "metrics.jsonl").exists() and time.monotonic() < deadline:
+    while not (out / "state" / "latest").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     time.sleep(after)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    assert process.wait() == -signal.SIGKILL, "the run ended before it could be killed"
     done = subprocess.run(
         [*command, "fit", "--resume", str(out)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+    assert "resumed after step" in done.stderr
+
+
+class Killed(BaseException):
+    """Nothing catches it: no state is saved on the way out, as with kill -9."""
+
+
+class KillsAt(Silent):
+    """Kills the run once a step was taken; remembers what is said."""
+
+    def __init__(self, step: int | None = None) -> None:
+        self.step = step
+        self.messages: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def update(self, **fields: Any) -> None:
+        if fields.get("step") == self.step and "loss" in fields:
+            raise Killed
 
 
 def metrics_without_times(run: Path) -> list[dict[str, Any]]:
@@ -145,7 +168,13 @@ def test_killed_and_resumed_is_the_uninterrupted_run(
         shutil.rmtree(out / name)
     for name in ("metrics.jsonl", "evaluation.json", "report.html", "report.json"):
         (out / name).unlink()
-    done = fit(resume=str(out))
+    with pytest.raises(Killed):
+        fit(resume=str(out), listener=KillsAt(8))
+    assert not (out / "weights").exists()
+    heard = KillsAt()
+    done = fit(resume=str(out), listener=heard)
+    steps = read_json(out / "plan.json")["total_steps"]
+    assert f"resumed after step 6 of {steps}" in heard.messages
     assert done.val_top1 == finished.val_top1
     assert sha256_of(out / "weights" / "model.safetensors") == sha256_of(
         whole / "weights" / "model.safetensors"

@@ -77,7 +77,11 @@ def test_portable_weights_rebuild(options, tmp_path) -> None:
     x = torch.randn(2, 3, 32, 32)
     assert torch.equal(again(x), net(x))
     assert again.created_as == net.created_as
-    assert skeleton("cuda_convnet_26", **options) is not None
+    shapes = {
+        name: t.shape for name, t in skeleton("cuda_convnet_26", **options).state_dict().items()
+    }
+    assert shapes != {name: t.shape for name, t in net.state_dict().items()}  # ten classes
+    assert shapes.keys() == net.state_dict().keys()
 
 
 def test_an_option_can_be_noted_afterwards() -> None:

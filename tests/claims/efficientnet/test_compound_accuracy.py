@@ -51,5 +51,6 @@ def test_the_lead_is_over_the_best_single(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_each_claim_runs(claim) -> None:
-    assert len(claim.measure(SMOKE).table) == 4
-    assert abs(claim.control(SMOKE).value) <= 100
+    measured, control = claim.measure(SMOKE), claim.control(SMOKE)
+    assert len(measured.table) == 4
+    assert control.table != measured.table  # something else was trained

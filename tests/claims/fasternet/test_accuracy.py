@@ -70,5 +70,6 @@ def test_forms_do_equal_work() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_each_claim_runs(claim) -> None:
-    assert len(claim.measure(SMOKE).table) == 2
-    assert abs(claim.control(SMOKE).value) <= 100
+    measured, control = claim.measure(SMOKE), claim.control(SMOKE)
+    assert len(measured.table) == 2
+    assert control.table != measured.table  # something else was trained

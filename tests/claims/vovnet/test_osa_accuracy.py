@@ -72,5 +72,6 @@ def test_the_classifier_reads_the_last_dense_block() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_each_claim_runs(claim) -> None:
-    assert claim.measure(SMOKE).table
-    assert abs(claim.control(SMOKE).value) <= 100
+    measured, control = claim.measure(SMOKE), claim.control(SMOKE)
+    assert measured.table
+    assert control.table != measured.table  # something else was trained
