@@ -11,7 +11,7 @@ from fleetfoot.jobs.requests import FitRequest
 from fleetfoot.jobs.settle import fitted, settle, situation_of
 from fleetfoot.recipes.catalog import RECIPES, recipe_named
 from fleetfoot.recipes.small_images import MIRRORED
-from fleetfoot.search.choose import Candidate, Choice
+from fleetfoot.search.choice import Candidate, Choice
 from fleetfoot.train.recipe import Recipe
 
 
@@ -134,7 +134,8 @@ def test_a_slow_moment_of_the_machine_does_not_decide(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("fleetfoot.jobs.settle.measure_candidates", timed)
     monkeypatch.setattr(
-        "fleetfoot.search.choose.prior", lambda net, size, _: 60.0 + (net == "fleetnet") + size / 99
+        "fleetfoot.search.candidates.prior",
+        lambda net, size, _: 60.0 + (net == "fleetnet") + size / 99,
     )
     choice, _, _ = settled(budget="5ms")
     assert looks[1:] == [["fleetnet 32"]]

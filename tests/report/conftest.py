@@ -15,7 +15,8 @@ from PIL import Image
 from fleetfoot.core.results import to_json
 from fleetfoot.jobs.fit import fit
 from fleetfoot.jobs.requests import FitRequest
-from fleetfoot.search.choose import Choice, Situation, candidates_for, choose_within
+from fleetfoot.search.candidates import candidates_for, choose_within
+from fleetfoot.search.choice import Choice, Situation
 
 CLASSES = ["bird", "dog", "<script>alert('x')</script>", "Käfer & Ameise", "虫", "$reptile_1$"]
 EACH = {"train": 8, "val": 4, "test": 4}

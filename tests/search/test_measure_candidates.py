@@ -7,7 +7,7 @@ from fleetfoot.core.listener import Silent
 from fleetfoot.deploy.cells import CellTiming
 from fleetfoot.ops.class_map import ClassMap
 from fleetfoot.search import measure_candidates as module
-from fleetfoot.search.choose import Candidate
+from fleetfoot.search.choice import Candidate
 from fleetfoot.search.measure_candidates import measure_candidates
 
 SMALL = Candidate(net="fleetnet_small", size=32, pretrained=False, recipe="glyphs", prior=1.0)

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.deploy.names import ENGINES, EXPORT_ENGINES, MAX_DROP, PRECISIONS
-from fleetfoot.search.choose import parse_budget
+from fleetfoot.search.budget import parse_budget
 
 T = TypeVar("T")
 POSITIONAL = Parameter(parse=False)

@@ -22,17 +22,14 @@ from fleetfoot.recipes.method import methods_of
 from fleetfoot.recipes.run_spec import RunSpec
 from fleetfoot.recipes.small import scaled
 from fleetfoot.recipes.small_images import MIRRORED
-from fleetfoot.search.choose import (
-    SMALL_NETS,
-    Candidate,
-    Choice,
-    Situation,
+from fleetfoot.search.candidates import (
     candidates_for,
     choose_within,
-    default_choice,
     faster_of,
     worth_a_second_look,
 )
+from fleetfoot.search.choice import Candidate, Choice, Situation
+from fleetfoot.search.choose import SMALL_NETS, default_choice
 from fleetfoot.search.measure_candidates import measure_candidates
 from fleetfoot.train.recipe import Recipe
 

@@ -16,7 +16,7 @@ from fleetfoot.nets.catalog import CLASS_MAP
 from fleetfoot.nets.create import create
 from fleetfoot.nets.weights import pretrained
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
-from fleetfoot.search.choose import Candidate
+from fleetfoot.search.choice import Candidate
 
 
 def measure_candidates(
