@@ -97,8 +97,8 @@ def test_a_bundle_of_before_predicts_as_it_did() -> None:
     for line in read_json(folder / "predictions.json")["predictions"]:
         answer = load(folder).predict(folder / "bundle" / "golden" / Path(line["path"]).name)
         assert answer.label == line["label"]
-        assert [label for label, _ in answer.top] == [entry["label"] for entry in line["top"]]
-        assert [p for _, p in answer.top] == pytest.approx(
+        assert [best.label for best in answer.top] == [entry["label"] for entry in line["top"]]
+        assert [best.probability for best in answer.top] == pytest.approx(
             [entry["probability"] for entry in line["top"]], abs=1e-4
         )
 

@@ -47,10 +47,10 @@ def test_logits_are_those_of_the_network(subject, loaded):
 def test_one_image_one_answer(loaded, photos: list[Path]):
     answer = loaded.predict(photos[0], top=2)
     assert answer.path == str(photos[0])
-    assert answer.label == answer.top[0][0]
+    assert answer.label == answer.top[0].label
     assert answer.label in loaded.classes
     assert len(answer.top) == 2
-    assert answer.probability >= answer.top[1][1]
+    assert answer.probability >= answer.top[1].probability
     assert answer.latency_ms > 0
     assert answer.error is None
 

@@ -139,7 +139,7 @@ def test_uint8_in_probabilities_out_with_sockets_blocked(
     expected = subject.logits - subject.logits.max(axis=1, keepdims=True)
     np.testing.assert_allclose(differences, expected, atol=1e-3)
     answer = loaded.predict(np.zeros((9, 31, 3), np.uint8), top=4)
-    assert sum(probability for _, probability in answer.top) == pytest.approx(1.0, abs=1e-4)
+    assert sum(best.probability for best in answer.top) == pytest.approx(1.0, abs=1e-4)
 
 
 def test_forms_too_slow_to_win_are_compared_on_fewer_images(subject, tmp_path: Path, instant):

@@ -32,15 +32,23 @@ KINDS = {"classes": list, **dict.fromkeys(PARTS, dict)}
 FORM_KINDS = {"engine": str, "precision": str, "layout": str, "threads": int, "file": str}
 
 
+@dataclass(frozen=True)
+class TopClass:
+    """One of the likeliest classes of an image."""
+
+    label: str
+    probability: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """The answer for one image, or one line of `error`.
+    """The answer for one image, or one line of `error`; the other fields are then None.
 
     Attributes:
         path: the file as named; None for an array.
         label: the likeliest class.
         probability: its probability.
-        top: the likeliest classes with their probabilities, the likeliest first.
+        top: the likeliest classes, the likeliest first.
         latency_ms: of the engine call alone.
         error: why there is no answer.
     """
@@ -48,7 +56,7 @@ class Prediction:
     path: str | None
     label: str | None = None
     probability: float | None = None
-    top: tuple[tuple[str, float], ...] = ()
+    top: tuple[TopClass, ...] | None = None
     latency_ms: float | None = None
     error: str | None = None
 
@@ -142,11 +150,11 @@ class Bundle:
         elapsed_ms = 1000 * (time.perf_counter() - start)
         probabilities_C = output_NC[0] if self.form.probabilities else softmax(output_NC)[0]
         order = np.argsort(-probabilities_C, kind="stable")[:top]
-        best = tuple((self.classes[i], float(probabilities_C[i])) for i in order.tolist())
+        best = tuple(TopClass(self.classes[i], float(probabilities_C[i])) for i in order.tolist())
         return Prediction(
             path=_path(image),
-            label=best[0][0],
-            probability=best[0][1],
+            label=best[0].label,
+            probability=best[0].probability,
             top=best,
             latency_ms=elapsed_ms,
         )

@@ -6,37 +6,8 @@ from pathlib import Path
 
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.data.folders import EXTENSIONS
-from fleetfoot.deploy.bundle import Bundle, load
+from fleetfoot.deploy.bundle import Prediction, load
 from fleetfoot.jobs.runs import bundle_of
-
-
-@dataclass(frozen=True)
-class TopClass:
-    """One of the likeliest classes of an image."""
-
-    label: str
-    probability: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prediction:
-    """What the bundle says about one image, or why it says nothing.
-
-    Attributes:
-        path: the file as it was named.
-        label: the likeliest class.
-        probability: its probability.
-        top: the likeliest classes, the likeliest first.
-        latency_ms: of the engine call; decoding and preprocessing are outside.
-        error: one line, None where there is an answer; the other fields are then None.
-    """
-
-    path: str
-    label: str | None = None
-    probability: float | None = None
-    top: tuple[TopClass, ...] | None = None
-    latency_ms: float | None = None
-    error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +42,7 @@ def predict(run: str, images: Sequence[str | Path], *, top: int = 5) -> PredictR
         raise UsageError(f"--top {top}: name at least 1 class")
     bundle = load(bundle_of(run))
     paths = list(expand(images))
-    return PredictRecord(tuple(_answer(bundle, path, top) for path in paths), bundle.notes)
+    return PredictRecord(tuple(bundle.predict(paths, top=top)), bundle.notes)
 
 
 def expand(images: Iterable[str | Path]) -> Iterable[Path]:
@@ -94,17 +65,3 @@ def expand(images: Iterable[str | Path]) -> Iterable[Path]:
 def _is_image(file: Path, root: Path) -> bool:
     hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
     return not hidden and file.suffix.lower() in EXTENSIONS and file.is_file()
-
-
-def _answer(bundle: Bundle, path: Path, top: int) -> Prediction:
-    try:
-        answer = bundle.predict(path, top=top)
-    except DataError as error:
-        return Prediction(path=str(path), error=str(error))
-    return Prediction(
-        path=str(path),
-        label=answer.label,
-        probability=answer.probability,
-        top=tuple(TopClass(label, probability) for label, probability in answer.top),
-        latency_ms=answer.latency_ms,
-    )
