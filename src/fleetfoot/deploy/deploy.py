@@ -82,34 +82,35 @@ def deploy(
         GateError: ONNX float32, or every form, answers otherwise than the reference.
         MissingError: a package that exporting needs is not installed.
     """
-    options = options or Options()
     reference = (eager or net).eval()
     reference_NC = eager_logits(reference, gate.images, preprocess)
-    if reference_NC.shape[1] != len(classes):
-        raise UsageError(
-            f"the network has {reference_NC.shape[1]} outputs, the class list {len(classes)} names"
-        )
+    _check_outputs(reference_NC, classes)
     with new_folder(folder) as place:
-        graphs = Graphs(net, place, preprocess, options)
+        graphs = Graphs(net, place, preprocess, options or Options())
         candidates, timings = _timed(graphs, reference)
         candidates = choose(_gated(graphs, candidates, gate, reference_NC))
         chosen = next(candidate for candidate in candidates if candidate.kept)
-        fallback = _fallback(graphs, candidates)
         measured = Measured(
             chosen=chosen,
-            fallback=fallback,
+            fallback=_fallback(graphs, candidates),
             candidates=candidates,
-            yardsticks=yardsticks(reference, graphs.image, options, timings),
+            yardsticks=yardsticks(reference, graphs.image, graphs.options, timings),
             reference=accuracy(reference_NC, gate),
-            budget=_verify(options, graphs.cells([chosen])[0]),
+            budget=_verify(graphs.options, graphs.cells([chosen])[0]),
         )
-        graphs.drop_unused(chosen, fallback)
+        graphs.drop_unused(chosen, measured.fallback)
         write_contract(place, preprocess=preprocess, classes=classes, card=card)
         _golden(place, gate, reference_NC, chosen)
         form = graphs.form(chosen.layout)
         content = write_record(place, card=card, classes=classes, form=form, measured=measured)
         verify_golden(load(place))
     return BundleRecord(folder, content)
+
+
+def _check_outputs(logits_NC: NDArray[np.float32], classes: Sequence[str]) -> None:
+    outputs = logits_NC.shape[1]
+    if outputs != len(classes):
+        raise UsageError(f"the network has {outputs} outputs, the class list {len(classes)} names")
 
 
 def _timed(

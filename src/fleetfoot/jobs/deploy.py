@@ -12,6 +12,8 @@ from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.core.results import to_json
 from fleetfoot.data.open_data import open_for_evaluation, training_images
 from fleetfoot.data.samples import Split
+from fleetfoot.deploy.options import Options
+from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.jobs.requests import DeployRequest
 from fleetfoot.jobs.run_data import open_run_data
 from fleetfoot.jobs.runs import Network, Target, load_network, resolve
@@ -102,8 +104,6 @@ def _written(
 ) -> DeployRecord:
     """Write the bundle, and return what it says."""
     from fleetfoot.deploy.calibrate_norms import calibrate_norms
-    from fleetfoot.deploy.options import Options
-    from fleetfoot.deploy.write_bundle import Card
     from fleetfoot.recipes.deploy_trained import deploy_trained
 
     net, preprocess = network.net, network.preprocess

@@ -58,8 +58,7 @@ def run(
         listener: hears how it gets on.
         resume: go on from the last state in ``folder``, by the plan that is there.
 
-    Under torchrun every process trains; the first alone evaluates and deploys, and the others get
-    None.
+    Under torchrun every process trains; the first alone deploys, and the others get None.
 
     Raises:
         TrainingError: the loss is not a number, or the state cannot be saved.
