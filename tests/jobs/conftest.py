@@ -1,6 +1,5 @@
-"""A bundle that is made by hand in milliseconds: it tells red, green and blue apart."""
+"""A bundle whose graph is made by hand in milliseconds: it tells red, green and blue apart."""
 
-import json
 import os
 import subprocess
 import sys
@@ -13,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fleetfoot.core.files import sha256_of
 from fleetfoot.data.preprocess import Preprocess
-from fleetfoot.measure.device import fingerprint
+from fleetfoot.deploy.form import GraphForm
+from fleetfoot.deploy.tune import Candidate
+from fleetfoot.deploy.write_bundle import Card, Measured, write_contract, write_record
 
 COLOURS = {"blue": (0, 0, 255), "green": (0, 255, 0), "red": (255, 0, 0)}
 SIZE = 8
@@ -46,29 +46,34 @@ def write_graph(path: Path) -> None:
 def make_bundle(folder: Path) -> Path:
     folder.mkdir(parents=True)
     write_graph(folder / "model.onnx")
+    card = Card(
+        net="colours",
+        weights={"source": "made by hand", "licence": "none"},
+        aliases={"n3": "red"},
+    )
     preprocess = Preprocess(SIZE, 1.0, "bilinear", (0.0,) * 3, (255.0,) * 3)
-    (folder / "preprocess.json").write_text(json.dumps(preprocess.to_json()))
-    form = {"engine": "onnxruntime", "precision": "float32", "layout": "nchw", "threads": 1}
-    figures = {"latency_ms_p50": 1.0, "latency_ms_p90": 1.0, "top1": 1.0}
-    chosen = {**form, **figures, "file": "model.onnx", "kept": True, "reason": "fastest"}
-    record = {
-        "schema": "fleetfoot.bundle/1",
-        "format": 1,
-        "net": "colours",
-        "classes": list(COLOURS),
-        "aliases": {"n3": "red"},
-        "files": {n: sha256_of(folder / n) for n in ("model.onnx", "preprocess.json")},
-        "device": {"fingerprint": fingerprint()},
-        "graph": {"preprocess": False, "probabilities": False},
-        "chosen": chosen,
-        "fallback": chosen,
-        "candidates": [chosen],
-        "yardsticks": [],
-        "reference": {},
-        "budget": None,
-        "weights": {"source": "made by hand", "licence": "none"},
-    }
-    (folder / "bundle.json").write_text(json.dumps(record))
+    write_contract(folder, preprocess=preprocess, classes=list(COLOURS), card=card)
+    chosen = Candidate(
+        engine="onnxruntime",
+        precision="float32",
+        layout="nchw",
+        threads=1,
+        file="model.onnx",
+        latency_ms_p50=1.0,
+        latency_ms_p90=1.0,
+        top1=1.0,
+        kept=True,
+        reason="fastest",
+    )
+    measured = Measured(
+        chosen=chosen,
+        fallback=chosen,
+        candidates=[chosen],
+        yardsticks=[],
+        reference={},
+        budget=None,
+    )
+    write_record(folder, card=card, classes=list(COLOURS), form=GraphForm(), measured=measured)
     return folder
 
 
