@@ -1,8 +1,10 @@
 """The tree itself: names, sizes, marks, and the two commands that must stay equal."""
 
+import ast
 import re
 import statistics
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,44 @@ TESTS = ROOT / "tests"
 
 # Folders and files of tests that stand for the whole and not for one source file.
 WHOLE = {"contracts", "golden"}
-SOURCE_LINES = 500  # the house refuses more; core/ is held to 200, a test file to 400
+# What the house refuses, and what is above it, how far, and why. An exception that is no longer
+# needed fails the test; one that has come down may be lowered.
+SOURCE_LINES = 500
 CORE_LINES = 200
+LOOP_LINES = 250  # train/loop.py
 TEST_LINES = 400
+FUNCTION_LINES = 80
+PARAMETERS = 8
+FIELDS = 12  # of a record
+OWN_BASES = 1  # between a class and nn.Module
+IMPORTS_INSIDE = 160  # functions, in all: each is heavy or of an extra; lower it with them
+FLAT = "printed as one flat object, whose keys are an interface"
+WORDS = "each field is a word of the command line, which is flat"
+EXCEPTIONS = {
+    "claims/claim.py:Claim fields": (13, "what a claim has to state is fixed in one record"),
+    "claims/fasternet/accuracy.py:_claim parameters": (9, "what one row of the table differs in"),
+    "claims/ledger.py:Result fields": (14, FLAT),
+    "claims/training.py:train_once parameters": (
+        13,
+        "what a training of a claim may have of its own",
+    ),
+    "data/audit.py:Audit fields": (17, FLAT),
+    "data/augment.py:Augment fields": (13, "one field a transform, in the order they are applied"),
+    "deploy/tune.py:Candidate fields": (17, FLAT),
+    "jobs/claims.py:ClaimRow fields": (26, FLAT),
+    "jobs/evaluate.py:EvaluateRecord fields": (13, FLAT),
+    "jobs/fit.py:FitRecord fields": (16, FLAT),
+    "jobs/requests.py:FitRequest fields": (19, WORDS),
+    "measure/device.py:DeviceProfile fields": (15, FLAT),
+    "nets/mobilenet_v1.py:MobileNetV1 own bases": (2, "MobileNet without drop_path, for one table"),
+    "train/gradinit.py:GradInit fields": (15, "the settings of the paper's algorithm, one each"),
+    "train/loop.py:train lines": (82, "docstring of nine parameters; the loop reads in one go"),
+    "train/loop.py:train parameters": (9, "the seam between a recipe and its training"),
+    "train/plan.py:make_plan parameters": (9, "what train gets, and where to measure it"),
+    "train/plan.py:Plan fields": (25, "plan.json is flat, and read by the version before"),
+    "train/recipe.py:Recipe fields": (53, "flat until recipes come in parts"),
+    "train/schedule.py:lr_factor parameters": (9, "one word for each number of a schedule"),
+}
 NET_LINES = 200  # a network file; half of them are shorter than the median
 NET_MEDIAN = 150
 
@@ -70,15 +107,87 @@ def test_no_junk_drawers() -> None:
     assert not found, f"give these files the name of what they do: {found}"
 
 
-def test_files_stay_readable() -> None:
-    limits = [(SOURCE, SOURCE_LINES), (SOURCE / "core", CORE_LINES), (TESTS, TEST_LINES)]
-    long = [
-        f"{path.relative_to(ROOT)}: {_lines(path)} lines, at most {limit}"
-        for folder, limit in limits
-        for path in folder.rglob("*.py")
-        if _lines(path) > limit
-    ]
-    assert not long, "\n".join(long)
+def _trees() -> dict[str, ast.Module]:
+    return {
+        path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(SOURCE.rglob("*.py"))
+    }
+
+
+def _functions(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [node for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    given = function.args
+    names = [a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
+
+
+def _records(tree: ast.AST) -> list[ast.ClassDef]:
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    return [c for c in classes if any("dataclass" in ast.unparse(d) for d in c.decorator_list)]
+
+
+def _own_bases(trees: dict[str, ast.Module]) -> dict[str, int]:
+    """Return how many own classes stand between each module class and nn.Module."""
+    found = {
+        (name, node.name): [ast.unparse(base).partition("[")[0] for base in node.bases]
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    bases = {name: above for (_, name), above in found.items()}
+
+    def depth(name: str) -> int:
+        if name.startswith("nn."):
+            return 0
+        above = [depth(base) for base in bases.get(name, ()) if base != name]
+        return max((d + 1 for d in above if d >= 0), default=-1)
+
+    return {f"{file}:{name}": depth(name) - 1 for file, name in found}
+
+
+def _sizes() -> Iterator[tuple[str, str, int, int]]:
+    """Yield what is measured: name, what, how much, and how much at most."""
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = path.relative_to(SOURCE).as_posix()
+        limit = CORE_LINES if name.startswith("core/") else SOURCE_LINES
+        yield name, "lines", _lines(path), LOOP_LINES if name == "train/loop.py" else limit
+    for path in sorted(TESTS.rglob("*.py")):
+        yield path.relative_to(ROOT).as_posix(), "lines", _lines(path), TEST_LINES
+    trees = _trees()
+    for name, depth in _own_bases(trees).items():
+        yield name, "own bases", depth, OWN_BASES
+    for name, tree in trees.items():
+        for function in _functions(tree):
+            where = f"{name}:{function.name}"
+            yield where, "lines", (function.end_lineno or 0) - function.lineno + 1, FUNCTION_LINES
+            yield where, "parameters", _parameters(function), PARAMETERS
+        for record in _records(tree):
+            fields = sum(isinstance(line, ast.AnnAssign) for line in record.body)
+            yield f"{name}:{record.name}", "fields", fields, FIELDS
+
+
+def test_sizes_are_within_the_limits_of_the_house() -> None:
+    measured = list(_sizes())
+    assert any((count, what) == (1, "own bases") for _, what, count, _ in measured)
+    above = {f"{name} {what}": count for name, what, count, limit in measured if count > limit}
+    allowed = {name: count for name, (count, _) in EXCEPTIONS.items()}
+    wrong = [f"{name}: {count}" for name, count in above.items() if count > allowed.get(name, 0)]
+    unneeded = sorted(allowed.keys() - above.keys())
+    assert not wrong, "make smaller, or name it with its reason:\n" + "\n".join(wrong)
+    assert not unneeded, f"exceptions that are no longer needed: {unneeded}"
+
+
+def test_imports_inside_functions_do_not_grow() -> None:
+    inside = 0
+    for tree in _trees().values():
+        kinds = (ast.Import, ast.ImportFrom)
+        found = [node for f in _functions(tree) for node in ast.walk(f) if isinstance(node, kinds)]
+        inside += len({id(node) for node in found})
+    assert 0 < inside <= IMPORTS_INSIDE
 
 
 def test_a_network_file_reads_in_one_go() -> None:
