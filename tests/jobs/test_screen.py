@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from fleetfoot.jobs import screen
+from fleetfoot.jobs.fit import FitBundle, FitParity
 
 
 def shown(verb: str, record: Any) -> str:
@@ -24,18 +25,18 @@ def fit_record(**changes: Any) -> Any:
         "train_seconds": 61.25,
         "images_per_second": 1234.5,
         "budget_met": None,
-        "bundle": {
-            "path": "runs/photos/bundle",
-            "engine": "openvino",
-            "precision": "bfloat16",
-            "threads": 1,
-            "size": 160,
-            "latency_ms_p50": 1.234,
-            "latency_ms_p90": 1.3,
-            "top1": 0.9596,
-        },
+        "bundle": FitBundle(
+            path="runs/photos/bundle",
+            engine="openvino",
+            precision="bfloat16",
+            threads=1,
+            size=160,
+            latency_ms_p50=1.234,
+            latency_ms_p90=1.3,
+            top1=0.9596,
+        ),
         "eager_latency_ms_p50": 9.0,
-        "parity": {"top1_agreement": 0.99, "max_logit_difference": 0.0123},
+        "parity": FitParity(top1_agreement=0.99, max_logit_difference=0.0123),
     }
     return SimpleNamespace(**{**fields, **changes})
 

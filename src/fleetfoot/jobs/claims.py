@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from fleetfoot.claims.claim import DEVICES, SCALES, Claim, Scale, Setting, fitting_scale
 from fleetfoot.core.errors import DataError, FleetfootError, UsageError, require
 from fleetfoot.core.files import check_folder
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.core.results import to_json
+from fleetfoot.jobs.screen import number, table
 
 if TYPE_CHECKING:
     from fleetfoot.claims.ledger import Result
@@ -163,13 +164,13 @@ def _run(ids: Sequence[str], setting: Setting, out: Path) -> tuple[ClaimRow, ...
     rows: list[ClaimRow] = []
     chosen = matching(ids, scale=setting.scale)
     out.mkdir(parents=True, exist_ok=True)  # now, not after minutes of measuring
-    for number, claim in enumerate(chosen, 1):
+    for done, claim in enumerate(chosen, 1):
         result = attempt(claim, setting)
         if isinstance(result, FleetfootError):
             rows.append(_row(claim, error=str(result), exit_code=result.exit_code))
         else:
             rows.append(_stored(_measured(claim, result), result, out))
-        setting.listener.update(done=number, total=len(chosen))
+        setting.listener.update(done=done, total=len(chosen))
     return tuple(rows)
 
 
@@ -241,3 +242,51 @@ def _row(claim: Claim, **measured: Any) -> ClaimRow:
         control=claim.control_sentence,
         **measured,
     )
+
+
+def show(record: ClaimsRecord, stream: TextIO) -> None:
+    """Write the record for a person."""
+    screen = _claims_list if record.word == "list" else _claims_table
+    screen(record.claims, stream)
+
+
+def _claims_list(claims: Sequence[ClaimRow], stream: TextIO) -> None:
+    rows = [(c.id, " ".join(c.scales), c.paper, c.sentence) for c in claims]
+    table(stream, ("claim", "scales", "paper", "sentence"), rows)
+
+
+def _claims_table(claims: Sequence[ClaimRow], stream: TextIO) -> None:
+    headings = (
+        *("claim", "verdict", "paper", "here", "interval", "control", "outcome of control"),
+        *("scale", "machine", "unit"),
+    )
+    rows = [
+        (
+            *(c.id, _verdict(c), number(c.paper_value), number(c.value), _ends(c)),
+            *(number(c.control_value), _control(c), c.scale or "-", c.machine or "-", c.unit),
+        )
+        for c in claims
+    ]
+    table(stream, headings, rows, right=(2, 3, 5))
+    if any(c.at_border or c.control_at_border for c in claims):
+        stream.write("\n* the interval contains a border of the rule\n")
+
+
+def _verdict(claim: ClaimRow) -> str:
+    if claim.verdict is None and claim.error:  # told in full on stderr
+        return "error"
+    if claim.error:
+        reason = "not stored" if claim.exit_code else claim.error.partition(":")[0]
+        return f"{claim.verdict} ({reason})"
+    return f"{claim.verdict or 'not measured'}{' *' if claim.at_border else ''}"
+
+
+def _ends(claim: ClaimRow) -> str:
+    return "-" if claim.low is None else f"{number(claim.low)} to {number(claim.high)}"
+
+
+def _control(claim: ClaimRow) -> str:
+    outcome = (claim.control_outcome or "-").replace("_", " ")
+    if claim.control_error:
+        return f"{outcome}: {claim.control_error}"
+    return f"{outcome}{' *' if claim.control_at_border else ''}"

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from fleetfoot.core.errors import UsageError, require
 from fleetfoot.core.files import new_folder, read_json, write_json
@@ -17,6 +17,7 @@ from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.jobs.requests import DeployRequest
 from fleetfoot.jobs.run_data import open_run_data
 from fleetfoot.jobs.runs import Network, Target, load_network, resolve
+from fleetfoot.jobs.screen import interval, lines, number, percent, table
 
 EXPORTED = {".onnx": (".onnx",), ".xml": (".xml", ".bin")}
 
@@ -204,3 +205,40 @@ def _write_export(bundle: Path, folder: Path, record: DeployRecord) -> None:
             if file.suffix in EXPORTED[graph.suffix]:
                 shutil.copy2(file, place / file.name)
         write_json(place / "export.json", to_json(record, schema="fleetfoot.export/1"))
+
+
+def show(record: DeployRecord, stream: TextIO) -> None:
+    """Write the record for a person."""
+    chosen, reference = record.chosen, record.reference
+    top1 = f"{_shared(reference)} eager, {_shared(chosen.get('parity') or {})} deployed"
+    pairs = [
+        ("bundle", str(record.bundle)),
+        ("network", str(record.net)),
+        ("gate", f"{record.gate_images} images from {record.gate_source}"),
+        ("top-1", top1),
+        *(
+            ("eager", f"{number(row['latency_ms_p50'])} ms {row['engine']} {row['precision']}")
+            for row in record.yardsticks
+        ),
+    ]
+    lines(stream, pairs)
+    stream.write("\n")
+    headings = ("", "engine", "precision", "layout", "threads", "p50 ms", "p90", "agree", "why")
+    rows = [
+        (
+            *("*" if row["kept"] else "", row["engine"], row["precision"], row["layout"]),
+            *(str(row["threads"]), number(row["latency_ms_p50"]), number(row["latency_ms_p90"])),
+            percent((row["parity"] or {}).get("top1_agreement")) if row["parity"] else "-",
+            row["reason"],
+        )
+        for row in record.candidates
+    ]
+    table(stream, headings, rows, right=range(4, 8))
+
+
+def _shared(counts: dict[str, Any]) -> str:
+    """Return correct answers as a share with its interval."""
+    correct, images = counts.get("correct"), counts.get("images")
+    if correct is None or not images:
+        return "unknown"
+    return f"{percent(correct / images)} ({interval(correct, images)})"

@@ -12,11 +12,13 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from fleetfoot.core.results import to_json
+from fleetfoot.jobs.screen import table
 
 Status = Literal["ok", "absent", "wrong"]
+
 
 # import name -> name on the package index
 BASE = {
@@ -226,3 +228,11 @@ def _writable(folder: Path) -> Check:
         return Check("run folders", "ok", f"{folder.resolve()} can be written")
     detail = f"{folder.resolve()} cannot be written"
     return Check("run folders", "wrong", detail, "work in another folder, or use --out")
+
+
+def show(record: DoctorRecord, stream: TextIO) -> None:
+    """Write the record for a person."""
+    rows = [(c.status, c.name, c.detail, c.fix or "") for c in record.checks]
+    table(stream, ("", "what", "found", "mend with"), rows)
+    wrong = sum(c.status == "wrong" for c in record.checks)
+    stream.write("\nnothing is wrong\n" if not wrong else f"\n{wrong} things are wrong\n")

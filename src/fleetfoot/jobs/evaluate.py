@@ -7,6 +7,7 @@ views of an image, and several networks, answer by the mean of their probabiliti
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
 from fleetfoot.jobs.requests import EvaluateRequest
 from fleetfoot.jobs.runs import Network, load_network, resolve
+from fleetfoot.jobs.screen import MOST_CLASSES, interval, lines, number, percent, table
 from fleetfoot.measure.accuracy import (
     Calibration,
     ClassScore,
@@ -201,3 +203,32 @@ def _net_answerer(network: Network, threads: int | None) -> _Answerer:
         form="eager float32",
         notes=(f"weights: {network.weights['source']}",),
     )
+
+
+def show(record: EvaluateRecord, stream: TextIO) -> None:
+    """Write the record for a person."""
+    interval_text = interval(record.correct, record.images)
+    lines(
+        stream,
+        [
+            ("top-1", f"{percent(record.top1)} ({interval_text}, 95 % interval)"),
+            ("top-5", percent(record.top5) if record.top5 is not None else "- (fewer classes)"),
+            ("images", f"{record.correct} of {record.images} correct, split {record.split}"),
+            ("calibration", f"expected error {percent(record.calibration.ece)}"),
+        ],
+    )
+    present = [row for row in record.per_class if row.images]
+    if len(present) <= MOST_CLASSES:
+        stream.write("\n")
+        headings = ("class", "images", "precision", "recall", "f1")
+        rows = [
+            (row.name, str(row.images), *(number(v, "{:.3f}") for v in _scores(row)))
+            for row in present
+        ]
+        table(stream, headings, rows, right=range(1, 5))
+    else:
+        stream.write(f"\n{len(present)} classes; --json has every one\n")
+
+
+def _scores(row: ClassScore) -> tuple[float | None, ...]:
+    return row.precision, row.recall, row.f1

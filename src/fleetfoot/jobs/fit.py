@@ -5,7 +5,7 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from fleetfoot.core.errors import (
     FleetfootError,
@@ -22,6 +22,7 @@ from fleetfoot.jobs.requests import FitRequest
 from fleetfoot.jobs.run_data import open_run_data, write_data
 from fleetfoot.jobs.run_record import RunRecord
 from fleetfoot.jobs.runs import new_run_folder
+from fleetfoot.jobs.screen import lines, number, percent
 from fleetfoot.jobs.stored_run import filled_in, read_run, write_run
 
 if TYPE_CHECKING:
@@ -265,3 +266,55 @@ def _in_words(data: Data) -> str:
     held_out = " (held out of training)" if data.held_out else ""
     notes = "".join(f"\n  {note}" for note in data.notes)
     return f"{data.name}: {len(data.classes)} classes, {', '.join(parts)}{held_out}{notes}"
+
+
+def show(record: FitRecord, stream: TextIO) -> None:
+    """Write the record for a person."""
+    bundle, parity = record.bundle, record.parity
+    pairs = [
+        ("run", str(record.run)),
+        ("network", str(record.net)),
+        ("validation", _accuracy(record, "val_top1") + _top5(record.val_top5)),
+        *([("test", _accuracy(record, "test_top1"))] if record.test_top1 is not None else []),
+        ("training", _training(record)),
+    ]
+    if bundle is not None:
+        pairs += [
+            ("bundle", str(bundle.path)),
+            ("deployed", _deployed(bundle)),
+            ("accuracy", f"{percent(bundle.top1)} (deployed form)"),
+        ]
+    pairs.append(("eager", f"{number(record.eager_latency_ms_p50)} ms"))
+    if parity is not None:
+        agreement = percent(parity.top1_agreement)
+        largest = number(parity.max_logit_difference)
+        pairs.append(("parity", f"{agreement} of answers equal, logits within {largest}"))
+    if record.budget_met is not None:
+        pairs.append(("budget", "met" if record.budget_met else "NOT met"))
+    lines(stream, pairs)
+
+
+def _accuracy(record: FitRecord, key: str) -> str:
+    """Return an accuracy with its interval, where the record has ``key_low`` and ``key_high``."""
+    low, high = getattr(record, f"{key}_low", None), getattr(record, f"{key}_high", None)
+    value = percent(getattr(record, key))
+    return value if low is None else f"{value} ({100 * low:.1f} to {percent(high)}, 95 % interval)"
+
+
+def _training(record: FitRecord) -> str:
+    speed = number(record.images_per_second, "{:,.0f}")
+    seconds = number(record.train_seconds, "{:.1f}")
+    return f"{record.epochs:.4g} epochs in {seconds} s, {speed} images/s"
+
+
+def _deployed(bundle: FitBundle) -> str:
+    return (
+        f"{number(bundle.latency_ms_p50)} ms (p90 "
+        f"{number(bundle.latency_ms_p90)}), {bundle.engine} "
+        f"{bundle.precision}, threads {bundle.threads}, "
+        f"{bundle.size} px"
+    )
+
+
+def _top5(fraction: float | None) -> str:
+    return "" if fraction is None else f" (top-5 {percent(fraction)})"

@@ -1,8 +1,10 @@
 """What `fleetfoot measure` answers: the names of these fields are the keys of its JSON."""
 
 from dataclasses import dataclass, field
+from typing import TextIO
 
 from fleetfoot.core.results import FLAT
+from fleetfoot.jobs.screen import Row, counted, number, percent, table
 from fleetfoot.measure.device import DeviceProfile
 from fleetfoot.measure.roofline import Ceilings
 from fleetfoot.measure.totals import Totals
@@ -135,3 +137,37 @@ class MeasureRecord:
     def exit_code(self) -> int:
         """0 if every row has times, else the code of the first that has none."""
         return next((cell.exit_code for cell in self.cells if cell.exit_code is not None), 0)
+
+
+def show(record: MeasureRecord, stream: TextIO) -> None:
+    """Write the record for a person."""
+    headings = (
+        *("net", "form", "engine", "precision", "layout", "threads", "batch", "size", "params"),
+        *("MACs", "p50 ms", "p90", "p99", "IQR", "noise", "GFLOPS", "roof", "mJ", "note"),
+    )
+    table(stream, headings, map(_row, record.cells), right=range(5, 18))
+    for roof in record.ceilings:
+        stream.write(f"ceilings of {roof.threads} thread{'s' if roof.threads > 1 else ''}: ")
+        peaks = [f"{name} {number(value)} GFLOPS" for name, value in roof.gflops.items()]
+        speeds = [f"{name} {number(value)} GB/s" for name, value in roof.gb_per_s.items()]
+        stream.write(f"{', '.join([*peaks, *speeds])}\n")
+    for note in record.notes:
+        stream.write(f"note: {note}\n")
+    for source in sorted({cell.energy.energy_source or "" for cell in record.cells} - {""}):
+        stream.write(f"energy: {source}\n")
+
+
+def _row(cell: MeasureCell) -> Row:
+    how, times = cell.setup, cell.times
+    return (
+        *(cell.net, how.form, how.engine, how.precision, how.layout or "-"),
+        *(str(how.threads), str(how.batch), str(how.size or "-")),
+        *(counted(cell.counts.params), counted(cell.counts.macs)),
+        *(number(times.latency_ms_p50), number(times.latency_ms_p90)),
+        *(number(times.latency_ms_p99), number(times.latency_ms_iqr)),
+        "-" if times.noise is None else percent(times.noise),
+        number(times.gflops_achieved),
+        "-" if times.roof_fraction is None else percent(times.roof_fraction, digits=0),
+        number(cell.energy.energy_mj),
+        cell.error or cell.note or "",
+    )

@@ -1,8 +1,10 @@
 """`fleetfoot nets`: the networks with their counts and what can be had of weights."""
 
 from dataclasses import dataclass
+from typing import TextIO
 
 from fleetfoot.core.errors import UsageError, require
+from fleetfoot.jobs.screen import counted, table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,3 +76,17 @@ def nets(pattern: str = "*") -> NetsRecord:
             )
         )
     return NetsRecord(tuple(rows))
+
+
+def show(record: NetsRecord, stream: TextIO) -> None:
+    """Write the record for a person."""
+    headings = ("name", "params", "MACs", "input", "paper", "weights", "licence of weights")
+    rows = [
+        (
+            *(net.name, counted(net.params), counted(net.macs)),
+            *("x".join(str(n) for n in net.input), net.paper),
+            *(net.weights or "-", net.license or "-"),
+        )
+        for net in record.nets
+    ]
+    table(stream, headings, rows, right=(1, 2))

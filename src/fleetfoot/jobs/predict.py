@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.data.folders import EXTENSIONS
@@ -65,3 +66,21 @@ def expand(images: Iterable[str | Path]) -> Iterable[Path]:
 def _is_image(file: Path, root: Path) -> bool:
     hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
     return not hidden and file.suffix.lower() in EXTENSIONS and file.is_file()
+
+
+def show(record: PredictRecord, stream: TextIO) -> None:
+    """Write the record for a person."""
+    answered = [p for p in record.predictions if p.error is None]
+    rows = [(_printable(p.path), _printable(p.label), p) for p in answered]
+    path_width = max((len(path) for path, _, _ in rows), default=0)
+    label_width = max((len(label) for _, label, _ in rows), default=0)
+    for path, label, p in rows:
+        stream.write(
+            f"{path:<{path_width}}  {label:<{label_width}}  "
+            f"{100 * (p.probability or 0.0):5.1f} %  {p.latency_ms:.1f} ms\n"
+        )
+
+
+def _printable(name: str | None) -> str:
+    """Return a name on one line: a file name may hold line breaks and terminal commands."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name or "")

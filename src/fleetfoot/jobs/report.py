@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from fleetfoot.core.errors import DataError
 from fleetfoot.jobs.runs import resolve
@@ -40,3 +41,8 @@ def report(run: str) -> ReportRecord:
         html=target.folder / "report.html",
         json=target.folder / "report.json",
     )
+
+
+def show(record: ReportRecord, stream: TextIO) -> None:
+    """Write the record for a person."""
+    stream.write(f"{record.html}\n{record.json}\n")
