@@ -1,33 +1,20 @@
-"""The ledger: every claim by id, measuring one, and the results that are kept.
+"""The ledger: every claim by id, and measuring one.
 
-A file in the folder of a paper that has a tuple ``CLAIMS`` adds its claims. Results that ship with
-the package lie in ``results/``; a user's own go to a folder of theirs and take precedence.
+A file in the folder of a paper that has a tuple ``CLAIMS`` adds its claims.
 """
 
 import fnmatch
-import hashlib
 import importlib
-import inspect
 import pkgutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
-from typing import Any
 
 import fleetfoot.claims
-from fleetfoot.claims.claim import (
-    SCALES,
-    Claim,
-    ControlOutcome,
-    Measurement,
-    Scale,
-    Setting,
-    Verdict,
-    fitting_scale,
-)
+from fleetfoot.claims.claim import Claim, Measurement, Scale, Setting
+from fleetfoot.claims.judgement import judge, rule_sha256
 from fleetfoot.claims.shared import borrowed_minutes, watch
+from fleetfoot.claims.stored import Result
 from fleetfoot.core.arguments import nearest
 from fleetfoot.core.errors import (
     DataError,
@@ -37,51 +24,7 @@ from fleetfoot.core.errors import (
     explain,
     require,
 )
-from fleetfoot.core.files import read_json, write_json
-from fleetfoot.core.results import to_json
-from fleetfoot.measure.provenance import Provenance, provenance
-
-SCHEMA = "fleetfoot.claim/1"
-SHIPPED = Path(__file__).parent / "results"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """One measurement of a claim with its control, as it is stored.
-
-    Attributes:
-        control: the control's measurement; None if it broke.
-        control_outcome: whether the rule rejected it, as it must.
-        control_error: why there is no control; None where there is one.
-        verdict_sha256: of the rule's source when the claim was measured.
-        minutes: wall time of measurement and control.
-        borrowed_minutes: that figures took which are used here and were measured for another claim,
-            earlier in the same process.
-        provenance: machine, versions, code.
-    """
-
-    id: str
-    paper: str
-    scale: Scale
-    unit: str
-    paper_value: float | None
-    verdict: Verdict
-    measurement: Measurement
-    control: Measurement | None
-    control_outcome: ControlOutcome
-    control_error: str | None
-    verdict_sha256: str
-    minutes: float
-    borrowed_minutes: float
-    provenance: Provenance
-
-
-_KEYS = {
-    "": tuple(part.name for part in fields(Result)),
-    "measurement": tuple(part.name for part in fields(Measurement)),
-    "control": tuple(part.name for part in fields(Measurement)),
-    "provenance": tuple(part.name for part in fields(Provenance)),
-}
+from fleetfoot.measure.provenance import provenance
 
 
 @cache
@@ -162,16 +105,14 @@ def run(claim: Claim, setting: Setting) -> Result:
     control, error = _control(claim, setting)
     return Result(
         id=claim.id,
-        paper=claim.paper,
         scale=setting.scale,
         unit=claim.unit,
         paper_value=claim.paper_value,
-        verdict=claim.judge(measurement.value, setting.scale),
         measurement=measurement,
         control=control,
-        control_outcome="not_run" if control is None else claim.judge_control(control.value),
         control_error=error,
-        verdict_sha256=rule_sha256(claim),
+        judgement=judge(claim, measurement, control, setting.scale),
+        rule_sha256=rule_sha256(claim),
         minutes=(time.monotonic() - start) / 60,
         borrowed_minutes=borrowed_minutes(),
         provenance=record,
@@ -180,9 +121,9 @@ def run(claim: Claim, setting: Setting) -> Result:
 
 def _control(claim: Claim, setting: Setting) -> tuple[Measurement | None, str | None]:
     """Return the control, or why there is none: what was measured before it is kept."""
-    setting.listener.stage(f"{claim.id}: control ({claim.control_sentence})")
+    setting.listener.stage(f"{claim.id}: control ({claim.control.sentence})")
     try:
-        return claim.control(setting), None
+        return claim.control.measure(setting), None
     except Exception as error:
         return None, explain(error)[0]
 
@@ -191,10 +132,10 @@ def check(claim: Claim, setting: Setting) -> None:
     """Refuse a claim that cannot be measured in this setting; see `run`."""
     if setting.scale not in claim.scales:
         raise UsageError(f"{claim.id} has no {setting.scale} scale, only {', '.join(claim.scales)}")
-    if setting.scale not in ("smoke", fitting_scale(setting.device)):
+    if setting.scale != "smoke" and (setting.scale == "gpu") != (setting.device == "cuda"):
         raise UsageError(
             f"--scale {setting.scale} --device {setting.device}: do not fit, the gpu scale is "
-            "measured on cuda and the cpu scale on the cpu"
+            "measured on cuda and the others on the cpu"
         )
     for name in claim.needs.data:
         if setting.data is None:
@@ -214,94 +155,3 @@ def cuda_is_here() -> bool:
     import torch
 
     return torch.cuda.is_available()
-
-
-def rule_sha256(claim: Claim) -> str:
-    """Return a hash of everything that decides a verdict: rule, its figures, judged scales."""
-    return hashlib.sha256(
-        "\n".join((*_sources(claim.verdict), *claim.decides_at)).encode()
-    ).hexdigest()
-
-
-def _sources(rule: Callable[..., object]) -> Iterable[str]:
-    """Yield the source of a rule, the values it closes over and the rules inside it."""
-    yield inspect.getsource(rule)
-    for name, value in inspect.getclosurevars(rule).nonlocals.items():
-        if callable(value):
-            yield from _sources(value)
-        else:
-            yield f"{name}={value!r}"
-
-
-def file_name(identity: str, scale: Scale) -> str:
-    """Return the name of a result's file.
-
-    >>> file_name("fasternet/table1-cpu", "smoke")
-    'fasternet.table1-cpu.smoke.json'
-    """
-    return f"{identity.replace('/', '.')}.{scale}.json"
-
-
-def store(result: Result, folder: Path) -> Path:
-    """Write a result into ``folder``, in the place of an earlier one; return the file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / file_name(result.id, result.scale)
-    write_json(path, to_json(result, schema=SCHEMA))
-    return path
-
-
-def stored(folders: Iterable[Path]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return stored results by (id, scale); later folders take precedence.
-
-    Raises:
-        DataError: a file is damaged or of another schema.
-    """
-    found, problems = readable(folders)
-    if problems:
-        raise DataError(problems[0])
-    return found
-
-
-def readable(
-    folders: Iterable[Path],
-) -> tuple[dict[tuple[str, str], dict[str, Any]], tuple[str, ...]]:
-    """Return `stored`'s results, and what is wrong with each file that is left out."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    problems: list[str] = []
-    for folder in folders:
-        for path in sorted(p for scale in SCALES for p in folder.glob(f"*.{scale}.json")):
-            try:
-                record = _read(path)
-            except DataError as error:
-                problems.append(f"{error}: measure it again, or delete the file")
-            else:
-                found[record["id"], record["scale"]] = record
-    return found, tuple(problems)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    record = read_json(path, what="claim result")
-    if record.get("schema") != SCHEMA:
-        raise DataError(f"{path}: is not a claim result ({SCHEMA})")
-    lacking = [name for part, names in _KEYS.items() for name in _lacks(record, part, names)]
-    if lacking:
-        raise DataError(f"{path}: the claim result is damaged, it lacks {lacking[0]}")
-    return record
-
-
-def _lacks(record: Mapping[str, Any], part: str, names: Sequence[str]) -> Iterable[str]:
-    """Yield the keys that are missing in a part of a result; a control may be absent whole."""
-    held = record.get(part) if part else record
-    if held is None and part == "control":
-        return
-    for name in names:
-        if not isinstance(held, dict) or name not in held:
-            yield f"{part}.{name}".strip(".")
-
-
-def results_of(
-    claim: Claim, found: Mapping[tuple[str, str], dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Return a claim's stored results, the most thorough first; smoke only if it is alone."""
-    results = [found[claim.id, scale] for scale in reversed(SCALES) if (claim.id, scale) in found]
-    return [result for result in results if result["scale"] != "smoke"] or results

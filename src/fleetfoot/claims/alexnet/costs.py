@@ -129,9 +129,11 @@ CLAIMS = (
         "a multiply-accumulate, comes free.",
         protocol=f"{PROTOCOL}Against the same network without normalisation.",
         measure=extra_time(LocalResponseNorm, before=_left_out, after=_as_published),
-        control=extra_time(LocalResponseNorm, before=_left_out, after=_over_the_column),
-        control_sentence="the window takes 95 channels, a whole column of conv1, instead of 5: "
-        "many times the work of a norm, which shows that the rule can fail, not more",
+        control=Control(
+            "the window takes 95 channels, a whole column of conv1, instead of 5: "
+            "many times the work of a norm, which shows that the rule can fail, not more",
+            extra_time(LocalResponseNorm, before=_left_out, after=_over_the_column),
+        ),
         **COST,
     ),
     Claim(
@@ -141,9 +143,11 @@ CLAIMS = (
         "free.",
         protocol=f"{PROTOCOL}Against windows of 2 x 2 at the same stride and of the same maps.",
         measure=extra_time(nn.MaxPool2d, before=_apart, after=_as_published),
-        control=extra_time(nn.MaxPool2d, before=_apart, after=_overlapping_widely),
-        control_sentence="windows of 21 x 21, each pixel in about 110 of them instead of 2: many "
-        "times the work, which shows that the rule can fail, not more",
+        control=Control(
+            "windows of 21 x 21, each pixel in about 110 of them instead of 2: many "
+            "times the work, which shows that the rule can fail, not more",
+            extra_time(nn.MaxPool2d, before=_apart, after=_overlapping_widely),
+        ),
         **COST,
     ),
 )

@@ -106,9 +106,10 @@ CLAIMS = (
         unit="points of test error",
         paper_value=None,
         measure=gained("dropout"),
-        verdict=capped(at_least(1.0, 0.5)),
-        control=gained("mask"),
-        control_sentence="the same half of the hidden units is left out throughout: no chance",
+        rule=at_least(1.0, 0.5),
+        control=Control(
+            "the same half of the hidden units is left out throughout: no chance", gained("mask")
+        ),
         needs=Needs(data=("cifar10",)),
         scales=("smoke", "cpu", "gpu"),
     ),

@@ -160,9 +160,10 @@ CLAIMS = (
         unit="epochs with tanh / epochs with ReLU",
         paper_value=6.0,
         measure=sooner("tanh"),
-        verdict=capped(at_least(6.0, 2.0)),
-        control=sooner("relu", OTHER),
-        control_sentence="the rectifiers stay: the same network again, from other seeds",
+        rule=at_least(6.0, 2.0),
+        control=Control(
+            "the rectifiers stay: the same network again, from other seeds", sooner("relu", OTHER)
+        ),
         needs=Needs(data=("cifar10",)),
         scales=("smoke", "cpu", "gpu"),
     ),

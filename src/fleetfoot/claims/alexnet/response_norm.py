@@ -105,9 +105,10 @@ CLAIMS = (
         unit="points of test error",
         paper_value=2.0,
         measure=by_norm(idle=False),
-        verdict=at_least(2.0, 0.5),
-        control=by_norm(idle=True),
-        control_sentence="the same layers divide by 1 (their alpha is 0), from other seeds",
+        rule=at_least(2.0, 0.5),
+        control=Control(
+            "the same layers divide by 1 (their alpha is 0), from other seeds", by_norm(idle=True)
+        ),
         needs=Needs(data=("cifar10",)),
         scales=("smoke", "cpu", "gpu"),
         decides_at=("gpu",),

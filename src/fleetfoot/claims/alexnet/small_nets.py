@@ -131,9 +131,10 @@ CLAIMS = (
         f"{COST}.",
         paper_value=0.4,
         measure=gained("apart", "published"),
-        verdict=capped(at_least(0.4, 0.2)),
-        control=gained("apart", "apart", other=True),
-        control_sentence="both have pools of 2x2, one of them other seeds",
+        rule=at_least(0.4, 0.2),
+        control=Control(
+            "both have pools of 2x2, one of them other seeds", gained("apart", "apart", other=True)
+        ),
         decides_at=("gpu",),
         **POOLS,
     ),
@@ -147,9 +148,11 @@ CLAIMS = (
         f"decides: there is no gain to be had before a network over-fits. 15 trainings, {COST}.",
         paper_value=1.0,
         measure=gained("published", "colours"),
-        verdict=capped(at_least(1.0, 0.3)),
-        control=gained("published", "published", other=True),
-        control_sentence="no noise in either, one of them has other seeds",
+        rule=at_least(1.0, 0.3),
+        control=Control(
+            "no noise in either, one of them has other seeds",
+            gained("published", "published", other=True),
+        ),
         decides_at=("gpu",),
         **SHARED,
     ),

@@ -162,9 +162,8 @@ CLAIMS = (
         f"are of ImageNet. {EXTENT}: 5 trainings, about 50 minutes, bound by the making of crops.",
         paper_value=1.5,
         measure=by_views(of_the_average),
-        verdict=capped(at_least(1.5, 0.5)),
-        control=by_views(of_each),
-        control_sentence="the ten views answer one by one, nothing is averaged",
+        rule=at_least(1.5, 0.5),
+        control=Control("the ten views answer one by one, nothing is averaged", by_views(of_each)),
         **SHARED,
     ),
     Claim(
@@ -176,9 +175,11 @@ CLAIMS = (
         f"ImageNet. {EXTENT}: shared with the other claims, five networks in all.",
         paper_value=2.6,
         measure=ensemble,
-        verdict=capped(at_least(2.6, 1.0)),
-        control=with_untrained,
-        control_sentence="four of the five networks are untrained; the mean over the five trained",
+        rule=at_least(2.6, 1.0),
+        control=Control(
+            "four of the five networks are untrained; the mean over the five trained",
+            with_untrained,
+        ),
         **SHARED,
     ),
 )

@@ -128,9 +128,11 @@ CLAIMS = (
         protocol=f"All-CNN-C's error less ConvPool-CNN-C's. {PROTOCOL}",
         paper_value=-0.23,
         measure=lower(Form.ALL, Form.CONVPOOL),
-        verdict=at_most(0.25, 0.5),
-        control=lower(Form.STRIDED, Form.CONVPOOL),
-        control_sentence="nothing stands for the pools: the layers in front of them are strided",
+        rule=at_most(0.25, 0.5),
+        control=Control(
+            "nothing stands for the pools: the layers in front of them are strided",
+            lower(Form.STRIDED, Form.CONVPOOL),
+        ),
         **SHARED,
     ),
     Claim(
@@ -141,9 +143,10 @@ CLAIMS = (
         protocol=f"Strided-CNN-C's error less All-CNN-C's. {PROTOCOL}",
         paper_value=1.11,
         measure=lower(Form.STRIDED, Form.ALL),
-        verdict=at_least(1.1, 0.5),
-        control=lower(Form.CONVPOOL, Form.ALL),
-        control_sentence="the layer of its own is there, in front of a pool",
+        rule=at_least(1.1, 0.5),
+        control=Control(
+            "the layer of its own is there, in front of a pool", lower(Form.CONVPOOL, Form.ALL)
+        ),
         **SHARED,
     ),
     Claim(
@@ -156,8 +159,7 @@ CLAIMS = (
         unit="time of All-CNN-C / time of ConvPool-CNN-C",
         paper_value=0.68,
         measure=time_share("allcnn_c"),
-        verdict=within(0.68, reproduced=0.1, partly=0.3),
-        control=time_share("allcnn_c_convpool"),
-        control_sentence="ConvPool-CNN-C twice",
+        rule=within(0.68, reproduced=0.1, partly=0.3),
+        control=Control("ConvPool-CNN-C twice", time_share("allcnn_c_convpool")),
     ),
 )

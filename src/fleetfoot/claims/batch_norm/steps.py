@@ -156,9 +156,11 @@ CLAIMS = (
         protocol=PROTOCOL.format("With norms the rate is five times that."),
         paper_value=14.8,
         measure=fewer_steps("norm", FASTER),
-        verdict=capped(at_least(14.8, 3.0)),
-        control=fewer_steps("idle", FASTER),
-        control_sentence="five times the rate, with norms that normalise by 0 and 1 throughout",
+        rule=at_least(14.8, 3.0),
+        control=Control(
+            "five times the rate, with norms that normalise by 0 and 1 throughout",
+            fewer_steps("idle", FASTER),
+        ),
         **SHARED,
     ),
     Claim(
@@ -168,9 +170,11 @@ CLAIMS = (
         protocol=PROTOCOL.format("With norms the rate is the same."),
         paper_value=2.33,
         measure=fewer_steps("norm", 1.0),
-        verdict=capped(at_least(2.33, 1.3)),
-        control=fewer_steps("idle", 1.0),
-        control_sentence="the norms keep gains and offsets but normalise by 0 and 1 throughout",
+        rule=at_least(2.33, 1.3),
+        control=Control(
+            "the norms keep gains and offsets but normalise by 0 and 1 throughout",
+            fewer_steps("idle", 1.0),
+        ),
         **SHARED,
     ),
 )

@@ -105,9 +105,11 @@ CLAIMS = (
         unit="points of test error less than the best of three, mean of seeds",
         paper_value=0.7,
         measure=lead_over_single("compound"),
-        verdict=capped(at_least(0.7, 0.5)),
-        control=lead_over_single("unbalanced"),
-        control_sentence="out of balance: seven times the depth at three quarters of the size",
+        rule=at_least(0.7, 0.5),
+        control=Control(
+            "out of balance: seven times the depth at three quarters of the size",
+            lead_over_single("unbalanced"),
+        ),
         needs=Needs(data=("cifar10",)),
         scales=("smoke", "cpu", "gpu"),
         decides_at=("gpu",),  # seeds differ by as much on so few images

@@ -128,8 +128,9 @@ CLAIMS = (
         id="efficientnet/params",
         sentence="B0 to B7 have 5.3 to 66 million parameters.",
         measure=worst_deviation("params", PAPER_PARAMS, published),
-        control=worst_deviation("params", PAPER_PARAMS, _same_width),
-        control_sentence="width is not scaled",
+        control=Control(
+            "width is not scaled", worst_deviation("params", PAPER_PARAMS, _same_width)
+        ),
         **TABLE,
         **EXACT,
     ),
@@ -137,8 +138,9 @@ CLAIMS = (
         id="efficientnet/macs",
         sentence="B0 to B7 take 0.39 to 37 billion multiply-accumulates.",
         measure=worst_deviation("macs", PAPER_MACS, published),
-        control=worst_deviation("macs", PAPER_MACS, _same_size),
-        control_sentence="the input stays at 224 x 224",
+        control=Control(
+            "the input stays at 224 x 224", worst_deviation("macs", PAPER_MACS, _same_size)
+        ),
         **TABLE,
         **EXACT,
     ),
@@ -152,9 +154,8 @@ CLAIMS = (
         unit="doublings per step of phi",
         paper_value=1.0,
         measure=doubling(compound),
-        verdict=within(1.0, reproduced=0.15, partly=0.25),
-        control=doubling(_width_left_out),
-        control_sentence="depth and resolution are scaled, width is not",
+        rule=within(1.0, reproduced=0.15, partly=0.25),
+        control=Control("depth and resolution are scaled, width is not", doubling(_width_left_out)),
         **EXACT,
     ),
 )

@@ -84,9 +84,11 @@ CLAIMS = (
         unit="time of ResNet-152 / time of EfficientNet-B1",
         paper_value=5.7,
         measure=_against_resnet({"efficientnet_b1": 240}),
-        verdict=at_least_ratio(5.7),
-        control=_against_resnet({"resnet101": 224}),
-        control_sentence="in B1's place the next smaller network of ResNet-152's own kind",
+        rule=at_least_ratio(5.7),
+        control=Control(
+            "in B1's place the next smaller network of ResNet-152's own kind",
+            _against_resnet({"resnet101": 224}),
+        ),
         **TABLE,
     ),
     Claim(
@@ -97,9 +99,11 @@ CLAIMS = (
         unit="time of B7 / time of B1",
         paper_value=31.6,
         measure=_growth(SIZES),
-        verdict=within(31.6, reproduced=0.2, partly=0.5),
-        control=_growth({"b1": 224, "b7": 224}),
-        control_sentence="width and depth are scaled, the input stays at 224 x 224",
+        rule=within(31.6, reproduced=0.2, partly=0.5),
+        control=Control(
+            "width and depth are scaled, the input stays at 224 x 224",
+            _growth({"b1": 224, "b7": 224}),
+        ),
         **TABLE,
     ),
 )

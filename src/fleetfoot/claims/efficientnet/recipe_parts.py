@@ -217,9 +217,8 @@ CLAIMS = (
         "the paper has 0.5 and 500 epochs: what pays in a long training need not in a short one.",
         paper_value=1.16,
         measure=lead_of("stochastic depth", "plain"),
-        verdict=capped(at_least(1.16, 0.5)),
-        control=lead_while_dropping,
-        control_sentence="blocks go on being dropped in the test",
+        rule=at_least(1.16, 0.5),
+        control=Control("blocks go on being dropped in the test", lead_while_dropping),
         decides_at=("gpu",),
     ),
     _claim(
@@ -229,10 +228,12 @@ CLAIMS = (
         protocol=MANY_EPOCHS,
         paper_value=0.92,
         measure=lead_of("smoothed labels", "plain"),
-        verdict=capped(at_least(0.92, 0.5)),
-        control=lead_of("wrong labels", "plain"),
-        control_sentence="the same share is drawn instead of spread: a tenth of the labels is "
-        "drawn anew before the training",
+        rule=at_least(0.92, 0.5),
+        control=Control(
+            "the same share is drawn instead of spread: a tenth of the labels is "
+            "drawn anew before the training",
+            lead_of("wrong labels", "plain"),
+        ),
         decides_at=("gpu",),  # seeds differ by as much here
     ),
     _claim(
@@ -244,9 +245,11 @@ CLAIMS = (
         paper_value=None,
         measure=lead_of("averaged weights", "last weights"),
         # a point is more than seeds differ by
-        verdict=capped(at_least(1.0, 0.5)),
-        control=lead_of_strangers,
-        control_sentence="weights of separate trainings and of none are averaged instead of those "
-        "of successive steps",
+        rule=at_least(1.0, 0.5),
+        control=Control(
+            "weights of separate trainings and of none are averaged instead of those "
+            "of successive steps",
+            lead_of_strangers,
+        ),
     ),
 )

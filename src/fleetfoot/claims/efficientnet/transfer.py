@@ -150,9 +150,11 @@ CLAIMS = (
         paper_value=None,
         measure=lead_of("published weights", "new weights", "photos"),
         # far better: twenty points; ten are more than 99 images leave open
-        verdict=at_least(20.0, 10.0),
-        control=lead_of("dealt weights", "new weights", "photos"),
-        control_sentence="the published values of each layer, dealt anew to its weights",
+        rule=at_least(20.0, 10.0),
+        control=Control(
+            "the published values of each layer, dealt anew to its weights",
+            lead_of("dealt weights", "new weights", "photos"),
+        ),
     ),
     _claim(
         "cifar10",
@@ -164,9 +166,11 @@ CLAIMS = (
         paper_value=None,
         measure=lead_of("published weights", "published weights, classifier alone", "cifar10"),
         # two points are more than 2,000 images leave open
-        verdict=at_least(2.0, 1.0),
-        control=lead_of("dealt weights", "published weights, classifier alone", "cifar10"),
-        control_sentence="all layers, from the published values dealt anew to their weights",
+        rule=at_least(2.0, 1.0),
+        control=Control(
+            "all layers, from the published values dealt anew to their weights",
+            lead_of("dealt weights", "published weights, classifier alone", "cifar10"),
+        ),
     ),
     _claim(
         "cifar10",
@@ -178,9 +182,11 @@ CLAIMS = (
         unit="percent of the test images right, mean of seeds",
         paper_value=98.1,
         measure=right_in("published weights", "cifar10"),
-        verdict=capped(at_least(98.1, 94.0)),
-        control=right_in("dealt weights", "cifar10"),
-        control_sentence="from the published values dealt anew to the weights",
+        rule=at_least(98.1, 94.0),
+        control=Control(
+            "from the published values dealt anew to the weights",
+            right_in("dealt weights", "cifar10"),
+        ),
         decides_at=("gpu",),
     ),
 )

@@ -105,9 +105,10 @@ CLAIMS = (
         unit="time with GELU / time with ReLU",
         paper_value=1.12,
         measure=gelu_over("relu", with_relu),
-        verdict=at_least_ratio(1.12),
-        control=gelu_over("gelu again", with_gelu),
-        control_sentence="nothing is changed: the network with GELU twice",
+        rule=at_least_ratio(1.12),
+        control=Control(
+            "nothing is changed: the network with GELU twice", gelu_over("gelu again", with_gelu)
+        ),
     ),
     Claim(
         id="fasternet/batch-norm-layer-norm",
@@ -119,8 +120,7 @@ CLAIMS = (
         unit="time with layer norms / time with folded batch norms",
         paper_value=1.16,
         measure=over_folded("layer norm", with_layer_norm),
-        verdict=at_least_ratio(1.16),
-        control=over_folded("no norm", without_norm),
-        control_sentence="the layer norms are left out",
+        rule=at_least_ratio(1.16),
+        control=Control("the layer norms are left out", over_folded("no norm", without_norm)),
     ),
 )

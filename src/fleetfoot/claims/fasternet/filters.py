@@ -110,9 +110,10 @@ CLAIMS = (
         paper_value=None,
         measure=centre_over_others(lambda trained: trained.net),
         # most frequent by a tenth at least, in each stage
-        verdict=capped(at_least(1.1, 1.1)),
-        control=centre_over_others(lambda trained: trained.initial),
-        control_sentence="the same network before training",
+        rule=at_least(1.1, 1.1),
+        control=Control(
+            "the same network before training", centre_over_others(lambda trained: trained.initial)
+        ),
         needs=NEEDS,
     ),
     Claim(
@@ -125,9 +126,11 @@ CLAIMS = (
         unit="share of variance in a quarter of the directions, mean of stages",
         paper_value=None,
         measure=redundancy(lambda maps: maps),
-        verdict=capped(at_least(0.75, 0.5)),
-        control=redundancy(shuffled),
-        control_sentence="the values of each channel are dealt anew over images and positions",
+        rule=at_least(0.75, 0.5),
+        control=Control(
+            "the values of each channel are dealt anew over images and positions",
+            redundancy(shuffled),
+        ),
         needs=NEEDS,
     ),
 )

@@ -198,9 +198,11 @@ def _claim(identity: str, form: str, title: str, ratio: float) -> Claim:
         unit=f"mean error of {form} / of PConv(1/4) + PW, on images that fitted nothing",
         paper_value=ratio,
         measure=mean_error_over(form, "PConv(1/4) + PW"),
-        verdict=capped(at_least_ratio(ratio)),
-        control=mean_error_over(form, "PW alone"),
-        control_sentence="the partial convolution is left out, the 1x1 one stays",
+        rule=at_least_ratio(ratio),
+        control=Control(
+            "the partial convolution is left out, the 1x1 one stays",
+            mean_error_over(form, "PW alone"),
+        ),
         needs=NEEDS,
     )
 

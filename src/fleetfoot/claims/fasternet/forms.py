@@ -113,9 +113,11 @@ CLAIMS = (
         unit="mean FLOPS of PConv / mean FLOPS of DWConv",
         paper_value=6.2,
         measure=best_against_best(PCONV_FORMS),
-        verdict=at_least_ratio(6.2),
-        control=best_against_best({"partial dwconv": LAYERS["partial dwconv"]}),
-        control_sentence="the quarter of the channels is convolved depthwise instead of densely",
+        rule=at_least_ratio(6.2),
+        control=Control(
+            "the quarter of the channels is convolved depthwise instead of densely",
+            best_against_best({"partial dwconv": LAYERS["partial dwconv"]}),
+        ),
     ),
     Claim(
         id="fasternet/untouched-channels",
@@ -127,8 +129,10 @@ CLAIMS = (
         paper_value=1.0,
         measure=over_quarter("pconv", LAYERS["pconv"]),
         # free within a tenth; noticeable, but less than half as much again
-        verdict=at_most(1.1, 1.5),
-        control=over_quarter("nothing untouched", NothingUntouched),
-        control_sentence="the other channels get a 3x3 convolution of their own",
+        rule=at_most(1.1, 1.5),
+        control=Control(
+            "the other channels get a 3x3 convolution of their own",
+            over_quarter("nothing untouched", NothingUntouched),
+        ),
     ),
 )

@@ -143,9 +143,11 @@ def _claim(pair: Pair, *, on_gpu: bool) -> Claim:
         unit=f"time of {pair.title} / time of {name}",
         paper_value=ratio,
         measure=rival_over_ours(pair),
-        verdict=at_least_ratio(ratio),
-        control=rival_over_ours(pair, with_full_convolutions),
-        control_sentence=f"every partial convolution of {name} is a full one",
+        rule=at_least_ratio(ratio),
+        control=Control(
+            f"every partial convolution of {name} is a full one",
+            rival_over_ours(pair, with_full_convolutions),
+        ),
         needs=Needs(
             packages=("timm",) if pair.is_foreign else (), device="cuda" if on_gpu else "cpu"
         ),

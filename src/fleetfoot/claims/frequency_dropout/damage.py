@@ -192,9 +192,10 @@ CLAIMS = (
         unit="points",
         paper_value=2.0,
         measure=gained(METHOD),
-        verdict=capped(at_least(2.0, 1.5)),
-        control=gained("", other=True),
-        control_sentence="nothing is filtered: the same network with other seeds",
+        rule=at_least(2.0, 1.5),
+        control=Control(
+            "nothing is filtered: the same network with other seeds", gained("", other=True)
+        ),
         needs=Needs(data=("cifar10",)),
         scales=("smoke", "cpu", "gpu"),
     ),
@@ -211,9 +212,11 @@ CLAIMS = (
         unit="points",
         paper_value=None,
         measure=gained_on_damaged(METHOD),
-        verdict=capped(at_least(3.0, 1.5)),
-        control=gained_on_damaged("", other=True),
-        control_sentence="nothing is filtered: the same network with other seeds",
+        rule=at_least(3.0, 1.5),
+        control=Control(
+            "nothing is filtered: the same network with other seeds",
+            gained_on_damaged("", other=True),
+        ),
         needs=Needs(data=("cifar10",)),
         scales=("smoke", "cpu", "gpu"),
     ),

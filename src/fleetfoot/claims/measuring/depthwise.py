@@ -19,9 +19,11 @@ CLAIMS = (
         unit="mean FLOPS of dense 3x3 / mean FLOPS of depthwise 3x3",
         paper_value=11.2,
         measure=rate_ratio("conv", "dwconv"),
-        verdict=at_least(11.2, 5.6),
-        control=rate_ratio("conv", "pointwise"),
-        control_sentence="a dense 1x1 convolution, which does a ninth of the work, is in the place "
-        "of the depthwise one",
+        rule=at_least(11.2, 5.6),
+        control=Control(
+            "a dense 1x1 convolution, which does a ninth of the work, is in the place "
+            "of the depthwise one",
+            rate_ratio("conv", "pointwise"),
+        ),
     ),
 )

@@ -192,10 +192,12 @@ CLAIMS = (
         unit="Spearman correlation of MACs with time",
         paper_value=None,
         measure=correlation("macs"),
-        verdict=at_most(0.7, 0.9),
-        control=one_network_at_many_sizes,
-        control_sentence="one network, ResNet-18, at ten sizes from 64 to 224 px in the place of "
-        "many networks at one: there work does tell",
+        rule=at_most(0.7, 0.9),
+        control=Control(
+            "one network, ResNet-18, at ten sizes from 64 to 224 px in the place of "
+            "many networks at one: there work does tell",
+            one_network_at_many_sizes,
+        ),
     ),
     Claim(
         id="measuring/roofline-rank",
@@ -207,9 +209,11 @@ CLAIMS = (
         unit="Spearman correlation of the roofline estimate with time, less that of MACs",
         paper_value=None,
         measure=advantage("roofline_ms"),
-        verdict=at_least(0.05, 0.01),
-        control=advantage("roofline_ms_dealt_bytes"),
-        control_sentence="the bytes of all operators of all networks are dealt anew among them",
+        rule=at_least(0.05, 0.01),
+        control=Control(
+            "the bytes of all operators of all networks are dealt anew among them",
+            advantage("roofline_ms_dealt_bytes"),
+        ),
     ),
     Claim(
         id="measuring/bytes-rank",
@@ -221,8 +225,7 @@ CLAIMS = (
         unit="Spearman correlation of bytes moved with time, less that of MACs",
         paper_value=None,
         measure=advantage("bytes_moved"),
-        verdict=at_least(0.05, 0.01),
-        control=advantage("params"),
-        control_sentence="the weights alone are counted, not the maps",
+        rule=at_least(0.05, 0.01),
+        control=Control("the weights alone are counted, not the maps", advantage("params")),
     ),
 )

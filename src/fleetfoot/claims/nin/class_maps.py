@@ -128,9 +128,11 @@ CLAIMS = (
         unit="points of test error",
         paper_value=1.18,
         measure=gained("dense", "mean"),
-        verdict=capped(at_least(1.18, 0.5)),
-        control=gained("dense", "dense", other=True),
-        control_sentence="both have the dense head, one of them other seeds",
+        rule=at_least(1.18, 0.5),
+        control=Control(
+            "both have the dense head, one of them other seeds",
+            gained("dense", "dense", other=True),
+        ),
         **HEADS,
     ),
     Claim(
@@ -141,9 +143,11 @@ CLAIMS = (
         unit="points of test error",
         paper_value=0.47,
         measure=gained("dense_dropout", "mean"),
-        verdict=at_least(0.47, 0.3),
-        control=gained("dense_dropout", "dense_dropout", other=True),
-        control_sentence="both have the dense head behind dropout, one of them other seeds",
+        rule=at_least(0.47, 0.3),
+        control=Control(
+            "both have the dense head behind dropout, one of them other seeds",
+            gained("dense_dropout", "dense_dropout", other=True),
+        ),
         **HEADS,
     ),
     Claim(
@@ -157,9 +161,11 @@ CLAIMS = (
         unit="% of the test error without",
         paper_value=20.0,
         measure=share_gained("undropped", "mean"),
-        verdict=capped(at_least(20.0, 5.0)),
-        control=share_gained("undropped", "mask"),
-        control_sentence="the same half of the maps is left out throughout: no chance",
+        rule=at_least(20.0, 5.0),
+        control=Control(
+            "the same half of the maps is left out throughout: no chance",
+            share_gained("undropped", "mask"),
+        ),
         **SHARED,
     ),
 )

@@ -148,9 +148,10 @@ CLAIMS = (
         unit="% of the chosen labels that are right",
         paper_value=None,
         measure=precision(NOISE),
-        verdict=capped(at_least(70.0, 60.0)),
-        control=precision(0.9),
-        control_sentence="the networks learn from labels that tell nothing, 90 % of them wrong",
+        rule=at_least(70.0, 60.0),
+        control=Control(
+            "the networks learn from labels that tell nothing, 90 % of them wrong", precision(0.9)
+        ),
         needs=Needs(data=("cifar10",)),
         scales=("smoke", "cpu", "gpu"),
     ),

@@ -172,9 +172,11 @@ CLAIMS = (
         protocol=PROTOCOL.format("Beta(1, 1), every batch mixed."),
         paper_value=1.29,
         measure=gained("mixup"),
-        verdict=capped(at_least(1.29, 0.5)),
-        control=gained("mixup, one label"),
-        control_sentence="images are mixed as before, but keep the label of one of the two",
+        rule=at_least(1.29, 0.5),
+        control=Control(
+            "images are mixed as before, but keep the label of one of the two",
+            gained("mixup, one label"),
+        ),
         **SHARED,
     ),
     Claim(
@@ -185,9 +187,11 @@ CLAIMS = (
         protocol=PROTOCOL.format("Beta(1, 1), every other batch mixed; CIFAR-10, not 100."),
         paper_value=2.22,
         measure=gained("cutmix"),
-        verdict=capped(at_least(2.22, 0.5)),
-        control=gained("cutmix, one label"),
-        control_sentence="boxes are pasted as before, but images keep the label of one of the two",
+        rule=at_least(2.22, 0.5),
+        control=Control(
+            "boxes are pasted as before, but images keep the label of one of the two",
+            gained("cutmix, one label"),
+        ),
         **SHARED,
     ),
     Claim(
@@ -198,9 +202,10 @@ CLAIMS = (
         protocol=PROTOCOL.format("A square half as wide as the image."),
         paper_value=0.73,
         measure=gained("cutout"),
-        verdict=capped(at_least(0.73, 0.5)),
-        control=gained("the middle cut out"),
-        control_sentence="the square is always the middle of the image",
+        rule=at_least(0.73, 0.5),
+        control=Control(
+            "the square is always the middle of the image", gained("the middle cut out")
+        ),
         **SHARED,
     ),
     Claim(
@@ -214,9 +219,11 @@ CLAIMS = (
         ),
         paper_value=0.72,
         measure=gained("drop_block"),
-        verdict=capped(at_least(0.72, 0.5)),
-        control=gained("none", other=True),
-        control_sentence="nothing is dropped: the plain network against itself with other seeds",
+        rule=at_least(0.72, 0.5),
+        control=Control(
+            "nothing is dropped: the plain network against itself with other seeds",
+            gained("none", other=True),
+        ),
         **SHARED,
     ),
 )

@@ -163,9 +163,8 @@ CLAIMS = (
         unit="million elements",
         paper_value=3.7,
         measure=_access_of_densenet40,
-        verdict=within(3.7, reproduced=0.02, partly=0.05),
-        control=_access_of_a_chain,
-        control_sentence="each layer reads the layer before it alone",
+        rule=within(3.7, reproduced=0.02, partly=0.05),
+        control=Control("each layer reads the layer before it alone", _access_of_a_chain),
         **EXACT,
     ),
     Claim(
@@ -179,10 +178,12 @@ CLAIMS = (
         unit="access of DenseNet-40 / access of OSA 5 x 43",
         paper_value=1.48,
         measure=access_ratio(_as_published),
-        verdict=at_least_ratio(1.48),
-        control=joined_at_two_widths(lambda form: access_ratio(form, wirings=("merged",))),
-        control_sentence="the layers of 43 channels join at every layer instead of once, which "
-        "takes more work; the note has it at equal work",
+        rule=at_least_ratio(1.48),
+        control=Control(
+            "the layers of 43 channels join at every layer instead of once, which "
+            "takes more work; the note has it at equal work",
+            joined_at_two_widths(lambda form: access_ratio(form, wirings=("merged",))),
+        ),
         **EXACT,
     ),
     Claim(

@@ -220,9 +220,11 @@ def _accuracy(identity: str, name: str, sentence: str, points: float) -> Claim:
         paper_value=points,
         measure=loss_against_dense(name),
         # three points are where the comparison would be lost
-        verdict=capped(at_most(points, 3.0)),
-        control=loss_against_dense(f"broken {name}"),
-        control_sentence="blocks aggregate, beside their input, the maps of another image",
+        rule=at_most(points, 3.0),
+        control=Control(
+            "blocks aggregate, beside their input, the maps of another image",
+            loss_against_dense(f"broken {name}"),
+        ),
         needs=NEEDS,
         scales=("smoke", "cpu", "gpu"),
     )
@@ -255,9 +257,8 @@ CLAIMS = (
         paper_value=None,
         measure=reading_over_dense(_trained),
         # a tenth is more than random weights differ by
-        verdict=capped(at_least(1.2, 1.1)),
-        control=reading_over_dense(_untrained),
-        control_sentence="the same networks before training",
+        rule=at_least(1.2, 1.1),
+        control=Control("the same networks before training", reading_over_dense(_untrained)),
         needs=NEEDS,
         scales=("smoke", "cpu", "gpu"),
     ),

@@ -76,10 +76,12 @@ CLAIMS = (
         unit="memory of DenseNet-201 / memory of VoVNet-39",
         paper_value=1.59,
         measure=memory_ratio(_as_published),
-        verdict=at_least_ratio(1.59),
-        control=joined_at_two_widths(memory_ratio),
-        control_sentence="VoVNet joins its maps at every layer instead of once, its layers as "
-        "wide as before, which takes up to three times the work; the note has it at equal work",
+        rule=at_least_ratio(1.59),
+        control=Control(
+            "VoVNet joins its maps at every layer instead of once, its layers as "
+            "wide as before, which takes up to three times the work; the note has it at equal work",
+            joined_at_two_widths(memory_ratio),
+        ),
         scales=("smoke", "cpu", "gpu"),
     ),
 )

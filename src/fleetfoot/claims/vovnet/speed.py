@@ -199,9 +199,11 @@ ON_GPU = (
         unit="FLOPS of VoVNet-39 / FLOPS of DenseNet-201",
         paper_value=2.75,
         measure=rates_ratio("vovnet39", "densenet201", FIRST),
-        verdict=at_least_ratio(2.75),
-        control=rates_ratio("densenet169", "densenet201", ("densenet169", "densenet201")),
-        control_sentence="in VoVNet's place a densely connected network of two thirds the depth",
+        rule=at_least_ratio(2.75),
+        control=Control(
+            "in VoVNet's place a densely connected network of two thirds the depth",
+            rates_ratio("densenet169", "densenet201", ("densenet169", "densenet201")),
+        ),
     ),
     Claim(
         id="vovnet/bottleneck-time",
@@ -217,9 +219,11 @@ ON_GPU = (
         unit="time with bottlenecks / time without",
         paper_value=None,
         measure=time_of_modules(lambda: bottlenecked(_published())),
-        verdict=at_least(1.0, 0.84),
-        control=time_of_modules(lambda: VoVNet(SHALLOW, 0)),
-        control_sentence="the same work is saved by leaving out two of the five layers of a module",
+        rule=at_least(1.0, 0.84),
+        control=Control(
+            "the same work is saved by leaving out two of the five layers of a module",
+            time_of_modules(lambda: VoVNet(SHALLOW, 0)),
+        ),
     ),
 )
 
@@ -230,7 +234,7 @@ def _claims() -> Iterator[Claim]:
             claim,
             protocol=f"{claim.protocol} This is a CPU, for which the paper gives no figure: partly "
             "at best.",
-            verdict=capped(claim.verdict),
+            rule=claim.verdict,
         )
         yield replace(
             claim,
