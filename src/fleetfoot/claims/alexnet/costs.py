@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Measurement, Setting, at_most
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
+from fleetfoot.claims.rules import at_most
 from fleetfoot.claims.timing import Image, columns, native, network_ms, times_as_long
 from fleetfoot.core.surgery import replaced
 from fleetfoot.measure.counts import count

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting
 from fleetfoot.claims.plain_recipe import plain_recipe
+from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, mean_interval, train_once
 from fleetfoot.claims.training_gain import OTHER, rows, steps_to

@@ -23,7 +23,8 @@ from fleetfoot.claims.alexnet.small_nets import (
     as_published,
     trained,
 )
-from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
+from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.training import Outcome, error_of, images_at, is_smoke
 from fleetfoot.claims.training_gain import OTHER, outcomes, points
 from fleetfoot.claims.training_images import normalised, preprocess_of

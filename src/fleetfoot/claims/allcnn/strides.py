@@ -11,17 +11,10 @@ from typing import Any
 
 from torch import nn
 
-from fleetfoot.claims.claim import (
-    Claim,
-    Measurement,
-    Needs,
-    Setting,
-    at_least,
-    at_most,
-    within,
-)
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting
 from fleetfoot.claims.he_weights import he_weights
 from fleetfoot.claims.plain_recipe import plain_recipe
+from fleetfoot.claims.rules import at_least, at_most, within
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.timing import columns, native, network_ms, times_as_long
 from fleetfoot.claims.training import Outcome, train_once

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Scale, Setting, at_least, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.plain_recipe import plain_recipe
+from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, images_at, train_once
 from fleetfoot.claims.training_gain import outcomes, points, rows, share_gain

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from fleetfoot.claims.arms import Arm, Effort, effort_at, lead, rows, trained
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Scale, Setting, at_least, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Scale, Setting
+from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.shared import shared
 from fleetfoot.nets.compound_scaling import ScaledNet, scaled
 from fleetfoot.nets.resnet_cifar import ResNetCifarSpec

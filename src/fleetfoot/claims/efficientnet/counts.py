@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from fleetfoot.claims.claim import Claim, Measurement, Setting, at_most, within
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
+from fleetfoot.claims.rules import at_most, within
 from fleetfoot.measure.counts import Counts, count
 from fleetfoot.nets.compound_scaling import ALPHA, GAMMA, scaled
 

@@ -6,7 +6,8 @@ Paper    Tan, Le, ICML 2019, arXiv:1905.11946, Table 4 (one core of a Xeon E5-26
 from collections.abc import Callable
 from typing import Any
 
-from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least_ratio, within
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
+from fleetfoot.claims.rules import at_least_ratio, within
 from fleetfoot.claims.timing import Image, columns, native, network_ms, times_as_long
 from fleetfoot.measure.counts import count
 

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from fleetfoot.claims import training_gain
 from fleetfoot.claims.arms import Arm, Effort, effort_at, error_in, lead, rows, trained
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Scale, Setting, at_least, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Scale, Setting
+from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import is_smoke
 from fleetfoot.core.surgery import replaced

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least_ratio
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
+from fleetfoot.claims.rules import at_least_ratio
 from fleetfoot.claims.timing import (
     columns,
     native,

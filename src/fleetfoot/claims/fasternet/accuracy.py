@@ -16,8 +16,9 @@ import torch
 from torch import nn
 
 from fleetfoot.claims.arms import Arm, Effort, effort_at, lead, macs_of, trained
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Scale, Setting, at_least, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.fasternet.ablations import ChannelNorm
+from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.shared import shared
 from fleetfoot.core.surgery import replaced
 from fleetfoot.nets.fasternet import FasterNet, FasterNetSpec

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
 from fleetfoot.claims.fasternet.trained_resnet import (
     NEEDS,
     STAND_IN,
@@ -18,6 +18,7 @@ from fleetfoot.claims.fasternet.trained_resnet import (
     first_of_each_stage,
     trained_resnet,
 )
+from fleetfoot.claims.rules import at_least
 
 CENTRE = 4  # of the nine positions, row by row from 0
 

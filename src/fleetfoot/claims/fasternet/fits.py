@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least_ratio, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
 from fleetfoot.claims.fasternet.trained_resnet import (
     NEEDS,
     STAND_IN,
@@ -26,6 +26,7 @@ from fleetfoot.claims.fasternet.trained_resnet import (
     first_of_each_stage,
     trained_resnet,
 )
+from fleetfoot.claims.rules import at_least_ratio
 from fleetfoot.claims.shared import shared
 from fleetfoot.core.seeds import torch_rng
 

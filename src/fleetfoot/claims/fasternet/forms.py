@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least_ratio, at_most
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
 from fleetfoot.claims.fasternet.layers import (
     LAYERS,
     ON_CPU,
@@ -21,6 +21,7 @@ from fleetfoot.claims.fasternet.layers import (
     stacks,
     table,
 )
+from fleetfoot.claims.rules import at_least_ratio, at_most
 
 BOTH_LAYOUTS = ("nchw", "nhwc")
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, at_least_ratio
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting
+from fleetfoot.claims.rules import at_least, at_least_ratio
 from fleetfoot.claims.timing import Rows, columns, median_ratio, network_ms, round_ms
 from fleetfoot.measure.counts import count
 from fleetfoot.measure.latency import Latency

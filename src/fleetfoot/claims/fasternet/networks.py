@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least_ratio
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting
+from fleetfoot.claims.rules import at_least_ratio
 from fleetfoot.claims.timing import (
     Image,
     columns,

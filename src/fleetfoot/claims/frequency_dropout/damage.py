@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fleetfoot.claims.arms import Effort, effort_at
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Scale, Setting, at_least, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.plain_recipe import plain_recipe
+from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, error_of, images_at, logits_of, train_once
 from fleetfoot.claims.training_gain import gain, outcomes, points

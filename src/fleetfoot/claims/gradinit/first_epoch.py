@@ -12,8 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Scale, Setting, at_least, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.plain_recipe import plain_recipe
+from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, train_once
 from fleetfoot.claims.training_gain import gain, outcomes, points, rows

@@ -4,8 +4,9 @@ Paper    Chen et al., CVPR 2023, arXiv:2303.03667v3, Table 1; stated without fig
          ECCV 2018, arXiv:1807.11164, G4
 """
 
-from fleetfoot.claims.claim import Claim, at_least
+from fleetfoot.claims.claim import Claim, Control
 from fleetfoot.claims.fasternet.layers import rate_ratio
+from fleetfoot.claims.rules import at_least
 
 CLAIMS = (
     Claim(

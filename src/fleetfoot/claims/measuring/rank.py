@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least, at_most
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
+from fleetfoot.claims.rules import at_least, at_most
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.timing import Rows, columns, native, network_ms, round_ms
 from fleetfoot.core.files import read_json

@@ -11,9 +11,10 @@ from typing import Any
 from torch import nn
 
 from fleetfoot.claims.alexnet.dropout import FixedMask
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting
 from fleetfoot.claims.he_weights import he_weights
 from fleetfoot.claims.plain_recipe import plain_recipe
+from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, train_once
 from fleetfoot.claims.training_gain import Extent, gain, outcomes, share_gain

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting
+from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import is_smoke
 from fleetfoot.nets.create import create

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting
+from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.training import images_at, logits_of, train_once
 from fleetfoot.claims.training_gain import OTHER, Extent, points
 from fleetfoot.claims.training_images import preprocess_of

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, at_most, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting
 from fleetfoot.claims.regularisers.small_resnet import EXTENTS, SIDES, recipe_of
+from fleetfoot.claims.rules import at_least, at_most
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, error_of, images_at, is_smoke, train_once
 from fleetfoot.claims.training_gain import gain, outcomes, points

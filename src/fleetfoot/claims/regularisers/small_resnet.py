@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least, capped
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting
+from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, train_once
 from fleetfoot.claims.training_gain import Extent, gain, outcomes

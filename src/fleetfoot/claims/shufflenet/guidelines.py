@@ -13,7 +13,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting, at_least_ratio
+from fleetfoot.claims.claim import Claim, Measurement, Needs, Setting
+from fleetfoot.claims.rules import at_least_ratio
 from fleetfoot.claims.timing import columns, network_ms, times_as_long
 from fleetfoot.claims.vovnet.memory import memory_access
 from fleetfoot.measure.counts import count

@@ -13,7 +13,8 @@ from typing import Any
 from torch import nn
 
 from fleetfoot.blocks.dense import norm_act_conv, transition
-from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least_ratio, within
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
+from fleetfoot.claims.rules import at_least_ratio, within
 from fleetfoot.claims.vovnet.osa_forms import joined_at_every_layer, joined_for_equal_work
 from fleetfoot.measure.counts import Counts, count
 from fleetfoot.measure.mem_access import conv_access

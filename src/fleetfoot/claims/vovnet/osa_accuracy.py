@@ -18,16 +18,8 @@ from torch import Tensor, nn
 
 from fleetfoot.blocks.osa import OSA
 from fleetfoot.claims.arms import Arm, Effort, effort_at, lead, trained
-from fleetfoot.claims.claim import (
-    Claim,
-    Measurement,
-    Needs,
-    Scale,
-    Setting,
-    at_least,
-    at_most,
-    capped,
-)
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Scale, Setting
+from fleetfoot.claims.rules import at_least, at_most
 from fleetfoot.claims.shared import shared
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.core.surgery import replaced

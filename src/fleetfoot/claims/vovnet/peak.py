@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least_ratio
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
+from fleetfoot.claims.rules import at_least_ratio
 from fleetfoot.claims.timing import Image, native
 from fleetfoot.claims.vovnet.memory import Form, Ratio, joined_at_two_widths
 from fleetfoot.core.errors import MissingError

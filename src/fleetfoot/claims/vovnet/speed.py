@@ -11,15 +11,8 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from fleetfoot.claims.claim import (
-    Claim,
-    Measurement,
-    Needs,
-    Setting,
-    at_least,
-    at_least_ratio,
-    capped,
-)
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting
+from fleetfoot.claims.rules import at_least, at_least_ratio
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.timing import Image, Rows, columns, median_ratio, native, network_ms, round_ms
 from fleetfoot.claims.vovnet.osa_forms import bottlenecked, joined_for_equal_work
