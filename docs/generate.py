@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cyclopts.argument import Argument
 from ledger_pages import ledger_pages
-from ledger_words import Stored, standing
+from ledger_words import footing_table, standing
 from measurements import measurement_pictures, measurements_page
 from methods import methods_table
 from pictures import ledger_pictures
@@ -22,6 +22,8 @@ from results import machine_line, peers_line, peers_table, results_table
 
 from fleetfoot.claims import ledger
 from fleetfoot.claims.claim import Claim
+from fleetfoot.claims.stored import SHIPPED, Stored
+from fleetfoot.claims.stored import stored as stored_results
 from fleetfoot.cli import app
 from fleetfoot.core import errors, registry
 from fleetfoot.nets.create import list_nets
@@ -61,7 +63,7 @@ def main() -> int:
 def pages() -> dict[str, str]:
     """Return the text of every generated file by its path below docs/."""
     claims = tuple(ledger.claims().values())
-    stored = ledger.stored([ledger.SHIPPED])
+    stored = stored_results([SHIPPED])
     pictures = ledger_pictures(claims, stored) | measurement_pictures()
     papers = ledger_pages(claims, stored, pictures)
     measurements = measurements_page(pictures)
@@ -125,8 +127,12 @@ def _ledger(claims: Sequence[Claim], stored: Stored, pictures: Mapping[str, str]
     picture = "\n![measured over published, claim by claim](docs/images/claims.svg)\n"
     return (
         "\n## What the papers claim, measured here\n\n"
-        f"{standing(claims, stored)} Every claim has a rule fixed beforehand and a control that "
-        "must fail: [the ledger](docs/reference/claims.md).\n"
+        f"{standing(claims, stored)}\n\n{footing_table(claims, stored)}\n"
+        "Every claim has a rule fixed beforehand and a control that must fail: "
+        "[the ledger](docs/reference/claims.md). Only what is measured as published can be "
+        "reproduced or not; what is scaled or stands in points the same way, or the other, since "
+        "before 2026-12-01 small trainings and another device passed for refutations "
+        "([why, with the old table](docs/decisions/0024-footing-of-claims.md)).\n"
         f"{picture if 'claims.svg' in pictures else ''}"
     )
 

@@ -6,22 +6,20 @@ from typing import Any
 
 from ledger_words import (
     Json,
-    Stored,
-    at_scale,
-    border,
     control_in_words,
     device_of,
-    emphasis,
     interval,
     machine_of,
     number,
     outcome_of,
     rule_in_words,
     standing,
+    training_in_words,
+    verdict_in_words,
 )
 
 from fleetfoot.claims.claim import Claim
-from fleetfoot.claims.ledger import results_of
+from fleetfoot.claims.stored import Result, Stored, results_of
 
 # Page, name and authors of a paper, by what `Claim.paper` begins with.
 PAPERS = {
@@ -41,6 +39,15 @@ PAPERS = {
     "Williams": ("roofline", "Roofline (Williams, Waterman and Patterson, 2009)"),
 }
 NOT_MEASURED = "not measured yet"
+FOOTINGS = """\
+Each verdict stands on a footing. *As published*: the paper's network, data and size, or a count;
+only these can be reproduced or not. *Scaled*: the same kind of network and data, less of it.
+*Stand-in*: another network, other data, or another device; a claim about a graphics processor that
+is measured on a processor is one. Scaled and stand-in results only point the same way as the paper,
+or the other. A result is *undecided* where its interval contains a border of the rule, where its
+control passed, where trainings have no interval, or where a regulariser was tried on a network that
+does not fit its training images.
+"""
 
 PICTURE_WORDS = {
     "macs": "latency over multiply-accumulates",
@@ -79,6 +86,7 @@ def _index(claims: Sequence[Claim], stored: Stored, pictures: Mapping[str, str])
         "Headline claims of the papers, in our own words, each with a rule that was fixed before "
         "measuring and a control that must fail: the same measurement with the idea removed or "
         "broken. A verdict of *not reproduced* is a result like the others.\n\n"
+        f"{FOOTINGS}\n"
         f"{standing(claims, stored)} `fleetfoot claims run ID` measures one on your "
         "machine, `fleetfoot claims table` shows all side by side.\n\n"
         f"{_picture('claims.svg', 'measured over published, claim by claim', pictures)}"
@@ -112,20 +120,21 @@ def _table(claims: Sequence[Claim], stored: Stored, folder: str) -> str:
     return "".join(lines)
 
 
-def _cells(claim: Claim, result: Json) -> str:
-    here = number(result["measurement"]["value"])
-    verdict = f"{emphasis(result['verdict'])}{at_scale(result)}{border(claim, result)}"
-    return f"{here} | {verdict} | {_cell(control_in_words(claim, result))}"
+def _cells(claim: Claim, result: Result) -> str:
+    here = number(result.measurement.value)
+    return f"{here} | {verdict_in_words(result)} | {_cell(control_in_words(claim, result))}"
 
 
 def _section(claim: Claim, stored: Stored, pictures: Mapping[str, str]) -> str:
-    decided = [scale for scale in claim.decides_at if scale in claim.scales]
+    decided = [
+        f"{scale} ({claim.footing[scale]})" for scale in claim.footing if claim.decides(scale)
+    ]
     place = re.search(r"\b(section|Table|Fig|Figure|appendix)\b.*", claim.paper)
     parts = [
         f"\n## `{claim.id}`\n\n{claim.sentence} ({place[0] if place else claim.paper})\n\n",
         f"Protocol: {claim.protocol}\n\n",
-        f"Rule, fixed beforehand: {rule_in_words(claim.verdict.__qualname__)}; "
-        f"decided at: {', '.join(decided)}. Control: {claim.control_sentence}.\n\n",
+        f"Rule, fixed beforehand: {rule_in_words(claim.rule.__qualname__)}; "
+        f"decided at: {', '.join(decided)}. Control: {claim.control.sentence}.\n\n",
     ]
     found = results_of(claim, stored)
     if not found:
@@ -137,29 +146,27 @@ def _section(claim: Claim, stored: Stored, pictures: Mapping[str, str]) -> str:
     return "".join(parts)
 
 
-def _result(claim: Claim, result: Json) -> str:
-    measurement, control = result["measurement"], result["control"]
-    table = control["table"] if control else ()
-    other = table if table != measurement["table"] else ()
-    note = f"\n{measurement['note']}\n" if measurement["note"] else ""
+def _result(claim: Claim, result: Result) -> str:
+    measurement, control = result.measurement, result.control
+    other = () if control is None or control.table == measurement.table else control.table
+    note = f"\n{measurement.note}\n" if measurement.note else ""
     return (
         "| | value | |\n|---|--:|---|\n"
         f"| paper | {number(claim.paper_value)} | {claim.unit} |\n"
-        f"| here | **{number(measurement['value'])}** | {interval(measurement)}"
-        f"{emphasis(result['verdict'])}{at_scale(result)}{border(claim, result)} |\n"
+        f"| here | **{number(measurement.value)}** | {interval(measurement)}"
+        f"{verdict_in_words(result)} |\n"
         f"{_control_row(claim, result)}"
-        f"{note}\n{machine_of(result)}"
-        f"{_rows('What was measured', measurement['table'])}"
+        f"{note}\n{training_in_words(result)}{machine_of(result)}"
+        f"{_rows('What was measured', measurement.table)}"
         f"{_rows('The control', other)}"
     )
 
 
-def _control_row(claim: Claim, result: Json) -> str:
-    control = result["control"]
-    if control is None:
+def _control_row(claim: Claim, result: Result) -> str:
+    if result.control is None:
         return f"| control | | {_cell(control_in_words(claim, result))} |\n"
-    outcome = f"{interval(control)}{outcome_of(claim, result)}"
-    return f"| control | {number(control['value'])} | {outcome} |\n"
+    outcome = f"{interval(result.control)}{outcome_of(claim, result)}"
+    return f"| control | {number(result.control.value)} | {outcome} |\n"
 
 
 def _costs(claims: Sequence[Claim], pictures: Mapping[str, str]) -> str:
@@ -206,7 +213,7 @@ def _picture(file: str, words: str, pictures: Mapping[str, str]) -> str:
     return f"![{words}](../images/{file})\n\n" if file in pictures else ""
 
 
-def _where(measured: Sequence[Json]) -> str:
+def _where(measured: Sequence[Result]) -> str:
     """Return the machines of all results, once each."""
-    places = [device_of(result["provenance"]["machine"]) for result in measured]
+    places = [device_of(result.provenance.machine) for result in measured]
     return f"\nMeasured on {'; '.join(dict.fromkeys(places))}.\n" if places else ""

@@ -1,13 +1,13 @@
 """How the ledger's figures, rules, verdicts and machines are put into words."""
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from collections.abc import Sequence
+from typing import Any
 
-from fleetfoot.claims.claim import SCALES, Claim, Verdict
-from fleetfoot.claims.ledger import results_of
+from fleetfoot.claims.claim import Claim, Measurement
+from fleetfoot.claims.judgement import STANDINGS, control_in_doubt, train_errors
+from fleetfoot.claims.stored import Result, Stored, results_of
 
-BORDER = "the interval contains a border of the rule"
 OUTCOMES = {
     "failed_as_it_should": "failed as it should",
     "passed": "PASSED, though it must fail",
@@ -15,26 +15,27 @@ OUTCOMES = {
 }
 
 Json = dict[str, Any]
-Stored = Mapping[tuple[str, str], Json]
 
 
 def standing(claims: Sequence[Claim], stored: Stored) -> str:
-    """Return how many claims are measured, with which verdicts, and how many may fall otherwise."""
-    found = [(claim, result) for claim in claims for result in results_of(claim, stored)]
-    scales = [scale for scale in SCALES if any(r["scale"] == scale for _, r in found)]
-    told = "; ".join(_verdicts([r for _, r in found if r["scale"] == scale]) for scale in scales)
-    measured = len({claim.id for claim, _ in found})
-    all_of_them = f"{len(claims)} claim{'' if len(claims) == 1 else 's'}"
-    near = sum(at_border(claim, result) for claim, result in found)
-    border = f" In {near} of these verdicts {BORDER}." if near else ""
-    return f"{all_of_them}, {measured} of them measured{': ' if told else ''}{told}.{border}"
+    """Return in a sentence how many claims are measured, and how many of them are decided."""
+    found = [result for claim in claims for result in results_of(claim, stored)]
+    measured = len({result.id for result in found})
+    decided = sum(result.judgement.verdict != "undecided" for result in found)
+    counted = f"{len(claims)} claim{'' if len(claims) == 1 else 's'}, {measured} of them measured"
+    return f"{counted}{f', {decided} results decided' if found else ''}."
 
 
-def _verdicts(results: Sequence[Json]) -> str:
-    """Return how often each verdict was given at the scale of some results."""
-    found = [result["verdict"] for result in results]
-    counts = ", ".join(f"{found.count(v)} {v}" for v in get_args(Verdict) if v in found)
-    return f"{counts}{at_scale(results[0])}"
+def footing_table(claims: Sequence[Claim], stored: Stored) -> str:
+    """Return how often each verdict was given on each footing; "" if nothing was measured."""
+    found = [r.judgement for claim in claims for r in results_of(claim, stored)]
+    words = [word for word in STANDINGS if any(told.verdict == word for told in found)]
+    lines = [f"| footing | {' | '.join(words)} |\n", f"|---|{'--:|' * len(words)}\n"]
+    for footing in dict.fromkeys(told.footing for told in found):
+        of = [told.verdict for told in found if told.footing == footing]
+        cells = (str(of.count(word) or "") for word in words)
+        lines.append(f"| {footing or 'none (smoke)'} | {' | '.join(cells)} |\n")
+    return "".join(lines) if found else ""
 
 
 def number(value: float | None) -> str:
@@ -54,13 +55,19 @@ def rule_in_words(rule: str) -> str:
     >>> rule_in_words("at_least(6.2, 3.6)")
     'reproduced at 6.2 or more, partly at 3.6 or more'
     """
-    capped = re.fullmatch(r"capped\((.*)\)", rule)
-    if capped:
-        return f"partly at best, where else it would be: {rule_in_words(capped[1])}"
+    direction = re.fullmatch(r"above\(([\d.e+-]+)\)", rule)
+    if direction:
+        return f"reproduced above {number(float(direction[1]))}; the paper gives no figure"
     found = re.fullmatch(r"(\w+)\(([\d.e+-]+), (?:reproduced=)?([\d.e+-]+)(.*)\)", rule)
     if found is None:
         return f"`{rule}`"
     kind, first, second = found[1], float(found[2]), float(found[3])
+    if kind == "about":
+        partly = float(found[4].partition("=")[2])
+        return (
+            f"reproduced at most {number(second)} from {number(first)}, partly at most "
+            f"{number(partly)}"
+        )
     if kind == "within":
         partly = float(found[4].partition("=")[2])
         return (
@@ -73,67 +80,67 @@ def rule_in_words(rule: str) -> str:
     return f"reproduced at {number(first)} {word}, partly at {number(second)} {word}"
 
 
-def interval(measurement: Json) -> str:
+def interval(measurement: Measurement) -> str:
     """Return an interval in words, with what parts it from a verdict; "" without one."""
-    if measurement["low"] is None or measurement["high"] is None:
+    if measurement.low is None or measurement.high is None:
         return ""
-    return f"interval {number(measurement['low'])} to {number(measurement['high'])}; "
+    return f"interval {number(measurement.low)} to {number(measurement.high)}; "
 
 
-def emphasis(verdict: str) -> str:
-    """Return a verdict, in bold where it is one."""
-    return f"**{verdict}**" if verdict != "not at this scale" else verdict
+def verdict_in_words(result: Result) -> str:
+    """Return a verdict with its footing and scale, in bold where it is decided."""
+    told = result.judgement
+    footing = f" ({told.footing})" if told.footing else ""
+    if told.verdict == "undecided":
+        return f"undecided: {told.reason}{footing}{at_scale(result)}"
+    return f"**{told.verdict}**{footing}{at_scale(result)}"
 
 
-def at_scale(result: Json) -> str:
+def at_scale(result: Result) -> str:
     """Return the scale of a result, which goes without saying on the cpu."""
-    return "" if result["scale"] == "cpu" else f" ({result['scale']})"
+    return "" if result.scale == "cpu" else f" ({result.scale})"
 
 
-def at_border(claim: Claim, result: Json) -> bool:
-    """Return whether the interval of a result contains a border of the claim's rule."""
-    value, low, high = (result["measurement"][name] for name in ("value", "low", "high"))
-    return bool(claim.at_border(result["scale"], value, low, high))
+def training_in_words(result: Result) -> str:
+    """Return the training error of each way, which says what a comparison is worth; "" if none."""
+    errors = train_errors(result.measurement)
+    told = ", ".join(f"{error:.1f} % ({way or 'all'})" for way, error in errors.items())
+    return f"Training images wrong at the end: {told}.\n" if told else ""
 
 
-def border(claim: Claim, result: Json) -> str:
-    """Return what to add to a verdict that may fall otherwise; "" if nothing."""
-    return f"; {BORDER}" if at_border(claim, result) else ""
-
-
-def control_in_words(claim: Claim, result: Json) -> str:
+def control_in_words(claim: Claim, result: Result) -> str:
     """Return the control's figure and whether it failed, or why there is none."""
-    control = result["control"]
-    if control is None:
-        return f"{OUTCOMES[result['control_outcome']]}: {result['control_error']}"
-    return f"{number(control['value'])}, {outcome_of(claim, result)}"
+    if result.control is None:
+        return f"{OUTCOMES[result.judgement.control_outcome]}: {result.control_error}"
+    return f"{number(result.control.value)}, {outcome_of(claim, result)}"
 
 
-def outcome_of(claim: Claim, result: Json) -> str:
+def outcome_of(claim: Claim, result: Result) -> str:
     """Return whether a control failed, and what to add if it might as well not have."""
-    value, low, high = (result["control"][name] for name in ("value", "low", "high"))
-    doubt = f"; {BORDER}" if claim.control_at_border(value, low, high) else ""
-    return f"{OUTCOMES[result['control_outcome']]}{doubt}"
-
-
-def machine_of(result: Json) -> str:
-    """Return one sentence on where, when and with what code a result was measured."""
-    provenance = result["provenance"]
-    machine, versions = provenance["machine"], provenance["versions"]
-    load = provenance["load_1min"]
-    loaded = "" if load is None else f", load {load:.1f} before it"
-    commit = (provenance["commit"] or "")[:10] or "unknown"
+    doubt = "; its interval holds the other outcome, too"
     return (
-        f"Measured {provenance['date'][:10]} at the {result['scale']} scale in "
-        f"{_time(result)} on {device_of(machine)}{loaded}, Python {machine['python']}, torch "
-        f"{versions.get('torch', 'unknown')}, commit {commit}"
-        f"{' with changes' if provenance['dirty'] else ''}.\n"
+        f"{OUTCOMES[result.judgement.control_outcome]}"
+        f"{doubt if control_in_doubt(claim, result.control) else ''}"
     )
 
 
-def _time(result: Json) -> str:
-    own, borrowed = (_span(result[name]) for name in ("minutes", "borrowed_minutes"))
-    if not result["borrowed_minutes"]:
+def machine_of(result: Result) -> str:
+    """Return one sentence on where, when and with what code a result was measured."""
+    provenance = result.provenance
+    load = provenance.load_1min
+    loaded = "" if load is None else f", load {load:.1f} before it"
+    commit = (provenance.commit or "")[:10] or "unknown"
+    return (
+        f"Measured {provenance.date[:10]} at the {result.scale} scale in "
+        f"{_time(result)} on {device_of(provenance.machine)}{loaded}, Python "
+        f"{provenance.machine['python']}, torch {provenance.versions.get('torch', 'unknown')}, "
+        f"commit {commit}{' with changes' if provenance.dirty else ''}.\n"
+    )
+
+
+def _time(result: Result) -> str:
+    own, borrowed = _span(result.minutes), _span(result.borrowed_minutes)
+    if not result.borrowed_minutes:
         return own
     return f"{own}, with figures measured for another claim in {borrowed} just before,"
 

@@ -4,10 +4,10 @@ import inspect
 from collections.abc import Sequence
 
 from ledger_pages import page_of
-from ledger_words import Stored, at_scale, number
+from ledger_words import at_scale, number
 
 from fleetfoot.claims.claim import Claim
-from fleetfoot.claims.ledger import results_of
+from fleetfoot.claims.stored import Stored, results_of
 from fleetfoot.recipes.method import MethodEntry, catalog
 
 PLACES = {
@@ -55,10 +55,10 @@ def measured(name: str, claims: Sequence[Claim], stored: Stored) -> str:
         if not _is_about(claim, name.replace("_", "-")):
             continue
         for result in results_of(claim, stored):
-            value = number(result["measurement"]["value"])
+            value = number(result.measurement.value)
             told.append(
                 f"[{claim.id.partition('/')[2]}](../papers/{page_of(claim)}.md): {value} "
-                f"{claim.unit}, {result['verdict']}{at_scale(result)}"
+                f"{claim.unit}, {result.judgement.verdict}{at_scale(result)}"
             )
     return "; ".join(told)
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ledger_pages import PICTURE_WORDS, page_of
-from ledger_words import Json, Stored, at_scale, control_in_words, number
+from ledger_words import at_scale, control_in_words, number
 
 from fleetfoot.claims.claim import Claim
-from fleetfoot.claims.ledger import results_of
+from fleetfoot.claims.stored import Result, Stored, results_of
 from fleetfoot.measure.compare import spearman, spearman_interval
 from fleetfoot.report.plane import Axis
 from fleetfoot.report.ratios import Ratio, ratio_chart
@@ -18,7 +18,9 @@ COLOURS = {
     "reproduced": "good",
     "partly": "c2",
     "not reproduced": "bad",
-    "not at this scale": "dim",
+    "points the same way": "good",
+    "points the other way": "bad",
+    "undecided": "dim",
 }
 # A table whose rows have a network, a time and costs is drawn once per cost: per one that the
 # claim's id names, where it names one.
@@ -39,7 +41,7 @@ def ledger_pictures(claims: Sequence[Claim], stored: Stored) -> dict[str, str]:
         found[f"claims-{name}.svg"] = _ratios(of, stored, f"claims of {name}")
     for claim in claims:
         for result in results_of(claim, stored)[:1]:
-            found |= _costs(claim, result["measurement"]["table"])
+            found |= _costs(claim, result.measurement.table)
     return {name: standalone(chart) for name, chart in found.items() if chart}
 
 
@@ -49,27 +51,29 @@ def _ratios(claims: Sequence[Claim], stored: Stored, title: str) -> str:
     verdicts: list[str] = []
     for claim in claims:
         for result in results_of(claim, stored):
-            paper, value = claim.paper_value, result["measurement"]["value"]
+            paper, value = claim.paper_value, result.measurement.value
             if paper is not None and paper > 0 and value is not None and value > 0:
                 lines.append(_line(claim, result, paper))
-                verdicts.append(result["verdict"])
+                verdicts.append(result.judgement.verdict)
     legend = [(css, verdict) for verdict, css in COLOURS.items() if verdict in verdicts]
     return ratio_chart(lines, title=title, legend=[*legend, ("hollow", "control")])
 
 
-def _line(claim: Claim, result: Json, paper: float) -> Ratio:
-    measurement, control = result["measurement"], result["control"]
-    at = at_scale(result)
-    ends = {name: measurement[name] and measurement[name] / paper for name in ("low", "high")}
+def _line(claim: Claim, result: Result, paper: float) -> Ratio:
+    measurement, control = result.measurement, result.control
+    at, verdict = at_scale(result), result.judgement.verdict
+    low, high = measurement.low, measurement.high
     return Ratio(
         name=f"{claim.id}{at}",
-        value=measurement["value"] / paper,
-        css=COLOURS[result["verdict"]],
-        words=f"{number(measurement['value'])} here, {number(paper)} in the paper",
-        title=f"{claim.id}{at}: {result['verdict']}, {number(measurement['value'])} against "
-        f"{number(paper)} ({claim.unit}); control {control_in_words(claim, result)}",
-        control=control and control["value"] and control["value"] / paper,
-        **ends,
+        value=measurement.value / paper,
+        css=COLOURS[verdict],
+        words=f"{number(measurement.value)} here, {number(paper)} in the paper",
+        title=f"{claim.id}{at}: {verdict} ({result.judgement.footing}), "
+        f"{number(measurement.value)} against {number(paper)} ({claim.unit}); control "
+        f"{control_in_words(claim, result)}",
+        control=None if control is None or not control.value else control.value / paper,
+        low=None if low is None else low / paper,
+        high=None if high is None else high / paper,
     )
 
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fleetfoot.claims.claim import DEVICES, SCALES, Setting, fitting_scale
-from fleetfoot.claims.ledger import Result, attempt, matching, store
+from fleetfoot.claims.ledger import attempt, matching
+from fleetfoot.claims.stored import Result, store
 from fleetfoot.core.errors import FleetfootError
 from fleetfoot.core.files import check_folder
 
@@ -41,9 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _summary(result: Result) -> str:
     paper = "no figure" if result.paper_value is None else f"{result.paper_value:.3g}"
     control = result.control_error if result.control is None else f"{result.control.value:.3g}"
+    told = result.judgement
+    because = f" ({told.reason})" if told.reason else ""
     return (
-        f"{result.id}: {result.verdict}, {result.measurement.value:.3g} (paper {paper}), "
-        f"control {result.control_outcome}: {control}"
+        f"{result.id}: {told.verdict}{because}, {result.measurement.value:.3g} (paper {paper}, "
+        f"{told.footing or 'no footing'}), control {told.control_outcome}: {control}"
     )
 
 

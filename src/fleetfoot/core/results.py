@@ -32,7 +32,8 @@ class PassResult:
 def to_json(record: Any, *, schema: str | None = None) -> Any:
     """Return plain JSON values for a record, mapping or sequence.
 
-    NaN and infinities become ``None`` (unknown), NumPy scalars Python numbers, paths strings.
+    NaN and infinities become ``None`` (unknown), NumPy scalars Python numbers, paths strings. A
+    record with a method ``as_json`` says itself what it is in JSON.
 
     Args:
         record: dataclass, mapping, sequence, or scalar.
@@ -50,6 +51,9 @@ def _merged(parts: Iterable[tuple[Any, Field[Any]]]) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    own = getattr(type(value), "as_json", None)  # a record of records that is flat in JSON
+    if own is not None:
+        return _plain(own(value))
     fields = getattr(type(value), "__dataclass_fields__", None)
     if fields is not None:
         return _merged((_plain(getattr(value, name)), field) for name, field in fields.items())
