@@ -55,7 +55,7 @@ class Talk:
 QUIET = Talk()
 FIT, DEPLOY = FitRequest(), DeployRequest()
 EVALUATE, MEASURE = EvaluateRequest(), MeasureRequest()
-SCHEMA_VERSIONS = {"measure": 2}  # verbs whose keys have grown since the first version
+SCHEMA_VERSIONS = {"measure": 2, "claims": 2}  # verbs whose keys have changed since the first
 FIRST_PROCESS = os.environ.get("RANK", "0") == "0"  # under torchrun one process speaks
 
 

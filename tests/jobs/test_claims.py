@@ -12,9 +12,13 @@ pytest.importorskip("torch")
 
 from fleetfoot import cli
 from fleetfoot.claims import ledger
-from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
+from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.stored import store
 from fleetfoot.core.errors import DataError, UsageError
-from fleetfoot.jobs.claims import NOT_BY_THE_RULE, ClaimRow, ClaimsRecord, claims
+from fleetfoot.jobs import claims as claims_job
+from fleetfoot.jobs.claims import claims
+from fleetfoot.jobs.claims_record import MEASURED, NOT_BY_THE_RULE, ClaimRow, ClaimsRecord
 from fleetfoot.jobs.screen import show
 
 
@@ -30,9 +34,9 @@ GOOD = Claim(
     unit="times",
     paper_value=2.0,
     measure=lambda _: Measurement(value=2.5, low=2.4, high=2.6),
-    verdict=at_least(2.0, 1.5),
-    control=lambda _: Measurement(value=1.0),
-    control_sentence="nothing is measured",
+    rule=at_least(2.0, 1.5),
+    control=Control("nothing is measured", lambda _: Measurement(value=1.0)),
+    footing={"cpu": "as published"},
 )
 BAD = dataclasses.replace(GOOD, id="toy/bad", paper_value=None, measure=broken)
 
@@ -40,7 +44,15 @@ BAD = dataclasses.replace(GOOD, id="toy/bad", paper_value=None, measure=broken)
 @pytest.fixture(autouse=True)
 def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(ledger, "claims", lambda: {"toy/bad": BAD, "toy/good": GOOD})
-    monkeypatch.setattr(ledger, "SHIPPED", tmp_path / "shipped")
+    monkeypatch.setattr(claims_job, "SHIPPED", tmp_path / "shipped")
+
+
+def value_of(row: ClaimRow) -> float | None:
+    return row.as_json()["value"]
+
+
+def verdict_of(row: ClaimRow) -> str | None:
+    return row.as_json()["verdict"]
 
 
 def test_the_folder_of_results_is_looked_at_before_measuring(tmp_path: Path) -> None:
@@ -55,7 +67,7 @@ def test_a_damaged_result_does_not_hide_the_others(tmp_path: Path) -> None:
     claims("run", ["toy/good"], out=tmp_path)
     (tmp_path / "toy.bad.cpu.json").write_text("{")
     record = claims("table", out=tmp_path)
-    assert [row.value for row in record.claims] == [None, 2.5]
+    assert [value_of(row) for row in record.claims] == [None, 2.5]
     (problem,) = record.problems
     assert "toy.bad.cpu.json" in problem
 
@@ -63,86 +75,95 @@ def test_a_damaged_result_does_not_hide_the_others(tmp_path: Path) -> None:
 def test_a_stored_verdict_is_judged_again(tmp_path: Path) -> None:
     claims("run", ["toy/good"], out=tmp_path)
     path = tmp_path / "toy.good.cpu.json"
-    path.write_text(path.read_text().replace('"reproduced"', '"not reproduced"'))
+    path.write_text(
+        path.read_text().replace('"verdict": "reproduced"', '"verdict": "not reproduced"')
+    )
     (row,) = claims("table", ["toy/good"], out=tmp_path).claims
     assert row.error == NOT_BY_THE_RULE
     stream = io.StringIO()
     show("claims", ClaimsRecord(word="table", claims=(row,)), stream)
     said = " ".join(stream.getvalue().split())
-    assert "not reproduced (the stored verdict is not what the rule says of the value)" in said
+    assert (
+        "not reproduced (the stored verdict is not what rule and footing say of the values)" in said
+    )
 
 
 def test_what_cannot_be_stored_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> None:
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(ledger, "store", full)
+    monkeypatch.setattr(claims_job, "store", full)
     (row,) = claims("run", ["toy/good"], out=tmp_path).claims
-    assert (row.value, row.exit_code) == (2.5, 1)
+    assert (value_of(row), row.exit_code) == (2.5, 1)
     assert "is not stored, No space left" in (row.error or "")
 
 
 def test_listing_measures_nothing(tmp_path: Path) -> None:
     record = claims("list", out=tmp_path / "out")
-    assert [row.id for row in record.claims] == ["toy/bad", "toy/good"]
-    assert {row.value for row in record.claims} == {None}
-    assert record.claims[1].sentence == "Two is more than one."
+    assert [row.claim.id for row in record.claims] == ["toy/bad", "toy/good"]
+    assert {value_of(row) for row in record.claims} == {None}
+    assert record.claims[1].claim.sentence == "Two is more than one."
 
 
 def test_running_stores_and_goes_on_after_a_failure(tmp_path: Path) -> None:
     record = claims("run", ["toy/*"], out=tmp_path / "out")
     bad, good = record.claims
     assert "no way" in (bad.error or "")
-    assert (bad.exit_code, bad.verdict) == (1, None)
-    assert (good.verdict, good.value, good.control_value) == ("reproduced", 2.5, 1.0)
-    assert (good.low, good.high, good.control_outcome) == (2.4, 2.6, "failed_as_it_should")
-    assert good.machine
+    assert (bad.exit_code, verdict_of(bad)) == (1, None)
+    told = good.as_json()
+    expected = {
+        **{"verdict": "reproduced", "footing": "as published", "reason": None},
+        **{"value": 2.5, "low": 2.4, "high": 2.6, "control_value": 1.0},
+        **{"control_outcome": "failed_as_it_should", "control_in_doubt": False},
+    }
+    assert expected.items() <= told.items()
+    assert told["machine"]
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["toy.good.cpu.json"]
 
 
 def test_the_table_prefers_own_results_and_thorough_scales(tmp_path: Path) -> None:
-    ledger.store(ledger.run(GOOD, Setting()), ledger.SHIPPED)
+    store(ledger.run(GOOD, Setting()), claims_job.SHIPPED)
     (tmp_path / "out").mkdir()
     bad, good = claims("table", out=tmp_path / "out").claims
-    assert (bad.value, bad.verdict) == (None, None)
-    assert (good.verdict, good.scale) == ("reproduced", "cpu")
+    assert (value_of(bad), verdict_of(bad)) == (None, None)
+    assert (verdict_of(good), good.result and good.result.scale) == ("reproduced", "cpu")
     claims("run", ["toy/good"], scale="smoke", out=tmp_path / "out")
-    assert claims("table", ["toy/good"], out=tmp_path / "out").claims[0].scale == "cpu"
+    assert claims("table", ["toy/good"], out=tmp_path / "out").claims[0].as_json()["scale"] == "cpu"
     lower = dataclasses.replace(GOOD, measure=lambda _: Measurement(value=1.0))
-    ledger.store(ledger.run(lower, Setting()), tmp_path / "out")
+    store(ledger.run(lower, Setting()), tmp_path / "out")
     mine = claims("table", ["toy/good"], out=tmp_path / "out").claims[0]
-    assert mine.verdict == "not reproduced"
+    assert verdict_of(mine) == "not reproduced"
 
 
 def test_the_table_has_a_row_for_each_scale(tmp_path: Path) -> None:
-    ledger.store(ledger.run(GOOD, Setting()), tmp_path)
+    store(ledger.run(GOOD, Setting()), tmp_path)
     gpu = dataclasses.replace(ledger.run(GOOD, Setting()), scale="gpu")
-    ledger.store(gpu, ledger.SHIPPED)
+    store(gpu, claims_job.SHIPPED)
     rows = claims("table", ["toy/good"], out=tmp_path).claims
-    assert [row.scale for row in rows] == ["gpu", "cpu"]
+    assert [row.as_json()["scale"] for row in rows] == ["gpu", "cpu"]
 
 
 def test_the_scale_is_that_of_the_device(tmp_path: Path) -> None:
     words = {"word": "run", "ids": ["toy/good"], "out": tmp_path}
-    assert claims(**words).claims[0].scale == "cpu"
+    assert claims(**words).claims[0].as_json()["scale"] == "cpu"
     with pytest.raises(UsageError, match="matches 'toy/\\*' at the gpu scale"):
         claims(**{**words, "ids": ["toy/*"], "device": "cuda"})
     assert "do not fit" in (claims(**words, scale="cpu", device="cuda").claims[0].error or "")
 
 
 def test_a_control_that_breaks_is_told(tmp_path: Path) -> None:
-    claim = dataclasses.replace(GOOD, control=broken)
-    ledger.store(ledger.run(claim, Setting()), tmp_path)
+    claim = dataclasses.replace(GOOD, control=Control("breaks", broken))
+    store(ledger.run(claim, Setting()), tmp_path)
     row = claims("table", ["toy/good"], out=tmp_path).claims[0]
-    assert (row.control_value, row.control_outcome) == (None, "not_run")
+    assert (row.as_json()["control_value"], row.as_json()["control_outcome"]) == (None, "not_run")
     stream = io.StringIO()
     show("claims", ClaimsRecord(word="table", claims=(row,)), stream)
     assert "not run: unexpected RuntimeError: no way" in stream.getvalue()
 
 
 def test_a_rule_that_moved_is_told(tmp_path: Path) -> None:
-    moved = dataclasses.replace(GOOD, verdict=at_least(3.0, 1.5))
-    ledger.store(ledger.run(moved, Setting()), tmp_path)
+    moved = dataclasses.replace(GOOD, rule=at_least(3.0, 1.5))
+    store(ledger.run(moved, Setting()), tmp_path)
     row = claims("table", ["toy/good"], out=tmp_path).claims[0]
     assert "rule was changed" in (row.error or "")
     assert row.exit_code == 0
@@ -168,39 +189,30 @@ def test_json_has_every_key_and_the_exit_code_is_the_first_failure(
 ) -> None:
     assert cli.run(["claims", "run", "toy/*", "--out", str(tmp_path), "--json", "--quiet"]) == 1
     answer = json.loads(capsys.readouterr().out)
-    assert answer["schema"] == "fleetfoot.claims/1"
-    keys = {field.name for field in dataclasses.fields(ClaimRow)}
+    assert answer["schema"] == "fleetfoot.claims/2"
+    keys = set(ClaimRow(claim=GOOD).as_json())
+    assert set(MEASURED) < keys
     assert all(set(row) == keys for row in answer["claims"])
 
 
 def test_the_screen_has_paper_and_measurement_side_by_side() -> None:
-    rows = (
-        ClaimRow(
-            **{
-                field.name: getattr(GOOD, field.name)
-                for field in dataclasses.fields(ClaimRow)
-                if hasattr(GOOD, field.name)
-                and field.name not in ("control", "verdict", "at_border")
-            },
-            control="nothing",
-            verdict="reproduced",
-            value=2.5,
-            low=1.9,
-            high=2.6,
-            at_border=True,
-            control_value=1.0,
-            control_outcome="failed_as_it_should",
-            scale="cpu",
-            machine="a processor",
-        ),
+    standing_in = dataclasses.replace(
+        GOOD,
+        footing={"cpu": "stand-in"},
+        measure=lambda _: Measurement(value=2.5, low=1.9, high=2.6),
+        control=Control("nothing", lambda _: Measurement(value=1.0, low=0.9, high=1.7)),
     )
+    row = claims_job.measured_row(standing_in, ledger.run(standing_in, Setting()))
     stream = io.StringIO()
-    show("claims", ClaimsRecord(word="table", claims=rows), stream)
+    show("claims", ClaimsRecord(word="table", claims=(row,)), stream)
     heading, line, _, remark = stream.getvalue().splitlines()
-    assert heading.split()[:6] == ["claim", "verdict", "paper", "here", "interval", "control"]
+    headings = ["claim", "verdict", "footing", "paper", "here", "interval", "control"]
+    assert heading.split()[:7] == headings
     assert "outcome of control" in heading
-    assert line.split()[:9] == ["toy/good", "reproduced", "*", "2", "2.5", "1.9", "to", "2.6", "1"]
-    assert remark == "* the interval contains a border of the rule"
+    said = " ".join(line.split())
+    border = "undecided: the interval contains a border of the rule"
+    assert said.startswith(f"toy/good {border} stand-in 2 2.5 1.9 to 2.6 1 failed as it should *")
+    assert remark == "* the control's interval holds the other outcome, too"
     stream = io.StringIO()
-    show("claims", ClaimsRecord(word="list", claims=rows), stream)
+    show("claims", ClaimsRecord(word="list", claims=(row,)), stream)
     assert "Two is more than one." in stream.getvalue()
