@@ -260,3 +260,11 @@ def test_decoding_and_preprocessing_import_no_torch() -> None:
         "sys.exit(any(name in sys.modules for name in ('torch', 'sklearn', 'pyarrow')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_reads_no_files_loads_no_pillow() -> None:
+    code = (
+        "import sys; import fleetfoot.data.loader, fleetfoot.data.duplicates, fleetfoot.train.steps;"
+        "assert not {'PIL', 'torchvision', 'sklearn', 'psutil', 'pyarrow'} & {*sys.modules}"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -20,11 +20,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
-from PIL import Image
 
 from fleetfoot.core.errors import UsageError, require
 from fleetfoot.data.colour_pca import Colours, colour_shifted
-from fleetfoot.data.decode import Pixels
+from fleetfoot.data.decode import Pixels, picture_of
 from fleetfoot.data.draws import uniforms
 from fleetfoot.data.preprocess import Box
 
@@ -253,7 +252,7 @@ def _operated(
         for place, image in enumerate(images_NSSC):
             torch.default_generator.manual_seed(int(numbers_NK[place, RAND_AUGMENT] * 2**53))
             grey = image.shape[2] == 1
-            picture = operation_of(torch)(Image.fromarray(image[:, :, 0] if grey else image))
+            picture = operation_of(torch)(picture_of(image[:, :, 0] if grey else image))
             results[place] = np.asarray(picture).reshape(image.shape)
     return results
 

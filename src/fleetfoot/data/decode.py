@@ -10,6 +10,8 @@ alpha     composed on white, as a page would show it; a palette with a transpare
 the rest  grey, bilevel, palette, CMYK, YCbCr: Pillow's ``convert("RGB")``
 refused   floating-point pictures (no stated range), truncated and damaged files, no pixels
 Letters   H height, W width, C channels
+
+Pillow is loaded when there is something to decode: arrays of RGB pixels do without it.
 """
 
 import contextlib
@@ -17,15 +19,18 @@ import io
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fleetfoot.core.errors import DataError
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 Pixels = NDArray[np.uint8]
-ImageSource = Path | bytes | NDArray[np.generic] | Image.Image
+ImageSource = Union[Path, bytes, NDArray[np.generic], "Image.Image"]
 
 MAX_PIXELS = 89_478_485
 """Pillow's own limit for a harmless picture: a quarter of a GiB as RGB."""
@@ -36,15 +41,15 @@ FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF")
 ORIENTATION_TAG = 0x0112
 
 TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
 }
-"""What undoes each EXIF orientation; 1 needs nothing."""
+"""What undoes each EXIF orientation, in Pillow's words; 1 needs nothing."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +80,17 @@ def decode(source: ImageSource, *, name: str | None = None) -> Pixels:
     name = name or _name_of(source)
     if isinstance(source, np.ndarray):
         return _from_array(source, name)
-    if isinstance(source, Image.Image):
-        return pixels_of(source, name=name)
-    with opened(source, name=name) as image:
-        return pixels_of(image, name=name)
+    if isinstance(source, (Path, bytes)):
+        with opened(source, name=name) as image:
+            return pixels_of(image, name=name)
+    return pixels_of(source, name=name)
+
+
+def picture_of(array: NDArray[np.uint8]) -> "Image.Image":
+    """Return Pillow's picture of an array (H, W), (H, W, 3) or (H, W, 4)."""
+    from PIL import Image
+
+    return Image.fromarray(array)
 
 
 def read_header(source: Path | bytes, *, name: str | None = None) -> Header:
@@ -92,8 +104,10 @@ def read_header(source: Path | bytes, *, name: str | None = None) -> Header:
 
 
 @contextlib.contextmanager
-def opened(source: Path | bytes, *, name: str) -> Generator[Image.Image]:
+def opened(source: Path | bytes, *, name: str) -> "Generator[Image.Image]":
     """Yield the picture, its header read and its claimed size checked, its pixels not yet read."""
+    from PIL import Image
+
     with contextlib.ExitStack() as stack:
         try:
             file = io.BytesIO(source) if isinstance(source, bytes) else source.open("rb")
@@ -112,7 +126,7 @@ def opened(source: Path | bytes, *, name: str) -> Generator[Image.Image]:
         yield image
 
 
-def header_of(image: Image.Image) -> Header:
+def header_of(image: "Image.Image") -> Header:
     """Return what an opened picture says of itself."""
     return Header(
         width=image.width,
@@ -123,14 +137,16 @@ def header_of(image: Image.Image) -> Header:
     )
 
 
-def pixels_of(image: Image.Image, *, name: str) -> Pixels:
+def pixels_of(image: "Image.Image", *, name: str) -> Pixels:
     """Return the pixels of an opened picture by the rules above, uint8 (H, W, 3)."""
+    from PIL import Image
+
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(name, image)
     try:
         image.load()
         turn = TURNS.get(_orientation(image))
-        turned = image if turn is None else image.transpose(turn)
+        turned = image if turn is None else image.transpose(Image.Transpose[turn])
         return np.asarray(_to_rgb(turned, image, name))
     except DataError:
         raise
@@ -140,12 +156,12 @@ def pixels_of(image: Image.Image, *, name: str) -> Pixels:
         ) from error
 
 
-def _to_rgb(image: Image.Image, original: Image.Image, name: str) -> Image.Image:
+def _to_rgb(image: "Image.Image", original: "Image.Image", name: str) -> "Image.Image":
     if image.mode == "RGB" and "transparency" not in original.info:
         return image
     if image.mode.startswith("I"):  # I;16, I;16B, and I, as which 16-bit PGM is read
         values = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return Image.fromarray((values >> 8).astype(np.uint8)).convert("RGB")
+        return picture_of((values >> 8).astype(np.uint8)).convert("RGB")
     if image.mode == "F":
         raise DataError(
             f"{name}: is a floating-point image, whose range is unknown; save it with 8 or 16 bits"
@@ -155,8 +171,8 @@ def _to_rgb(image: Image.Image, original: Image.Image, name: str) -> Image.Image
     return image.convert("RGB")
 
 
-def _on_white(image: Image.Image) -> Image.Image:
-    page = Image.new("RGBA", image.size, (255, 255, 255, 255))
+def _on_white(image: "Image.Image") -> "Image.Image":
+    page = picture_of(np.full((image.height, image.width, 4), 255, dtype=np.uint8))
     page.alpha_composite(image)
     return page.convert("RGB")
 
@@ -177,11 +193,11 @@ def _from_array(array: NDArray[np.generic], name: str) -> Pixels:
     if pixels.ndim == 2:
         return np.repeat(pixels[:, :, None], 3, axis=2)
     if pixels.shape[2] == 4:
-        return np.asarray(_on_white(Image.fromarray(pixels)))
+        return np.asarray(_on_white(picture_of(pixels)))
     return pixels
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(image: "Image.Image") -> int:
     try:
         value = image.getexif().get(ORIENTATION_TAG, 1)
     except Exception:  # a broken tag counts as none: the picture itself may be whole
@@ -192,12 +208,14 @@ def _orientation(image: Image.Image) -> int:
 def _name_of(source: ImageSource) -> str:
     if isinstance(source, Path):
         return str(source)
-    if isinstance(source, Image.Image):
-        return getattr(source, "filename", "") or "the picture"
-    return "the image bytes" if isinstance(source, bytes) else "the array"
+    if isinstance(source, bytes):
+        return "the image bytes"
+    if isinstance(source, np.ndarray):
+        return "the array"
+    return getattr(source, "filename", "") or "the picture"
 
 
-def _too_large(name: str, image: Image.Image | None = None) -> DataError:
+def _too_large(name: str, image: "Image.Image | None" = None) -> DataError:
     size = "" if image is None else f" ({image.width} x {image.height})"
     return DataError(
         f"{name}: claims more than {MAX_PIXELS // 10**6} million pixels{size}; scale it down"

@@ -7,13 +7,17 @@ Method   difference hash (dHash), N. Krawetz, "Kind of Like That", 2013
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from fleetfoot.data.decode import Pixels
+from fleetfoot.data.decode import Pixels, picture_of
+from fleetfoot.data.preprocess import FILTERS
 from fleetfoot.data.samples import Facts
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 NEAR_BITS = 3
 NEAR_LEVELS = 6.0
@@ -96,5 +100,5 @@ def _comparable(fact: Facts) -> bool:
     return fact.gradient_hash is not None and large
 
 
-def _shrunk(pixels: Pixels, size: tuple[int, int]) -> Image.Image:
-    return Image.fromarray(pixels).resize(size, Image.Resampling.BOX)
+def _shrunk(pixels: Pixels, size: tuple[int, int]) -> "Image.Image":
+    return picture_of(pixels).resize(size, FILTERS["box"])

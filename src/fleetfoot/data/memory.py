@@ -11,10 +11,9 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image
 
 from fleetfoot.data.augment import Augment
-from fleetfoot.data.decode import Pixels
+from fleetfoot.data.decode import Pixels, picture_of
 from fleetfoot.data.preprocess import FILTERS, Preprocess
 from fleetfoot.data.samples import Split
 
@@ -60,7 +59,7 @@ def decode_larger(split: Split, preprocess: Preprocess) -> list[Pixels]:
             return image
         scale = short / min(height, width)
         shape = (max(round(width * scale), 1), max(round(height * scale), 1))
-        picture = Image.fromarray(image).resize(shape, FILTERS[preprocess.interpolation])
+        picture = picture_of(image).resize(shape, FILTERS[preprocess.interpolation])
         return np.asarray(picture)
 
     with ThreadPoolExecutor(threads()) as pool:

@@ -13,20 +13,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from fleetfoot.core.errors import DataError, ShapeError
-from fleetfoot.data.decode import Pixels
+from fleetfoot.data.decode import Pixels, picture_of
 
 SCHEMA = "fleetfoot.preprocess/1"
 
-FILTERS = {
-    "nearest": Image.Resampling.NEAREST,
-    "box": Image.Resampling.BOX,
-    "bilinear": Image.Resampling.BILINEAR,
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}
+FILTERS = {"nearest": 0, "box": 4, "bilinear": 2, "bicubic": 3, "lanczos": 1}
+"""Pillow's number of each filter."""
 
 Box = tuple[float, float, float, float]
 
@@ -81,7 +75,7 @@ class Preprocess:
         """Return one box (left, top, right, bottom; pixels) of an image at the input's size."""
         if box is None and self.channels == image.shape[2]:
             return image
-        picture = Image.fromarray(image if image.shape[2] == 3 else image[:, :, 0])
+        picture = picture_of(image if image.shape[2] == 3 else image[:, :, 0])
         if self.channels == 1:
             picture = picture.convert("L")
         if box is not None:
