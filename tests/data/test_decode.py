@@ -264,7 +264,7 @@ def test_decoding_and_preprocessing_import_no_torch() -> None:
 
 def test_what_reads_no_files_loads_no_pillow() -> None:
     code = (
-        "import sys; import fleetfoot.data.loader, fleetfoot.data.duplicates, fleetfoot.train.steps;"
+        "import sys, fleetfoot.data.loader, fleetfoot.data.duplicates, fleetfoot.train.steps\n"
         "assert not {'PIL', 'torchvision', 'sklearn', 'psutil', 'pyarrow'} & {*sys.modules}"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -31,6 +31,7 @@ from fleetfoot.train.steps import Step
 OTHER = 100  # is added to seeds that shall not be those of the other way
 
 Rows = tuple[Mapping[str, Any], ...]
+Difference = Callable[[float, float], float]  # of two errors in percent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,13 +100,20 @@ class Comparison:
         return _trained(self, way, setting, seed, stop, tuple(sorted(changes.items())))
 
     def trainings(
-        self, way: str, setting: Setting, *, other_seeds: bool = False
+        self, way: str, setting: Setting, *, other_seeds: bool = False, **changes: Any
     ) -> tuple[Outcome, ...]:
-        """Return the trainings of a way with seeds 0, 1, ..., or with as many others."""
-        setting.listener.stage(f"training: {_named(way, other_seeds)}")
+        """Return the trainings of a way with seeds 0, 1, ..., or with as many others.
+
+        Args:
+            way: its name.
+            setting: scale, data folder and device.
+            other_seeds: take others.
+            changes: of the recipe, as in `train`.
+        """
+        setting.listener.stage(f"training: {named(way, other_seeds)}")
         first = OTHER if other_seeds else 0
         seeds = range(first, first + self.effort(setting).seeds)
-        return tuple(self.train(way, setting, seed=seed) for seed in seeds)
+        return tuple(self.train(way, setting, seed=seed, **changes) for seed in seeds)
 
     def gain(self, before: str, after: str, *, other_seeds: bool = False) -> Measure:
         """Return the measurement of by how many points one way errs less than another.
@@ -115,29 +123,20 @@ class Comparison:
             after: the other.
             other_seeds: train the other with other seeds.
         """
-        return self._compared(before, after, other_seeds, lambda old, new: old - new)
+        return self._compared(before, after, other_seeds, fall)
 
     def share_gain(self, before: str, after: str, *, other_seeds: bool = False) -> Measure:
         """Return the measurement of which percentage of the errors is gone, else as `gain`."""
-        return self._compared(
-            before, after, other_seeds, lambda old, new: 100 * (1 - new / max(old, 1e-9))
-        )
+        return self._compared(before, after, other_seeds, share_of_fall)
 
     def _compared(
-        self,
-        before: str,
-        after: str,
-        other_seeds: bool,
-        difference: Callable[[float, float], float],
+        self, before: str, after: str, other_seeds: bool, difference: Difference
     ) -> Measure:
         def measured(setting: Setting) -> Measurement:
             old = self.trainings(before, setting)
             new = self.trainings(after, setting, other_seeds=other_seeds)
-            found = points(
-                difference(a.test_error, b.test_error) for a, b in zip(old, new, strict=True)
-            )
-            table = (*rows(before, old), *rows(_named(after, other_seeds), new))
-            return replace(found, table=table)
+            names = before, named(after, other_seeds)
+            return compared(old, new, names=names, difference=difference)
 
         return measured
 
@@ -183,6 +182,39 @@ def _trained(
         step=comparison.step(way),
         stop=stop,
     )
+
+
+def fall(old: float, new: float) -> float:
+    """Return by how many points an error is lower than another was."""
+    return old - new
+
+
+def share_of_fall(old: float, new: float) -> float:
+    """Return which percentage of an error is gone.
+
+    >>> share_of_fall(20.0, 15.0)
+    25.0
+    """
+    return 100 * (1 - new / max(old, 1e-9))
+
+
+def compared(
+    old: Sequence[Outcome],
+    new: Sequence[Outcome],
+    *,
+    names: tuple[str, str],
+    difference: Difference = fall,
+) -> Measurement:
+    """Return how trainings differ from others in their test errors, one pair a seed.
+
+    Args:
+        old: one way's.
+        new: as many of another.
+        names: of the two ways, for the table.
+        difference: of the error of one from that of the other.
+    """
+    found = points(difference(a.test_error, b.test_error) for a, b in zip(old, new, strict=True))
+    return replace(found, table=(*rows(names[0], old), *rows(names[1], new)))
 
 
 def points(values: Iterable[float]) -> Measurement:
@@ -234,5 +266,6 @@ def macs_of(net: nn.Module, size: int) -> int:
     return count(net, (3, size, size)).macs
 
 
-def _named(way: str, other_seeds: bool) -> str:
+def named(way: str, other_seeds: bool) -> str:
+    """Return what tables call a way."""
     return f"{way}, other seeds" if other_seeds else way

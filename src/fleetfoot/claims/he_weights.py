@@ -8,7 +8,7 @@ from torch import nn
 
 
 def he_weights(net: nn.Module) -> nn.Module:
-    """Return the network, its convolutions and linear layers drawn anew, in place."""
+    """Return the network, its convolutions and linear layers drawn again, in place."""
     for module in net.modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

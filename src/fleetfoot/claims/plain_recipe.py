@@ -1,17 +1,13 @@
-"""The recipe that trainings of claims start from: AlexNet's update rule and nothing else.
-
-Recipes are made when they are asked for: a bare machine, which lists claims, need not have what
-augmentation imports.
-"""
+"""The recipe that trainings of claims start from: AlexNet's update rule and nothing else."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from fleetfoot.train.recipe import Recipe
+from fleetfoot.data.augment import Augment
+from fleetfoot.train.recipe import Recipe
 
 
-def plain_recipe(*, augment: Mapping[str, Any] | None = None, **words: Any) -> "Recipe":
+def plain_recipe(*, augment: Mapping[str, Any] | None = None, **words: Any) -> Recipe:
     """Return a recipe without regularisation, augmentation and schedule but for what is given.
 
     Args:
@@ -21,9 +17,6 @@ def plain_recipe(*, augment: Mapping[str, Any] | None = None, **words: Any) -> "
     Raises:
         UsageError: a value out of its range.
     """
-    from fleetfoot.data.augment import Augment
-    from fleetfoot.train.recipe import Recipe
-
     images: dict[str, Any] = {"crop": "none", "flip": 0.0, **(augment or {})}
     plain = Recipe(
         batch=32,
