@@ -7,17 +7,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fleetfoot.core.seeds import rng
-
-if TYPE_CHECKING:  # a bare machine need not have what decodes pictures
-    from fleetfoot.data.preprocess import Preprocess
-    from fleetfoot.data.samples import Data, Split
+from fleetfoot.data.open_data import open_data
+from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.data.samples import Data, Split
+from fleetfoot.data.source import ArrayReader
 
 Part = Literal["train", "val", "test"]
 
@@ -40,7 +41,7 @@ DATA = {
 
 
 @cache
-def images_of(data: str, folder: Path | None, part: Part, count: int | None) -> "Split":
+def images_of(data: str, folder: Path | None, part: Part, count: int | None) -> Split:
     """Return a stratified part of a data set, the same in every call; decoded once in a process.
 
     Args:
@@ -49,9 +50,6 @@ def images_of(data: str, folder: Path | None, part: Part, count: int | None) -> 
         part: "test" means "val" where a set has no test images.
         count: how many images; None for all.
     """
-    from fleetfoot.data.samples import Split
-    from fleetfoot.data.source import ArrayReader
-
     splits = _opened(data, folder).splits
     whole = splits.get(part, splits["val"])
     places = list(range(len(whole))) if count is None else stratified(whole.labels, count)
@@ -64,13 +62,13 @@ def images_of(data: str, folder: Path | None, part: Part, count: int | None) -> 
     return Split(whole.name, samples, ArrayReader({part: stack_NHWC}))
 
 
-def normalised(split: "Split", preprocess: "Preprocess", places: Iterable[int]) -> Tensor:
+def normalised(split: Split, preprocess: Preprocess, places: Iterable[int]) -> Tensor:
     """Return the images at some places of a split as network input, (N, C, H, W), on the CPU."""
     crops = np.stack([preprocess.crop(split.read(place)) for place in places])
     return torch.from_numpy(preprocess.normalise(crops))
 
 
-def stratified(labels: "np.typing.NDArray[np.int64]", count: int) -> list[int]:
+def stratified(labels: NDArray[np.int64], count: int) -> list[int]:
     """Return rising places of ``count`` images: every class in turn gives one of its own.
 
     >>> stratified(np.array([1, 0, 1]), 3)
@@ -91,10 +89,8 @@ def preprocess_of(
     size: int | None = None,
     channels: int | None = None,
     pixels: Mapping[str, Any] | None = None,
-) -> "Preprocess":
+) -> Preprocess:
     """Return a data set's numbers, less those that `training.train_once` was given instead."""
-    from fleetfoot.data.preprocess import Preprocess
-
     words = DATA[data]
     mean, std = words.mean, words.std
     if channels not in (None, len(mean)):
@@ -111,7 +107,5 @@ def preprocess_of(
 
 
 @cache
-def _opened(data: str, folder: Path | None) -> "Data":
-    from fleetfoot.data.open_data import open_data
-
+def _opened(data: str, folder: Path | None) -> Data:
     return open_data(DATA[data].spec.format(folder=folder))

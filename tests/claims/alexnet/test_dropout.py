@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from fleetfoot.claims.alexnet.dropout import HIDDEN, FixedMask, net_of
+from fleetfoot.claims.alexnet.dropout import HIDDEN, FixedMask, network
 
 
 def test_fixed_mask_is_a_constant() -> None:
@@ -22,7 +22,7 @@ def test_ways_differ_in_front_of_the_classifier_alone() -> None:
     nets = {}
     for way in ("none", "dropout", "mask"):
         torch.manual_seed(0)
-        nets[way] = net_of(way).eval()
+        nets[way] = network(way, "cpu").eval()
     x = torch.randn(2, 3, 24, 24, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         answers = {way: net(x) for way, net in nets.items()}

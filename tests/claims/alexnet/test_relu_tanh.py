@@ -1,11 +1,14 @@
 """Who is how much sooner, from training curves made up by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
 from fleetfoot.claims.alexnet import relu_tanh
 from fleetfoot.claims.claim import Setting
+from fleetfoot.claims.comparison import Effort
 from fleetfoot.claims.training import Outcome
 
 SETTING = Setting(scale="smoke")
@@ -27,11 +30,8 @@ def curves(monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, int], Outcome]:
 
     monkeypatch.setattr(relu_tanh, "to_target", to_target)
     monkeypatch.setattr(relu_tanh, "best_rate", lambda act, setting: 0.001)
-    monkeypatch.setitem(
-        relu_tanh.EXTENTS,
-        "smoke",
-        relu_tanh.Extent(images=1, epochs=9, batch=1, seeds=1, grid_images=1, grid_epochs=1),
-    )
+    short = replace(relu_tanh.NETS, efforts={"smoke": Effort(seeds=1, epochs=9)})
+    monkeypatch.setattr(relu_tanh, "NETS", short)
     found["limits"] = limits  # pyright: ignore[reportArgumentType]
     return found
 
@@ -62,7 +62,7 @@ def test_rectifiers_that_never_arrive_are_not_sooner(
 
 
 def test_only_the_activation_differs() -> None:
-    relu, tanh = relu_tanh.net_of("relu"), relu_tanh.net_of("tanh")
+    relu, tanh = (relu_tanh.network(act, "cpu") for act in ("relu", "tanh"))
     shapes = [[p.shape for p in net.parameters()] for net in (relu, tanh)]
     assert shapes[0] == shapes[1]
     kinds = [{type(module) for module in net.modules()} for net in (relu, tanh)]

@@ -7,11 +7,10 @@ from fleetfoot.claims.alexnet import response_norm as lrn
 from fleetfoot.ops.local_response_norm import LocalResponseNorm
 
 
-@pytest.mark.parametrize("pair", lrn.PAIRS.values())
+@pytest.mark.parametrize("pair", lrn.PAIRS.items())
 def test_pairs_have_equal_weights_and_idle_norms_do_nothing(pair: tuple[str, str]) -> None:
     plain, normed, idle = (
-        lrn.net_of(name, idle=is_idle)
-        for name, is_idle in ((pair[0], False), (pair[1], False), (pair[1], True))
+        lrn.network(way, "cpu") for way in (pair[0], pair[1], pair[1] + lrn.IDLE)
     )
     norms = [sum(isinstance(m, LocalResponseNorm) for m in n.modules()) for n in (plain, normed)]
     assert norms == [0, 2]

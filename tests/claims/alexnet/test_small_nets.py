@@ -3,14 +3,14 @@
 import torch
 from torch import nn
 
-from fleetfoot.claims.alexnet import small_nets as alexnet_training
+from fleetfoot.claims.alexnet import small_nets
 from fleetfoot.measure.counts import count
 
-IMAGE = (3, alexnet_training.SIDE, alexnet_training.SIDE)
+IMAGE = (3, small_nets.SIDE, small_nets.SIDE)
 
 
 def test_pools_do_not_change_the_work() -> None:
-    overlapping, apart = alexnet_training.as_published(), alexnet_training.pools_apart()
+    overlapping, apart = (small_nets.network(way, "cpu") for way in ("published", "apart"))
     assert count(overlapping, IMAGE).macs == count(apart, IMAGE).macs
     windows = [
         [m.kernel_size for m in net.modules() if isinstance(m, (nn.MaxPool2d, nn.AvgPool2d))]
@@ -21,8 +21,8 @@ def test_pools_do_not_change_the_work() -> None:
 
 def test_both_start_from_the_same_weights() -> None:
     torch.manual_seed(0)
-    first = alexnet_training.as_published().state_dict()
+    first = small_nets.network("published", "cpu").state_dict()
     torch.manual_seed(0)
-    second = alexnet_training.pools_apart().state_dict()
+    second = small_nets.network("apart", "cpu").state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert first.keys() == second.keys()

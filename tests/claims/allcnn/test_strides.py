@@ -6,6 +6,8 @@ from torch import nn
 
 from fleetfoot.claims.allcnn import strides as allcnn
 from fleetfoot.claims.claim import Setting
+from fleetfoot.claims.comparison import Comparison
+from fleetfoot.claims.judgement import control_outcome
 from fleetfoot.claims.training import Outcome
 from fleetfoot.nets.allcnn import Form
 
@@ -15,9 +17,9 @@ PAPER = {Form.BASE: 9.74, Form.STRIDED: 10.19, Form.CONVPOOL: 9.31, Form.ALL: 9.
 
 @pytest.mark.parametrize("form", Form)
 def test_forms_are_the_published_ones(form: Form) -> None:
-    net = allcnn.net_of(form, 1)
+    net = allcnn.network(form.name, "gpu")
     assert sum(parameter.numel() for parameter in net.parameters()) == PARAMS[form]
-    assert allcnn.net_of(form, 8)(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    assert allcnn.network(form.name, "smoke")(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
 
 
 @pytest.mark.parametrize("claim", [c for c in allcnn.CLAIMS if "time" not in c.id])
@@ -26,11 +28,12 @@ def test_the_paper_s_errors_give_the_paper_s_verdicts(
 ) -> None:
     none = torch.empty(0)
 
-    def trained(form: Form, seed: int, setting: Setting) -> Outcome:
-        return Outcome(PAPER[form], (1.0,), (1.0,), 1.0, nn.Identity(), none, none)
+    def train(self: Comparison, way: str, setting: Setting, *, seed: int) -> Outcome:
+        return Outcome(PAPER[Form[way.upper()]], (1.0,), (1.0,), 1.0, nn.Identity(), none, none)
 
-    monkeypatch.setattr(allcnn, "trained", trained)
+    monkeypatch.setattr(Comparison, "train", train)
     setting = Setting(scale="cpu")
     assert claim.measure(setting).value == pytest.approx(claim.paper_value)
-    assert claim.judge(claim.measure(setting).value, "gpu") == "reproduced"
-    assert claim.judge_control(claim.control(setting).value) == "failed_as_it_should"
+    assert claim.rule(claim.measure(setting).value) == "reproduced"
+    control = claim.control.measure(setting)
+    assert control_outcome(claim, control) == "failed_as_it_should"

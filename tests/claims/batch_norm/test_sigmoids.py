@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fleetfoot.claims.batch_norm.sigmoids import DEEP, IdleNorm, net_of
+from fleetfoot.claims.batch_norm.sigmoids import IdleNorm, sigmoids
 
 
 def test_idle_norm_is_a_gain_and_an_offset() -> None:
@@ -20,7 +20,7 @@ def test_idle_norm_is_a_gain_and_an_offset() -> None:
 
 
 def test_idle_networks_have_the_parameters_of_those_with_norms() -> None:
-    normed, idle = (net_of(way, 3) for way in ("norm", "idle"))
+    normed, idle = (sigmoids(way, layers=3) for way in ("norm", "idle"))
     assert [p.shape for p in normed.parameters()] == [p.shape for p in idle.parameters()]
     assert not any(type(module) is nn.BatchNorm2d for module in idle.modules())
 
@@ -30,7 +30,7 @@ def test_plain_sigmoids_pass_no_gradient_down_ten_layers() -> None:
     sizes: dict[str, float] = {}
     for way in ("plain", "norm", "idle"):
         torch.manual_seed(0)
-        net = net_of(way, DEEP).train()
+        net = sigmoids(way, layers=10).train()
         net(x).logsumexp(dim=1).sum().backward()
         first = next(net.parameters())
         assert first.grad is not None

@@ -6,6 +6,7 @@ from torch import nn
 
 from fleetfoot.claims.batch_norm import steps as batch_norm
 from fleetfoot.claims.claim import Setting
+from fleetfoot.claims.comparison import Comparison
 from fleetfoot.claims.training import Outcome
 
 
@@ -22,11 +23,11 @@ def test_ratio_of_steps(
 ) -> None:
     rates: dict[str, float] = {}
 
-    def trained(way: str, rate: float, epochs: int, seed: int, setting: Setting) -> Outcome:
-        rates[way] = rate
+    def train(self: Comparison, way: str, setting: Setting, *, seed: int, lr: float) -> Outcome:
+        rates[way] = lr
         return curve(90.0, 70.0, 50.0, 40.0, 30.0, 10.0) if way == "plain" else curve(*errors)
 
-    monkeypatch.setattr(batch_norm, "trained", trained)
+    monkeypatch.setattr(Comparison, "train", train)
     monkeypatch.setattr(batch_norm, "best_rate", lambda setting: 0.01)
     found = batch_norm.fewer_steps("norm", 5.0)(Setting(scale="smoke"))
     assert found.value == ratio
@@ -34,7 +35,7 @@ def test_ratio_of_steps(
 
 
 def test_norms_take_the_place_of_biases() -> None:
-    plain, norm, idle = (batch_norm.net_of(way) for way in ("plain", "norm", "idle"))
+    plain, norm, idle = (batch_norm.network(way, "cpu") for way in ("plain", "norm", "idle"))
     convolutions = [m for m in plain.modules() if isinstance(m, nn.Conv2d)]
     assert len(convolutions) == 8
     channels = sum(conv.out_channels for conv in convolutions)

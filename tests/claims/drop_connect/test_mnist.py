@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from fleetfoot.claims.drop_connect.mnist import CLAIMS, EXTENTS, explicit_average, net_of
+from fleetfoot.claims.drop_connect.mnist import CLAIMS, WIDE_WIDTHS, explicit_average, network
 from fleetfoot.ops.drop_connect import DropConnect, expected_relu, moments
 
 
 @pytest.mark.parametrize("way", ["plain", "dropout", "drop_connect"])
 def test_ways_differ_in_the_second_layer_alone(way: str) -> None:
-    net = net_of(way, 6)
+    net = network(way, 6)
     assert net(torch.randn(2, 1, 28, 28)).shape == (2, 10)
     assert [tuple(p.shape) for p in net.parameters()] == [
         *((6, 784), (6,)),
@@ -32,9 +32,11 @@ def test_the_normal_is_near_the_explicit_average() -> None:
 
 
 def test_rules_are_those_of_the_protocol() -> None:
-    rules = {claim.id: claim.judge for claim in CLAIMS}
-    assert rules["dropconnect/against-none"](30.0, "cpu") == "partly"  # a stand-in
-    assert rules["dropconnect/against-dropout"](7.9, "cpu") == "not reproduced"
-    assert rules["dropconnect/gaussian-inference"](2.0, "cpu") == "reproduced"
-    assert rules["dropconnect/wide-layers"](0.6, "smoke") == "not at this scale"
-    assert EXTENTS["cpu"].wide == 256
+    claims = {claim.id: claim for claim in CLAIMS}
+    assert {claim.footing["cpu"] for claim in CLAIMS} == {"scaled"}
+    assert claims["dropconnect/against-none"].rule(24.9) == "partly"
+    assert claims["dropconnect/against-dropout"].rule(7.9) == "not reproduced"
+    assert claims["dropconnect/gaussian-inference"].rule(2.0) == "reproduced"
+    assert claims["dropconnect/wide-layers"].rule(0.6) == "partly"
+    assert not claims["dropconnect/wide-layers"].decides("smoke")
+    assert WIDE_WIDTHS["cpu"] == 256

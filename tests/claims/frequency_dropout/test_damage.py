@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 
 from fleetfoot.claims.claim import Setting
-from fleetfoot.claims.frequency_dropout.damage import (
-    CLAIMS,
-    DAMAGES,
-    EFFORTS,
-    damaged,
-    net_of,
-    trained,
-)
+from fleetfoot.claims.frequency_dropout.damage import CLAIMS, DAMAGES, NETS, WITH, damaged, network
+from fleetfoot.claims.judgement import train_errors
 from fleetfoot.core.seeds import rng
 from fleetfoot.ops.frequency_dropout import FrequencyDropout
 
@@ -37,22 +31,33 @@ def test_damages_are_what_their_names_say() -> None:
 
 def test_damaged_images_are_the_same_every_time() -> None:
     pytest.importorskip("sklearn")
-    first, again = (damaged("noise", SMOKE, EFFORTS["cpu"]) for _ in range(2))
+    first, again = (damaged("noise", SMOKE) for _ in range(2))
     assert np.array_equal(first.read(3), again.read(3))
     assert first.read(3).dtype == np.uint8
-    assert not np.array_equal(first.read(3), damaged("blur", SMOKE, EFFORTS["cpu"]).read(3))
+    assert not np.array_equal(first.read(3), damaged("blur", SMOKE).read(3))
 
 
 @pytest.mark.slow
 def test_a_training_ends_without_filters() -> None:
     pytest.importorskip("sklearn")
-    net = trained("frequency_dropout", 0, SMOKE).net
+    net = NETS.train(WITH, SMOKE, seed=0).net
     assert not any(isinstance(module, FrequencyDropout) for module in net.modules())
-    assert [*net.state_dict()] == [*net_of(SMOKE).state_dict()]
+    assert [*net.state_dict()] == [*network(WITH, "smoke").state_dict()]
+
+
+@pytest.mark.slow
+def test_damaged_images_state_the_training_error() -> None:
+    pytest.importorskip("sklearn")
+    found = {claim.id: claim for claim in CLAIMS}["frequencydropout/damaged-images"].measure(SMOKE)
+    assert set(train_errors(found)) == {"without", "with frequency_dropout"}
+    means = [sum(row[name] for name in DAMAGES) / len(DAMAGES) for row in found.table]
+    assert found.value == pytest.approx(means[0] - means[1])
 
 
 def test_rules_are_those_of_the_protocol() -> None:
-    rules = {claim.id: claim.judge for claim in CLAIMS}
-    assert rules["frequencydropout/accuracy"](2.5, "cpu") == "partly"  # a stand-in
-    assert rules["frequencydropout/accuracy"](1.4, "cpu") == "not reproduced"
-    assert rules["frequencydropout/damaged-images"](1.5, "cpu") == "partly"
+    claims = {claim.id: claim for claim in CLAIMS}
+    assert claims["frequencydropout/accuracy"].rule(2.5) == "reproduced"
+    assert claims["frequencydropout/accuracy"].rule(1.4) == "not reproduced"
+    assert claims["frequencydropout/accuracy"].footing["cpu"] == "scaled"
+    assert claims["frequencydropout/damaged-images"].rule(1.5) == "partly"
+    assert claims["frequencydropout/damaged-images"].footing["gpu"] == "stand-in"

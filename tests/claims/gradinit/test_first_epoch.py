@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from fleetfoot.claims.gradinit.first_epoch import CLAIMS, EXTENTS, Learning, plain, residual
+from fleetfoot.claims.gradinit.first_epoch import CLAIMS, LEARNING, Learning, plain, residual
 
 
 def test_a_network_without_norms_has_biases_instead() -> None:
-    net, normed = residual(1, norms=False), residual(1, norms=True)
+    net, normed = residual("bare", "smoke"), residual("normed", "smoke")
     assert not any(isinstance(module, nn.BatchNorm2d) for module in net.modules())
     convolutions = [module for module in net.modules() if isinstance(module, nn.Conv2d)]
     assert all(conv.bias is not None and not conv.bias.any() for conv in convolutions)
@@ -21,7 +21,7 @@ def test_a_network_without_norms_has_biases_instead() -> None:
 @pytest.mark.parametrize("factor", [0.5, 1.0, 2.0])
 def test_the_plain_network_is_broken_by_its_factor(factor: float) -> None:
     torch.manual_seed(0)
-    net = plain(factor)
+    net = plain(str(factor), "cpu")
     layers = [module for module in net.modules() if isinstance(module, nn.Linear)]
     assert len(layers) == 21
     spread = factor * math.sqrt(2 / 64)
@@ -33,11 +33,12 @@ def test_the_plain_network_is_broken_by_its_factor(factor: float) -> None:
 def test_the_control_reads_as_many_images() -> None:
     assert Learning(80, 64, 0.05).epochs(5000) == 2  # 7,680 images
     assert Learning(390, 128, 0.05).epochs(50_000) == 2
-    assert EXTENTS["cpu"].bare.word == "gradinit:iterations=80,batch=64,lr=0.05"
+    assert LEARNING["cpu"]["bare"].word == "gradinit:iterations=80,batch=64,lr=0.05"
 
 
 def test_rules_are_those_of_the_protocol() -> None:
-    rules = {claim.id: claim.judge for claim in CLAIMS}
-    assert rules["gradinit/without-norms"](30.0, "cpu") == "partly"  # a stand-in
-    assert rules["gradinit/with-norms"](4.9, "cpu") == "not reproduced"
-    assert rules["gradinit/broken-start"](95.0, "cpu") == "partly"
+    claims = {claim.id: claim for claim in CLAIMS}
+    assert claims["gradinit/without-norms"].rule(10.0) == "partly"
+    assert claims["gradinit/with-norms"].rule(4.9) == "not reproduced"
+    assert claims["gradinit/broken-start"].rule(95.0) == "reproduced"
+    assert claims["gradinit/broken-start"].footing["cpu"] == "stand-in"

@@ -7,7 +7,7 @@ Letters  N images, K classes, C channels, H height, W width, S side of a view
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,23 +15,21 @@ from torch import Tensor, nn
 
 from fleetfoot.claims.alexnet.small_nets import (
     EXTENT,
-    EXTENTS,
+    NETS,
     NETWORK,
     PIXELS,
-    SHARED,
+    PUBLISHED,
     SIDE,
-    as_published,
-    trained,
+    UNIT,
+    network,
 )
-from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Setting
+from fleetfoot.claims.comparison import OTHER, points
 from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.training import Outcome, error_of, images_at, is_smoke
-from fleetfoot.claims.training_gain import OTHER, outcomes, points
 from fleetfoot.claims.training_images import normalised, preprocess_of
 from fleetfoot.core.seeds import seed_everything
-
-if TYPE_CHECKING:  # a bare machine need not have what decodes pictures
-    from fleetfoot.data.samples import Split
+from fleetfoot.data.samples import Split
 
 MEMBERS = 5  # of the paper's ensemble
 WHOLE = 32  # side of the images that views are cut from
@@ -54,9 +52,9 @@ def ten_views(x: Tensor, side: int) -> list[Tensor]:
     return views + [view.flip(3) for view in views]
 
 
-def judged_images(setting: Setting) -> "Split":
-    """Return the images that `alexnet_training.trained` is judged on."""
-    return images_at(setting, "cifar10", "test", EXTENTS[setting.scale].test_images)
+def judged_images(setting: Setting) -> Split:
+    """Return the images that trainings of `NETS` are judged on."""
+    return images_at(setting, NETS.data, "test", NETS.effort(setting).test_images)
 
 
 def shares_of_views(net: nn.Module, setting: Setting) -> Tensor:
@@ -74,7 +72,7 @@ def shares_of_views(net: nn.Module, setting: Setting) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def by_views(average: Callable[[Tensor, Tensor], float]) -> Callable[[Setting], Measurement]:
+def by_views(average: Callable[[Tensor, Tensor], float]) -> Measure:
     """Return the measurement of how far the error falls from the centre view to all ten.
 
     Args:
@@ -83,8 +81,7 @@ def by_views(average: Callable[[Tensor, Tensor], float]) -> Callable[[Setting], 
 
     def measured(setting: Setting) -> Measurement:
         table: list[dict[str, float]] = []
-        found = outcomes(lambda seed: trained("published", seed, setting), _seeds(setting))
-        for training, outcome in enumerate(found):
+        for training, outcome in enumerate(NETS.trainings(PUBLISHED, setting)):
             shares = shares_of_views(outcome.net, setting)
             centre = error_of(shares[4], outcome.labels)
             ten = average(shares, outcome.labels)
@@ -120,7 +117,7 @@ def with_untrained(setting: Setting) -> Measurement:
 
 def _members(setting: Setting) -> list[Outcome]:
     count = 2 if is_smoke(setting) else MEMBERS
-    return outcomes(lambda seed: trained("published", seed, setting), count)
+    return [NETS.train(PUBLISHED, setting, seed=seed) for seed in range(count)]
 
 
 def _fall(
@@ -142,15 +139,18 @@ def _untrained_logits(seed: int, setting: Setting) -> Tensor:
     split = judged_images(setting)
     preprocess = preprocess_of("cifar10", size=SIDE, pixels=PIXELS)
     seed_everything(seed)
-    net = as_published().eval()
+    net = network(PUBLISHED, setting.scale).eval()
     with torch.inference_mode():
         parts = normalised(split, preprocess, range(len(split))).split(BATCH)
         return torch.cat([net(part) for part in parts])
 
 
-def _seeds(setting: Setting) -> int:
-    return EXTENTS[setting.scale].seeds
-
+# What is compared is answers of one network, or of several, and not their trainings.
+SHARED: dict[str, Any] = {
+    "unit": UNIT,
+    "footing": {"cpu": "stand-in", "long": "stand-in", "gpu": "stand-in"},
+    "needs": Needs(data=("cifar10",)),
+}
 
 CLAIMS = (
     Claim(

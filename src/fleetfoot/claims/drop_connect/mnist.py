@@ -5,18 +5,27 @@ Paper    Wan et al., ICML 2013, PMLR 28(3); figures from its project page: 0.21 
 Letters  N images, O outputs, I inputs, R explicit masks
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Scale, Setting
+from fleetfoot.claims.claim import (
+    FITS,
+    Claim,
+    Control,
+    Measure,
+    Measurement,
+    Needs,
+    Scale,
+    Setting,
+)
+from fleetfoot.claims.comparison import Comparison, Effort, named, points, rows
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.rules import at_least
-from fleetfoot.claims.shared import shared
-from fleetfoot.claims.training import Outcome, images_at, train_once
-from fleetfoot.claims.training_gain import outcomes, points, rows, share_gain
+from fleetfoot.claims.training import images_at
 from fleetfoot.claims.training_images import normalised, preprocess_of
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.ops.drop_connect import (
@@ -26,32 +35,20 @@ from fleetfoot.ops.drop_connect import (
     masked_linear,
     moments,
 )
+from fleetfoot.train.recipe import Recipe
 
 KEEP = 0.5
 PIXELS = 28 * 28
 LOOKED_AT = 20  # images whose explicit averages are taken
 
-
-@dataclass(frozen=True, kw_only=True)
-class Extent:
-    """What is trained at a scale: widths of both hidden layers, images, epochs, seeds, masks."""
-
-    narrow: int
-    wide: int
-    train_images: int | None
-    epochs: int
-    seeds: int
-    masks: int
+# Of both hidden layers.
+NARROW_WIDTHS: dict[Scale, int] = {"smoke": 4, "cpu": 24, "long": 50, "gpu": 50}
+WIDE_WIDTHS: dict[Scale, int] = {"smoke": 16, "cpu": 256, "long": 800, "gpu": 800}
+# Of which explicit averages are taken.
+MASKS: dict[Scale, int] = {"smoke": 50, "cpu": 2000, "long": 10_000, "gpu": 10_000}
 
 
-EXTENTS: dict[Scale, Extent] = {
-    "smoke": Extent(narrow=4, wide=16, train_images=100, epochs=1, seeds=1, masks=50),
-    "cpu": Extent(narrow=24, wide=256, train_images=2000, epochs=30, seeds=3, masks=2000),
-    "gpu": Extent(narrow=50, wide=800, train_images=None, epochs=60, seeds=5, masks=10_000),
-}
-
-
-def net_of(way: str, width: int) -> nn.Module:
+def network(way: str, width: int) -> nn.Module:
     """Return two hidden layers of ReLUs, the second as a way has it.
 
     Args:
@@ -70,13 +67,11 @@ def net_of(way: str, width: int) -> nn.Module:
     )
 
 
-@shared
-def trained(way: str, width: int, seed: int, setting: Setting) -> Outcome:
-    """Return one training of `net_of`, without augmentation, with half a cosine."""
-    extent = EXTENTS[setting.scale]
-    recipe = plain_recipe(
-        epochs=extent.epochs,
-        batch=128 if setting.scale == "gpu" else 50,
+def recipe(way: str, scale: Scale) -> Recipe:
+    """Return half a cosine for all, without augmentation."""
+    del way
+    return plain_recipe(
+        batch=128 if scale in ("long", "gpu") else 50,
         optimizer="sgd",
         schedule="cosine",
         lr=0.05,
@@ -84,53 +79,37 @@ def trained(way: str, width: int, seed: int, setting: Setting) -> Outcome:
         precision="float32",
         layout="nchw",
     )
-    return train_once(
-        lambda: net_of(way, width),
-        setting,
-        data="mnist",
-        recipe=recipe,
-        seed=seed,
-        train_images=extent.train_images,
-        size=28,
-        channels=1,
-    )
 
 
-def trainings(way: str, width: int, setting: Setting, *, other: bool = False) -> list[Outcome]:
-    """Return the trainings of a way, one a seed."""
-    seeds = EXTENTS[setting.scale].seeds
-    return outcomes(lambda seed: trained(way, width, seed, setting), seeds, other=other)
+WORDS: dict[str, Any] = {
+    "recipe": recipe,
+    "efforts": {
+        "cpu": Effort(seeds=3, epochs=30, size=28, train_images=2000),
+        "long": Effort(seeds=5, epochs=60, size=28),
+        "gpu": Effort(seeds=5, epochs=60, size=28),
+    },
+    "data": "mnist",
+    "channels": 1,
+}
+WIDE = Comparison(network=lambda way, scale: network(way, WIDE_WIDTHS[scale]), **WORDS)
+NARROW = Comparison(network=lambda way, scale: network(way, NARROW_WIDTHS[scale]), **WORDS)
 
 
-def fewer_errors(
-    before: str, after: str, *, other: bool = False
-) -> Callable[[Setting], Measurement]:
-    """Return the measurement of what share of the errors a way leaves out, in per cent."""
-
-    def measured(setting: Setting) -> Measurement:
-        width = EXTENTS[setting.scale].wide
-        old = trainings(before, width, setting)
-        new = trainings(after, width, setting, other=other)
-        return share_gain(old, new, names=(before, _named(after, other)))
-
-    return measured
-
-
-def gain_of_width(after: str, *, other: bool = False) -> Callable[[Setting], Measurement]:
+def gain_of_width(after: str, *, other_seeds: bool = False) -> Measure:
     """Return the measurement of how many points more a way gains in wide layers than in narrow."""
 
     def measured(setting: Setting) -> Measurement:
-        extent = EXTENTS[setting.scale]
         gains: list[list[float]] = []
-        table: list[object] = []
-        for width in (extent.wide, extent.narrow):
-            old = trainings("plain", width, setting)
-            new = trainings(after, width, setting, other=other)
+        table: list[Any] = []
+        for nets, widths in ((WIDE, WIDE_WIDTHS), (NARROW, NARROW_WIDTHS)):
+            old = nets.trainings("plain", setting)
+            new = nets.trainings(after, setting, other_seeds=other_seeds)
             gains.append([a.test_error - b.test_error for a, b in zip(old, new, strict=True)])
-            table += rows(f"plain, {width} wide", old)
-            table += rows(f"{_named(after, other)}, {width} wide", new)
+            wide = f"{widths[setting.scale]} wide"
+            table += rows(f"plain, {wide}", old)
+            table += rows(f"{named(after, other_seeds)}, {wide}", new)
         found = points(wide - narrow for wide, narrow in zip(*gains, strict=True))
-        return replace(found, table=tuple(table))  # pyright: ignore[reportArgumentType]
+        return replace(found, table=tuple(table))
 
     return measured
 
@@ -160,12 +139,11 @@ def explicit_average(layer: DropConnect, v: Tensor, *, masks: int) -> Tensor:
 
 
 def _distances(setting: Setting, *, keep: float) -> Measurement:
-    extent = EXTENTS[setting.scale]
-    net = trained("drop_connect", extent.wide, 0, setting).net
+    net, masks = WIDE.train("drop_connect", setting, seed=0).net, MASKS[setting.scale]
     with torch.no_grad():
-        distances = _distances_of(net, _features(net, setting), masks=extent.masks, keep=keep)
+        distances = _distances_of(net, _features(net, setting), masks=masks, keep=keep)
     table = tuple(
-        {"inference": name, "distance": distance, "images": LOOKED_AT, "masks": extent.masks}
+        {"inference": name, "distance": distance, "images": LOOKED_AT, "masks": masks}
         for name, distance in distances.items()
     )
     return Measurement(value=distances["mean"] / max(distances["normal"], 1e-12), table=table)
@@ -193,18 +171,16 @@ def _features(net: nn.Module, setting: Setting) -> Tensor:
     return x
 
 
-def _named(way: str, other: bool) -> str:
-    return f"{way}, other seeds" if other else way
-
-
 PAPER = "Wan et al., ICML 2013, PMLR 28(3)"
 PROTOCOL = (
     "784 inputs, two hidden layers of ReLUs, ten outputs; the method is in the second hidden "
     "layer, half of it dropped. {} At the cpu scale 256 wide, 2,000 images of MNIST, no "
-    "augmentation, 30 epochs, three seeds, all 10,000 test images: a stand-in, so partly at best. "
-    "At the gpu scale 800 wide, 55,000 images, 60 epochs, five seeds: about 40 minutes, most "
-    "of it masks. Verdict: reproduced {}; partly {}, which is beyond what seeds alone give here."
+    "augmentation, 30 epochs, three seeds, all 10,000 test images. At the long and gpu scales 800 "
+    "wide, 55,000 images, 60 epochs, five seeds: about 40 minutes on an accelerator, most of it "
+    "masks. Verdict: reproduced {}; partly {}, which is beyond what seeds alone give here."
 )
+FOOTING: dict[str, Any] = {"footing": {"cpu": "scaled", "long": "scaled", "gpu": "scaled"}}
+TRAININGS: dict[str, Any] = {**FOOTING, "needs": Needs(data=("mnist",), train_error=FITS)}
 
 CLAIMS = (
     Claim(
@@ -220,14 +196,13 @@ CLAIMS = (
         ),
         unit="% fewer errors",
         paper_value=25.0,
-        measure=fewer_errors("plain", "drop_connect"),
+        measure=WIDE.share_gain("plain", "drop_connect"),
         rule=at_least(25.0, 8.0),
         control=Control(
             "nothing is dropped: the same network with other seeds",
-            fewer_errors("plain", "plain", other=True),
+            WIDE.share_gain("plain", "plain", other_seeds=True),
         ),
-        needs=Needs(data=("mnist",)),
-        scales=("smoke", "cpu", "gpu"),
+        **TRAININGS,
     ),
     Claim(
         id="dropconnect/against-dropout",
@@ -240,14 +215,13 @@ CLAIMS = (
         ),
         unit="% fewer errors",
         paper_value=22.2,
-        measure=fewer_errors("dropout", "drop_connect"),
+        measure=WIDE.share_gain("dropout", "drop_connect"),
         rule=at_least(22.2, 8.0),
         control=Control(
             "dropout against itself with other seeds",
-            fewer_errors("dropout", "dropout", other=True),
+            WIDE.share_gain("dropout", "dropout", other_seeds=True),
         ),
-        needs=Needs(data=("mnist",)),
-        scales=("smoke", "cpu", "gpu"),
+        **TRAININGS,
     ),
     Claim(
         id="dropconnect/wide-layers",
@@ -256,7 +230,7 @@ CLAIMS = (
         "over-fit.",
         protocol=PROTOCOL.format(
             "The value is the points gained 256 wide less those gained 24 wide (800 and 50 at the "
-            "gpu scale). The figure of the paper could not be read.",
+            "long and gpu scales). The figure of the paper could not be read.",
             "from 1 point",
             "from 0.6 points",
         ),
@@ -266,10 +240,9 @@ CLAIMS = (
         rule=at_least(1.0, 0.6),
         control=Control(
             "nothing is dropped: the same networks with other seeds",
-            gain_of_width("plain", other=True),
+            gain_of_width("plain", other_seeds=True),
         ),
-        needs=Needs(data=("mnist",)),
-        scales=("smoke", "cpu", "gpu"),
+        **TRAININGS,
     ),
     Claim(
         id="dropconnect/gaussian-inference",
@@ -277,11 +250,11 @@ CLAIMS = (
         sentence="The normal distribution of equal moments predicts the average over masks better "
         "than the mean weights do.",
         protocol="The second hidden layer of the network of dropconnect/against-none, seed 0, on "
-        "twenty test images: the average of its ReLUs over 2,000 explicit masks (10,000 at the gpu "
-        "scale) against the ReLU of the mean and against the expected ReLU of the normal. The "
-        "value is the ratio of the two root-mean-square distances; the noise of the explicit "
-        "average is in both. Reproduced from twice as near, partly from a tenth nearer. The paper "
-        "gives no figure.",
+        "twenty test images: the average of its ReLUs over 2,000 explicit masks (10,000 at the "
+        "long and gpu scales) against the ReLU of the mean and against the expected ReLU of the "
+        "normal. The value is the ratio of the two root-mean-square distances; the noise of the "
+        "explicit average is in both. Reproduced from twice as near, partly from a tenth nearer. "
+        "The paper gives no figure.",
         unit="distance of the mean / distance of the normal",
         paper_value=None,
         measure=inference,
@@ -291,6 +264,6 @@ CLAIMS = (
             inference_of_wrong_width,
         ),
         needs=Needs(data=("mnist",)),
-        scales=("smoke", "cpu", "gpu"),
+        **FOOTING,
     ),
 )
