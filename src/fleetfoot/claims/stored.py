@@ -68,7 +68,7 @@ def file_name(identity: str, scale: Scale) -> str:
 
 
 def store(result: Result, folder: Path) -> Path:
-    """Write a result into ``folder``, in the place of an earlier one; return the file."""
+    """Write a result into ``folder``, instead of an earlier one; return the file."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / file_name(result.id, result.scale)
     write_json(path, to_json(result, schema=SCHEMA))

@@ -5,7 +5,6 @@ Paper    Wan et al., ICML 2013, PMLR 28(3); figures from its project page: 0.21 
 Letters  N images, O outputs, I inputs, R explicit masks
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -114,14 +113,26 @@ def gain_of_width(after: str, *, other_seeds: bool = False) -> Measure:
     return measured
 
 
-def inference(setting: Setting) -> Measurement:
-    """Return how many times as far from the explicit average the mean is as the normal."""
-    return _distances(setting, keep=KEEP)
+def inference(keep: float) -> Measure:
+    """Return the measurement of how much nearer the normal is to the explicit average.
 
+    The value is how many times as far from it the mean is.
 
-def inference_of_wrong_width(setting: Setting) -> Measurement:
-    """Return the same for a normal as wide as if 5 % of the weights were kept."""
-    return _distances(setting, keep=0.05)
+    Args:
+        keep: share of weights that gives the normal its width.
+    """
+
+    def measured(setting: Setting) -> Measurement:
+        net, masks = WIDE.train("drop_connect", setting, seed=0).net, MASKS[setting.scale]
+        with torch.no_grad():
+            far = _distances(net, _features(net, setting), masks=masks, keep=keep)
+        table = tuple(
+            {"inference": name, "distance": distance, "images": LOOKED_AT, "masks": masks}
+            for name, distance in far.items()
+        )
+        return Measurement(value=far["mean"] / max(far["normal"], 1e-12), table=table)
+
+    return measured
 
 
 def explicit_average(layer: DropConnect, v: Tensor, *, masks: int) -> Tensor:
@@ -138,18 +149,7 @@ def explicit_average(layer: DropConnect, v: Tensor, *, masks: int) -> Tensor:
     return total / masks
 
 
-def _distances(setting: Setting, *, keep: float) -> Measurement:
-    net, masks = WIDE.train("drop_connect", setting, seed=0).net, MASKS[setting.scale]
-    with torch.no_grad():
-        distances = _distances_of(net, _features(net, setting), masks=masks, keep=keep)
-    table = tuple(
-        {"inference": name, "distance": distance, "images": LOOKED_AT, "masks": masks}
-        for name, distance in distances.items()
-    )
-    return Measurement(value=distances["mean"] / max(distances["normal"], 1e-12), table=table)
-
-
-def _distances_of(net: nn.Module, v: Tensor, *, masks: int, keep: float) -> dict[str, float]:
+def _distances(net: nn.Module, v: Tensor, *, masks: int, keep: float) -> dict[str, float]:
     layer = next(module for module in net.modules() if isinstance(module, DropConnect))
     seed_everything(0)
     average = explicit_average(layer, v, masks=masks)
@@ -165,8 +165,7 @@ def _features(net: nn.Module, setting: Setting) -> Tensor:
     images = images_at(setting, "mnist", "test", 100)
     pixels = preprocess_of("mnist", size=28, channels=1)
     x = normalised(images, pixels, range(LOOKED_AT))
-    layers: Sequence[nn.Module] = list(net.children())[:3]
-    for layer in layers:
+    for layer in list(net.children())[:3]:
         x = layer(x)
     return x
 
@@ -257,11 +256,11 @@ CLAIMS = (
         "The paper gives no figure.",
         unit="distance of the mean / distance of the normal",
         paper_value=None,
-        measure=inference,
+        measure=inference(KEEP),
         rule=at_least(2.0, 1.1),
         control=Control(
             "the normal is as wide as if 5 % of the weights were kept, not half",
-            inference_of_wrong_width,
+            inference(0.05),
         ),
         needs=Needs(data=("mnist",)),
         **FOOTING,
