@@ -3,7 +3,8 @@
 import pytest
 
 from fleetfoot.claims import ledger, shared
-from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least
+from fleetfoot.claims.claim import Control, Measurement, Setting
+from tests.claims.toy import claim_of
 
 
 @pytest.fixture
@@ -56,19 +57,11 @@ def test_a_result_tells_what_it_borrowed(clock: list[float]) -> None:
         clock[0] += 180
         return 2.0
 
-    claim = Claim(
-        **{
-            "id": "a/b",
-            "paper": "",
-            "sentence": "",
-            "protocol": "",
-            "unit": "",
-            "paper_value": 2.0,
-        },
+    claim = claim_of(
+        2.0,
+        1.0,
         measure=lambda _: Measurement(value=figures()),
-        verdict=at_least(2.0, 1.0),
-        control=lambda _: Measurement(value=0.5 * figures()),
-        control_sentence="",
+        control=Control("half", lambda _: Measurement(value=0.5 * figures())),
     )
     first, second = (ledger.run(claim, Setting()) for _ in range(2))
     assert (first.minutes, first.borrowed_minutes) == (3.0, 0.0)
