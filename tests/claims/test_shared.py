@@ -1,5 +1,7 @@
 """Shared figures are measured once, and their minutes belong to the claim that measured them."""
 
+from dataclasses import replace
+
 import pytest
 
 from fleetfoot.claims import ledger, shared
@@ -57,9 +59,8 @@ def test_a_result_tells_what_it_borrowed(clock: list[float]) -> None:
         clock[0] += 180
         return 2.0
 
-    claim = claim_of(
-        2.0,
-        1.0,
+    claim = replace(
+        claim_of(2.0, 1.0),
         measure=lambda _: Measurement(value=figures()),
         control=Control("half", lambda _: Measurement(value=0.5 * figures())),
     )
