@@ -24,7 +24,7 @@ from fleetfoot.claims.comparison import (
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.training import Outcome
 
-SMOKE, GPU = Setting(scale="smoke"), Setting(scale="gpu")
+SMOKE, LONG, GPU = (Setting(scale=scale) for scale in ("smoke", "long", "gpu"))
 EFFORTS = {"cpu": Effort(seeds=3, epochs=2, size=8), "gpu": Effort(seeds=2, epochs=9, size=8)}
 
 
@@ -123,6 +123,12 @@ def test_a_way_is_trained_as_its_scale_says(asked: list[tuple[int, Mapping[str, 
     words = asked[-1][1]
     assert (words["data"], words["channels"], words["pixels"]) == ("mnist", 1, {"std": (1.0,)})
     assert (words["size"], words["train_images"], words["step"]) == (8, None, step)
+
+
+def test_the_long_scale_is_the_gpu_scale() -> None:
+    assert lines().effort(LONG) == EFFORTS["gpu"]
+    own = Effort(seeds=1, epochs=1, size=4)
+    assert lines(efforts={**EFFORTS, "long": own}).effort(LONG) == own
 
 
 def test_the_smoke_scale_is_the_cpu_scale_with_one_seed() -> None:

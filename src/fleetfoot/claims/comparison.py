@@ -65,7 +65,8 @@ class Comparison:
     Attributes:
         network: makes the new network of a way at a scale.
         recipe: how a way is trained at a scale; its epochs are those of the effort.
-        efforts: by scale; the smoke scale has that of "cpu" with one seed unless it is given.
+        efforts: by scale; unless they are given the smoke scale has that of "cpu" with one seed,
+            and the long scale that of "gpu".
         data: a name in `training_images.DATA`.
         channels, pixels: of the images, where they are not the data set's (see `train_once`).
         step: what a step of a way computes; None for the ordinary one.
@@ -81,9 +82,10 @@ class Comparison:
 
     def effort(self, setting: Setting) -> Effort:
         """Return the effort of a setting's scale."""
-        if setting.scale == "smoke" and "smoke" not in self.efforts:
+        found = self.efforts.get(setting.scale)
+        if found is None and setting.scale == "smoke":
             return replace(self.efforts["cpu"], seeds=1)
-        return self.efforts[setting.scale]
+        return found or self.efforts["gpu"]
 
     def train(
         self, way: str, setting: Setting, *, seed: int, stop: Stop | None = None, **changes: Any

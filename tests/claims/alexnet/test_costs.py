@@ -11,10 +11,10 @@ from fleetfoot.ops.local_response_norm import LocalResponseNorm
 
 MACS = 724_406_816
 FORMS = [
-    (LocalResponseNorm, alexnet._left_out),
-    (LocalResponseNorm, alexnet._over_the_column),
-    (nn.MaxPool2d, alexnet._apart),
-    (nn.MaxPool2d, alexnet._overlapping_widely),
+    (LocalResponseNorm, alexnet.NORMS["left out"]),
+    (LocalResponseNorm, alexnet.NORMS["over the column"]),
+    (nn.MaxPool2d, alexnet.POOLS["apart"]),
+    (nn.MaxPool2d, alexnet.POOLS["overlapping widely"]),
 ]
 
 

@@ -32,7 +32,7 @@ COLUMN_WINDOW = 95  # channels: from any of the 48 of a column of conv1 it reach
 Change = Callable[[Any], nn.Module]
 
 
-def extra_time(kind: type[nn.Module], *, before: Change, after: Change) -> Measure:
+def extra_time(kind: type[nn.Module], before: Change, after: Change) -> Measure:
     """Return the measurement of how much longer AlexNet takes with a form of a layer, in per cent.
 
     Args:
@@ -86,25 +86,22 @@ def _row(what: str, macs: int, latency: Latency) -> dict[str, Any]:
     return {"what": what, "macs": macs, **columns(latency)}
 
 
-def _as_published(layer: nn.Module) -> nn.Module:
-    return layer
-
-
-def _left_out(_: nn.Module) -> nn.Module:
-    return nn.Identity()
-
-
 def _over_the_column(norm: LocalResponseNorm) -> nn.Module:
     norm.size = COLUMN_WINDOW
     return norm
 
 
-def _apart(_: nn.Module) -> nn.Module:
-    return nn.MaxPool2d(2, stride=2)
-
-
-def _overlapping_widely(_: nn.Module) -> nn.Module:
-    return nn.MaxPool2d(21, stride=2, padding=9)
+# Of the two kinds of layers.
+NORMS: dict[str, Change] = {
+    "as published": lambda norm: norm,
+    "left out": lambda _: nn.Identity(),
+    "over the column": _over_the_column,
+}
+POOLS: dict[str, Change] = {
+    "as published": lambda pool: pool,
+    "apart": lambda _: nn.MaxPool2d(2, stride=2),
+    "overlapping widely": lambda _: nn.MaxPool2d(21, stride=2, padding=9),
+}
 
 
 PROTOCOL = (
@@ -128,11 +125,11 @@ CLAIMS = (
         sentence="Response normalisation, which lowers the error by 1.4 points without a weight or "
         "a multiply-accumulate, comes free.",
         protocol=f"{PROTOCOL}Against the same network without normalisation.",
-        measure=extra_time(LocalResponseNorm, before=_left_out, after=_as_published),
+        measure=extra_time(LocalResponseNorm, NORMS["left out"], NORMS["as published"]),
         control=Control(
             "the window takes 95 channels, a whole column of conv1, instead of 5: "
             "many times the work of a norm, which shows that the rule can fail, not more",
-            extra_time(LocalResponseNorm, before=_left_out, after=_over_the_column),
+            extra_time(LocalResponseNorm, NORMS["left out"], NORMS["over the column"]),
         ),
         **COST,
     ),
@@ -142,11 +139,11 @@ CLAIMS = (
         sentence="Pooling windows of 3 x 3 that overlap, which lower the error by 0.4 points, come "
         "free.",
         protocol=f"{PROTOCOL}Against windows of 2 x 2 at the same stride and of the same maps.",
-        measure=extra_time(nn.MaxPool2d, before=_apart, after=_as_published),
+        measure=extra_time(nn.MaxPool2d, POOLS["apart"], POOLS["as published"]),
         control=Control(
             "windows of 21 x 21, each pixel in about 110 of them instead of 2: many "
             "times the work, which shows that the rule can fail, not more",
-            extra_time(nn.MaxPool2d, before=_apart, after=_overlapping_widely),
+            extra_time(nn.MaxPool2d, POOLS["apart"], POOLS["overlapping widely"]),
         ),
         **COST,
     ),

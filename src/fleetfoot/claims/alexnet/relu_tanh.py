@@ -7,7 +7,6 @@ Paper    Krizhevsky, Sutskever, Hinton, NIPS 2012, section 3.1 and figure 1, whi
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from torch import nn
 
@@ -44,27 +43,22 @@ def recipe(_: str, scale: Scale) -> Recipe:
     return plain_recipe(batch=128 if scale in ("long", "gpu") else 32, bias_lr=2.0)
 
 
-WORDS: dict[str, Any] = {
-    "network": network,
-    "recipe": recipe,
-    "pixels": {"std": (1.0, 1.0, 1.0)},  # the first weights are for images in 0-255 units
-}
 NETS = Comparison(
+    network=network,
+    recipe=recipe,
     efforts={
         "cpu": Effort(seeds=2, epochs=40, train_images=3000, test_images=1000),
-        "long": Effort(seeds=5, epochs=100, test_images=1000),
         "gpu": Effort(seeds=5, epochs=100, test_images=1000),
     },
-    **WORDS,
+    pixels={"std": (1.0, 1.0, 1.0)},  # the first weights are for images in 0-255 units
 )
 # On few images, for the choice of a learning rate.
-GRID = Comparison(
+GRID = replace(
+    NETS,
     efforts={
         "cpu": Effort(seeds=1, epochs=4, train_images=1000, test_images=100),
-        "long": Effort(seeds=1, epochs=5, train_images=10_000, test_images=100),
         "gpu": Effort(seeds=1, epochs=5, train_images=10_000, test_images=100),
     },
-    **WORDS,
 )
 
 

@@ -55,7 +55,6 @@ NETS = Comparison(
     recipe=recipe,
     efforts={
         "cpu": Effort(seeds=2, epochs=4, size=SIDE, train_images=2000, test_images=1500),
-        "long": Effort(seeds=5, epochs=120, size=SIDE),
         "gpu": Effort(seeds=5, epochs=120, size=SIDE),
     },
     # Pixels in 0-255 units, for which the files draw the first weights, and crops of 24 from 32.

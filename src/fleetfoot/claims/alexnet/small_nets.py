@@ -49,14 +49,12 @@ def recipe(way: str, scale: Scale) -> Recipe:
     return update_rule(scale, crop="inside", flip=0.5, colour_pca=noise)
 
 
-FULL = Effort(seeds=5, epochs=120, size=SIDE)
 NETS = Comparison(
     network=network,
     recipe=recipe,
     efforts={
         "cpu": Effort(seeds=3, epochs=10, size=SIDE, train_images=5000, test_images=3000),
-        "long": FULL,
-        "gpu": FULL,
+        "gpu": Effort(seeds=5, epochs=120, size=SIDE),
     },
     pixels=PIXELS,
 )

@@ -65,20 +65,17 @@ SHALLOW = Comparison(
     recipe=recipe,
     efforts={
         "cpu": Effort(seeds=2, epochs=11),
-        "long": Effort(seeds=5, epochs=55),
         "gpu": Effort(seeds=5, epochs=55),
     },
     data="mnist",
 )
-DEEP = Comparison(
+DEEP = replace(
+    SHALLOW,
     network=lambda way, _: sigmoids(way, layers=10),
-    recipe=recipe,
     efforts={
         "cpu": Effort(seeds=3, epochs=5, train_images=20_000),
-        "long": Effort(seeds=5, epochs=20),
         "gpu": Effort(seeds=5, epochs=20),
     },
-    data="mnist",
 )
 
 

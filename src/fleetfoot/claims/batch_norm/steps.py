@@ -64,7 +64,6 @@ NETS = Comparison(
     recipe=lambda way, scale: plain_recipe(augment={"flip": 0.5}),
     efforts={
         "cpu": Effort(seeds=3, epochs=6, size=16, train_images=8000, test_images=1000),
-        "long": Effort(seeds=5, epochs=60, test_images=1000),
         "gpu": Effort(seeds=5, epochs=60, test_images=1000),
     },
 )

@@ -80,18 +80,17 @@ def recipe(way: str, scale: Scale) -> Recipe:
     )
 
 
-WORDS: dict[str, Any] = {
-    "recipe": recipe,
-    "efforts": {
+WIDE = Comparison(
+    network=lambda way, scale: network(way, WIDE_WIDTHS[scale]),
+    recipe=recipe,
+    efforts={
         "cpu": Effort(seeds=3, epochs=30, size=28, train_images=2000),
-        "long": Effort(seeds=5, epochs=60, size=28),
         "gpu": Effort(seeds=5, epochs=60, size=28),
     },
-    "data": "mnist",
-    "channels": 1,
-}
-WIDE = Comparison(network=lambda way, scale: network(way, WIDE_WIDTHS[scale]), **WORDS)
-NARROW = Comparison(network=lambda way, scale: network(way, NARROW_WIDTHS[scale]), **WORDS)
+    data="mnist",
+    channels=1,
+)
+NARROW = replace(WIDE, network=lambda way, scale: network(way, NARROW_WIDTHS[scale]))
 
 
 def gain_of_width(after: str, *, other_seeds: bool = False) -> Measure:

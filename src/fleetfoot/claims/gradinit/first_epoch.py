@@ -92,7 +92,7 @@ def residual(way: str, scale: Scale) -> nn.Module:
 def at_constant_rate(way: str, scale: Scale) -> Recipe:
     """Return the paper's recipe at a constant rate."""
     batch = 128 if scale in ("long", "gpu") else 64
-    size = STARTS.efforts[scale].size or 32
+    size = STARTS.effort(Setting(scale=scale)).size or 32
     return plain_recipe(
         batch=batch,
         optimizer="sgd",
@@ -110,7 +110,6 @@ STARTS = Comparison(
     efforts={
         "smoke": Effort(seeds=1, epochs=1, size=8, train_images=100, test_images=100),
         "cpu": Effort(seeds=3, epochs=1, size=16, train_images=5000, test_images=4000),
-        "long": Effort(seeds=5, epochs=1, size=32),
         "gpu": Effort(seeds=5, epochs=1, size=32),
     },
 )
@@ -141,7 +140,6 @@ REPAIRS = Comparison(
     efforts={
         "smoke": Effort(seeds=1, epochs=1, size=28, train_images=100, test_images=100),
         "cpu": Effort(seeds=3, epochs=1, size=28, train_images=30_000, test_images=4000),
-        "long": Effort(seeds=5, epochs=1, size=28, train_images=50_000),
         "gpu": Effort(seeds=5, epochs=1, size=28, train_images=50_000),
     },
     data="mnist",
