@@ -72,10 +72,11 @@ def page_of(claim: Claim) -> str:
 
 
 def _known(claim: Claim) -> tuple[str, str]:
+    paper = claim.paper.removeprefix("ours, after ")
     for source, (name, title) in PAPERS.items():
-        if claim.paper.startswith(source):
+        if paper.startswith(source):
             return name, f"{title}, {source}" if source.startswith("arXiv") else title
-    source = claim.paper.partition(",")[0].strip()
+    source = paper.partition(",")[0].strip()
     return re.sub(r"[^a-z0-9.]+", "-", source.lower()).strip("-"), source
 
 

@@ -51,6 +51,6 @@ def test_the_lead_is_over_the_best_single(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_each_claim_runs(claim) -> None:
-    measured, control = claim.measure(SMOKE), claim.control(SMOKE)
+    measured, control = claim.measure(SMOKE), claim.control.measure(SMOKE)
     assert len(measured.table) == 4
     assert control.table != measured.table  # something else was trained

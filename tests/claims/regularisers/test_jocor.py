@@ -47,4 +47,4 @@ def test_the_two_networks_differ() -> None:
 
 def test_chance_is_rejected() -> None:
     (claim,) = CLAIMS
-    assert claim.judge_control(100 * NOISE) == "failed_as_it_should"
+    assert claim.rule(100 * NOISE) == "not reproduced"

@@ -84,8 +84,8 @@ def test_the_large_network_is_the_shape_of_resnet_18() -> None:
 
 def test_gains_are_judged_from_half_a_point_and_partly_at_best() -> None:
     for claim in CLAIMS:
-        assert claim.verdict(5.0) == "partly"
-        assert claim.verdict(0.4) == "not reproduced"
+        assert claim.rule(5.0) == "partly"
+        assert claim.rule(0.4) == "not reproduced"
 
 
 @pytest.mark.slow

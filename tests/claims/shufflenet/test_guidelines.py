@@ -35,7 +35,7 @@ def test_work_and_access_of_balanced_stacks_by_hand() -> None:
 
 
 def test_the_control_of_groups_saves_work() -> None:
-    rows = claims()["shufflenet/g2-groups"].control(SMOKE).table
+    rows = claims()["shufflenet/g2-groups"].control.measure(SMOKE).table
     assert [row["macs"] for row in rows] == [10 * PIXELS * 128**2 // 2**n for n in range(4)]
 
 

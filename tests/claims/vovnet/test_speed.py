@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from fleetfoot.claims.claim import Setting
+from fleetfoot.claims.claim import Claim, Measurement, Scale, Setting
+from fleetfoot.claims.judgement import judge
 from fleetfoot.claims.vovnet import speed as vovnet_speed
 from fleetfoot.claims.vovnet.osa_forms import bottlenecked
 from fleetfoot.measure.counts import count
@@ -20,23 +21,30 @@ FOUND = {
 def test_ratios_of_times_and_of_rates_are_of_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vovnet_speed, "timed", lambda *_: FOUND)
     smoke, names = Setting(scale="smoke"), ("a", "b")
-    times = vovnet_speed.times_ratio("a", "b", names)(smoke)
+    times = vovnet_speed.times_as_slow("a", "b", names)(smoke)
     assert (times.value, times.low, times.high) == pytest.approx((3.0, 3.0, 3.0))
-    rates = vovnet_speed.rates_ratio("b", "a", names)(smoke)
+    work = vovnet_speed.Timed.ns_per_mac
+    rates = vovnet_speed.times_as_slow("a", "b", names, each=work)(smoke)
     assert (rates.value, rates.low, rates.high) == pytest.approx((4.0, 4.0, 4.0))
 
 
-def test_on_a_cpu_the_figures_of_a_gpu_hold_partly_at_best() -> None:
+def test_on_a_cpu_the_figures_of_a_gpu_are_neither_confirmed_nor_refuted() -> None:
     known = {claim.id: claim for claim in vovnet_speed.CLAIMS}
     on_cpu, on_gpu = (known[f"vovnet/speed-densenet201{end}"] for end in ("", "-gpu"))
-    assert on_cpu.judge(9.0, "cpu") == "partly"
-    assert on_gpu.judge(9.0, "gpu") == "reproduced"
-    assert (on_cpu.scales, on_gpu.scales) == (("smoke", "cpu"), ("gpu",))
-    assert on_cpu.judge(1.5, "cpu") == on_gpu.judge(1.5, "gpu") == "not reproduced"
+    slow = Measurement(value=1.0)
+
+    def verdict(claim: Claim, value: float, scale: Scale) -> str:
+        return judge(claim, Measurement(value=value), slow, scale).verdict
+
+    assert verdict(on_cpu, 9.0, "cpu") == "points the same way"
+    assert verdict(on_cpu, 1.5, "cpu") == "points the other way"
+    assert (on_cpu.footing, on_gpu.footing) == ({"cpu": "stand-in"}, {"gpu": "scaled"})
+    assert (on_cpu.rule(9.0), on_gpu.rule(9.0)) == ("reproduced", "reproduced")
+    assert on_cpu.rule(1.5) == on_gpu.rule(1.5) == "not reproduced"
 
 
 def work_of_modules(net: torch.nn.Module) -> list[int]:
-    modules = vovnet_speed.osa_modules(net, vovnet_speed.SIDES["cpu"])
+    modules = vovnet_speed.osa_modules(net, vovnet_speed.SIDES)
     return [count(module, shape).macs for module, shape in modules.values()]
 
 
@@ -56,7 +64,7 @@ def test_rates_are_work_over_time(monkeypatch: pytest.MonkeyPatch) -> None:
         vovnet_speed, "network_ms", lambda nets, *_: dict.fromkeys(nets, summarise([[0.5]] * 2))
     )
     layer = torch.nn.Conv2d(8, 8, 1)
-    found = vovnet_speed.side_by_side({"one": layer}, (8, 25, 25), Setting(scale="smoke"))
+    found = vovnet_speed.side_by_side({"one": layer}, {"one": (8, 25, 25)}, Setting(scale="smoke"))
     row = vovnet_speed.table(found)[0]
     assert row["macs"] == 40_000
     assert row["samples"] == 2

@@ -4,14 +4,15 @@ Paper    Chen et al., CVPR 2023, arXiv:2303.03667v3, Table 5
 Letters  N batch, C channels, H height, W width
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
 from fleetfoot.claims.rules import at_least_ratio
 from fleetfoot.claims.timing import (
+    Image,
     columns,
     native,
     network_ms,
@@ -19,10 +20,7 @@ from fleetfoot.claims.timing import (
     with_settled_norms,
 )
 from fleetfoot.core.surgery import replaced
-from fleetfoot.measure.latency import Latency
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
-
-Make = Callable[[], nn.Module]
 
 
 class ChannelNorm(nn.LayerNorm):
@@ -35,58 +33,36 @@ class ChannelNorm(nn.LayerNorm):
         return normed.permute(0, 3, 1, 2)
 
 
-def image(setting: Setting) -> tuple[int, int, int]:
-    """Return the shape of one image."""
-    return (3, 64, 64) if setting.scale == "smoke" else (3, 224, 224)
+FORMS: dict[str, Callable[[nn.Module], nn.Module]] = {
+    "gelu": lambda net: net,  # as published
+    "gelu again": lambda net: net,
+    "batch norm": lambda net: net,
+    "relu": lambda net: replaced(net, nn.GELU, lambda _: nn.ReLU(inplace=True)),
+    "layer norm": lambda net: replaced(
+        net, nn.BatchNorm2d, lambda norm: ChannelNorm(norm.num_features)
+    ),
+    "no norm": lambda net: replaced(net, nn.BatchNorm2d, lambda _: nn.Identity()),
+}
+FOLDED = "folded batch norm"
 
 
-def with_gelu() -> nn.Module:
-    """Return FasterNet-T0 as published."""
-    return native("fasternet_t0")
+def t0(form: str, image: Image) -> nn.Module:
+    """Return FasterNet-T0 in a form; folded, its batch norms are settled by noise before."""
+    net = native("fasternet_t0")
+    if form == FOLDED:
+        return fold_batch_norm(with_settled_norms(net, image)).model
+    return FORMS[form](net)
 
 
-def with_relu() -> nn.Module:
-    """Return FasterNet-T0 with ReLU for every GELU."""
-    return replaced(with_gelu(), nn.GELU, lambda _: nn.ReLU(inplace=True))
-
-
-def with_layer_norm() -> nn.Module:
-    """Return FasterNet-T0 with a layer norm over channels for every batch norm."""
-    return replaced(with_gelu(), nn.BatchNorm2d, lambda norm: ChannelNorm(norm.num_features))
-
-
-def without_norm() -> nn.Module:
-    """Return FasterNet-T0 with nothing for every batch norm."""
-    return replaced(with_gelu(), nn.BatchNorm2d, lambda _: nn.Identity())
-
-
-def folded(setting: Setting) -> nn.Module:
-    """Return FasterNet-T0 with its batch norms, settled by noise, inside the convolutions."""
-    return fold_batch_norm(with_settled_norms(with_gelu(), image(setting))).model
-
-
-def rows_of(times: Mapping[str, Latency]) -> tuple[Mapping[str, object], ...]:
-    """Return a row for each variant."""
-    return tuple({"variant": name, **columns(latency)} for name, latency in times.items())
-
-
-def gelu_over(name: str, other: Make) -> Callable[[Setting], Measurement]:
-    """Return the measurement of GELU's time over that of another T0."""
+def time_over(slow: str, fast: str, *others: str) -> Measure:
+    """Return the measurement of one form's time over another's; others are in the table."""
 
     def measured(setting: Setting) -> Measurement:
-        times = network_ms({"gelu": with_gelu(), name: other()}, image(setting), setting)
-        return times_as_long(times["gelu"], times[name], table=rows_of(times))
-
-    return measured
-
-
-def over_folded(name: str, other: Make) -> Callable[[Setting], Measurement]:
-    """Return the measurement of another T0's time over that with folded batch norms."""
-
-    def measured(setting: Setting) -> Measurement:
-        nets = {name: other(), "folded batch norm": folded(setting), "batch norm": with_gelu()}
-        times = network_ms(nets, image(setting), setting)
-        return times_as_long(times[name], times["folded batch norm"], table=rows_of(times))
+        image = (3, 64, 64) if setting.scale == "smoke" else (3, 224, 224)
+        nets = {form: t0(form, image) for form in (slow, fast, *others)}
+        times = network_ms(nets, image, setting)
+        table = tuple({"variant": form, **columns(latency)} for form, latency in times.items())
+        return times_as_long(times[slow], times[fast], table=table)
 
     return measured
 
@@ -105,11 +81,12 @@ CLAIMS = (
         protocol=PROTOCOL,
         unit="time with GELU / time with ReLU",
         paper_value=1.12,
-        measure=gelu_over("relu", with_relu),
+        measure=time_over("gelu", "relu"),
         rule=at_least_ratio(1.12),
         control=Control(
-            "nothing is changed: the network with GELU twice", gelu_over("gelu again", with_gelu)
+            "nothing is changed: the network with GELU twice", time_over("gelu", "gelu again")
         ),
+        footing={"cpu": "as published"},
     ),
     Claim(
         id="fasternet/batch-norm-layer-norm",
@@ -120,8 +97,9 @@ CLAIMS = (
         "seventeen batch norms; batch norms are folded, and timed unfolded beside it.",
         unit="time with layer norms / time with folded batch norms",
         paper_value=1.16,
-        measure=over_folded("layer norm", with_layer_norm),
+        measure=time_over("layer norm", FOLDED, "batch norm"),
         rule=at_least_ratio(1.16),
-        control=Control("the layer norms are left out", over_folded("no norm", without_norm)),
+        control=Control("the layer norms are left out", time_over("no norm", FOLDED, "batch norm")),
+        footing={"cpu": "as published"},
     ),
 )

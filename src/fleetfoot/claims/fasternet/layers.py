@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Setting
 from fleetfoot.claims.rules import at_least, at_least_ratio
 from fleetfoot.claims.timing import Rows, columns, median_ratio, network_ms, round_ms
 from fleetfoot.measure.counts import count
@@ -41,18 +41,6 @@ class Timed(NamedTuple):
     def gflops(self) -> float:
         """The rate at which it works."""
         return self.flops / self.latency.ms_p50 / 1e6
-
-    @property
-    def row(self) -> Mapping[str, Any]:
-        """What the table has of it."""
-        return {
-            "operator": self.operator,
-            "layout": self.layout,
-            "map": self.map,
-            "macs": self.flops // 2,
-            **columns(self.latency),
-            "gflops": self.gflops,
-        }
 
 
 def grouped(groups: int) -> Layer:
@@ -114,8 +102,18 @@ def _on_one_map(
 
 
 def table(timed: Sequence[Timed]) -> Rows:
-    """Return a row for each stack."""
-    return tuple(stack.row for stack in timed)
+    """Return a row of work, time and rate for each stack."""
+    return tuple(
+        {
+            "operator": stack.operator,
+            "layout": stack.layout,
+            "map": stack.map,
+            "macs": stack.flops // 2,
+            **columns(stack.latency),
+            "gflops": stack.gflops,
+        }
+        for stack in timed
+    )
 
 
 def best_of_each_map(timed: Sequence[Timed], *operators: str) -> list[Timed]:
@@ -150,15 +148,10 @@ def ratio_of_times(timed: Sequence[Timed], slow: str, fast: str) -> Measurement:
     return median_ratio(ratios, table=table(timed))
 
 
-def rate_ratio(fast: str, slow: str) -> Callable[[Setting], Measurement]:
-    """Return the measurement of one operator's mean rate over another's."""
-    return narrowest_step(fast, slow)
-
-
-def narrowest_step(*order: str) -> Callable[[Setting], Measurement]:
+def narrowest_step(*order: str) -> Measure:
     """Return the measurement of the least ratio of neighbours in an order of falling mean rates.
 
-    The interval is that of the step that is the least.
+    The interval is that of the step that is the least; of two operators it is their ratio.
     """
 
     def measured(setting: Setting) -> Measurement:
@@ -173,7 +166,7 @@ def narrowest_step(*order: str) -> Callable[[Setting], Measurement]:
     return measured
 
 
-def time_ratio(slow: str, fast: str) -> Callable[[Setting], Measurement]:
+def time_ratio(slow: str, fast: str) -> Measure:
     """Return the measurement of how many times as long one takes, geometric mean over maps."""
     return lambda setting: ratio_of_times(
         stacks({name: LAYERS[name] for name in (slow, fast)}, setting), slow, fast
@@ -191,28 +184,36 @@ ON_GPU = (
     f"As on the CPU, but batch 32 on an accelerator, float32 without TF32 (the paper times a "
     f"2080Ti), {MAPS}; every call waits for the device."
 )
-CPU: dict[str, Any] = {"paper": f"{PAPER}, CPU", "protocol": ON_CPU}
+CPU: dict[str, Any] = {
+    "paper": f"{PAPER}, CPU",
+    "protocol": ON_CPU,
+    "footing": {"cpu": "as published"},
+}
 GPU: dict[str, Any] = {
     "paper": f"{PAPER}, GPU",
     "protocol": ON_GPU,
     "needs": Needs(device="cuda"),
-    "scales": ("gpu",),
+    "footing": {"gpu": "as published"},
     "decides_at": ("gpu",),
 }
 RATE: dict[str, Any] = {
     "unit": "mean FLOPS of PConv / mean FLOPS of DWConv",
-    "measure": rate_ratio("pconv", "dwconv"),
-    "control": rate_ratio("partial dwconv", "dwconv"),
-    "control_sentence": "the quarter of the channels is convolved depthwise instead of densely",
+    "measure": narrowest_step("pconv", "dwconv"),
+    "control": Control(
+        "the quarter of the channels is convolved depthwise instead of densely",
+        narrowest_step("partial dwconv", "dwconv"),
+    ),
 }
 ORDER: dict[str, Any] = {
     "sentence": "Rates of work fall in the order Conv, PConv, GConv of 16 groups, DWConv.",
     "unit": "narrowest step: mean FLOPS / mean FLOPS of the next in the order",
     "measure": narrowest_step("conv", "pconv", "gconv", "dwconv"),
     # The paper claims an order: a step that is smaller than a tenth is called a tie here.
-    "verdict": at_least(1.1, 1.0),
-    "control": narrowest_step("conv", "partial dwconv", "gconv", "dwconv"),
-    "control_sentence": "PConv's quarter of the channels is convolved depthwise",
+    "rule": at_least(1.1, 1.0),
+    "control": Control(
+        "PConv's quarter of the channels is convolved depthwise",
+        narrowest_step("conv", "partial dwconv", "gconv", "dwconv"),
+    ),
 }
 
 CLAIMS = (

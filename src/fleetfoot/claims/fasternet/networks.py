@@ -4,12 +4,12 @@ Paper    Chen et al., CVPR 2023, arXiv:2303.03667v3, Table 3
 Departs  untrained weights, which decide no time
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Setting
 from fleetfoot.claims.rules import at_least_ratio
 from fleetfoot.claims.timing import (
     Image,
@@ -87,7 +87,7 @@ def _fold_foreign(net: nn.Module) -> nn.Module:
 
 def rival_over_ours(
     pair: Pair, change: Callable[[nn.Module], nn.Module] = lambda net: net
-) -> Callable[[Setting], Measurement]:
+) -> Measure:
     """Return the measurement of the rival's time over ours, after a change of ours.
 
     Judged are the folded forms; the rows have the others as well.
@@ -123,12 +123,6 @@ def rival_over_ours(
     return measured
 
 
-def _claims() -> Iterator[Claim]:
-    for pair in PAIRS:
-        yield _claim(pair, on_gpu=False)
-        yield _claim(pair, on_gpu=True)
-
-
 def _claim(pair: Pair, *, on_gpu: bool) -> Claim:
     variant = pair.ours.removeprefix("fasternet_")
     name = f"FasterNet-{variant.upper()}"
@@ -152,7 +146,7 @@ def _claim(pair: Pair, *, on_gpu: bool) -> Claim:
         needs=Needs(
             packages=("timm",) if pair.is_foreign else (), device="cuda" if on_gpu else "cpu"
         ),
-        scales=("gpu",) if on_gpu else ("smoke", "cpu"),
+        footing={"gpu": "as published"} if on_gpu else {"cpu": "as published"},
         decides_at=("gpu",) if on_gpu else ("cpu",),
     )
 
@@ -171,4 +165,4 @@ ON_GPU = (
     f"Batch {GPU_BATCH} on an accelerator, float32 without TF32, torch eager, default layout; ours "
     f"at 224 px. {FOLDED}The paper folds as well, and times a 2080Ti."
 )
-CLAIMS = tuple(_claims())
+CLAIMS = tuple(_claim(pair, on_gpu=on_gpu) for pair in PAIRS for on_gpu in (False, True))

@@ -8,7 +8,7 @@ Fixed    networks, engine, precision, threads and image stand in `rank_networks.
 """
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
 from fleetfoot.claims.rules import at_least, at_most
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.timing import Rows, columns, native, network_ms, round_ms
@@ -46,12 +46,11 @@ Row = Mapping[str, Any]
 
 
 @shared
-def measured_rows(scale: str) -> Rows:
+def measured_rows(setting: Setting) -> Rows:
     """Return a row per network: counts, estimates and time. Measured once in a process."""
-    setting = Setting(scale=scale)  # pyright: ignore[reportArgumentType]
-    names = SMOKE_NETWORKS if scale == "smoke" else NETWORKS
-    image = SMOKE_IMAGE if scale == "smoke" else IMAGE
-    ceilings = measure_ceilings(LIST["threads"], **(SMOKE_CEILINGS if scale == "smoke" else {}))
+    smoke = setting.scale == "smoke"
+    names, image = (SMOKE_NETWORKS, SMOKE_IMAGE) if smoke else (NETWORKS, IMAGE)
+    ceilings = measure_ceilings(LIST["threads"], **(SMOKE_CEILINGS if smoke else {}))
     counts = {name: count(skeleton(name), image) for name in names}
     rows = _counted(counts, ceilings)
     times = _timed(rows, image, setting)
@@ -123,11 +122,11 @@ def one_network_at_many_sizes(setting: Setting) -> Measurement:
     return Measurement(value=spearman(x, y), low=low, high=high, table=rows)
 
 
-def correlation(key: str) -> Callable[[Setting], Measurement]:
+def correlation(key: str) -> Measure:
     """Return the measurement of the rank correlation of a column with time, with its interval."""
 
     def measured(setting: Setting) -> Measurement:
-        rows = measured_rows(setting.scale)
+        rows = measured_rows(setting)
         x, y = _column(rows, key), _column(rows, TIME)
         low, high = spearman_interval(x, y)
         return Measurement(value=spearman(x, y), low=low, high=high, table=rows, note=_all_of(rows))
@@ -146,11 +145,11 @@ def _all_of(rows: Rows) -> str:
     return f"Spearman with time and its 95 % interval: {', '.join(parts)}"
 
 
-def advantage(key: str, over: str = "macs") -> Callable[[Setting], Measurement]:
+def advantage(key: str, over: str = "macs") -> Measure:
     """Return the measurement of how much better one column ranks times than another does."""
 
     def measured(setting: Setting) -> Measurement:
-        rows = measured_rows(setting.scale)
+        rows = measured_rows(setting)
         x, base, ms = (np.array(_column(rows, name)) for name in (key, over, TIME))
 
         def gain(chosen: NDArray[Any]) -> float:
@@ -199,6 +198,7 @@ CLAIMS = (
             "many networks at one: there work does tell",
             one_network_at_many_sizes,
         ),
+        footing={"cpu": "as published"},
     ),
     Claim(
         id="measuring/roofline-rank",
@@ -215,10 +215,11 @@ CLAIMS = (
             "the bytes of all operators of all networks are dealt anew among them",
             advantage("roofline_ms_dealt_bytes"),
         ),
+        footing={"cpu": "as published"},
     ),
     Claim(
         id="measuring/bytes-rank",
-        paper="arXiv:1807.11164, G1 to G4; arXiv:1904.09730, section 2.1",
+        paper="ours, after arXiv:1807.11164, G1 to G4; arXiv:1904.09730, section 2.1",
         sentence="The bytes that operators move rank networks better than their "
         "multiply-accumulates do.",
         protocol=f"{PROTOCOL}{GAIN}Every operator reads its inputs and writes its output; the "
@@ -228,5 +229,6 @@ CLAIMS = (
         measure=advantage("bytes_moved"),
         rule=at_least(0.05, 0.01),
         control=Control("the weights alone are counted, not the maps", advantage("params")),
+        footing={"cpu": "as published"},
     ),
 )
