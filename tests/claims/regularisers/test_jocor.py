@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import nn
 
-from fleetfoot.claims.claim import Setting
 from fleetfoot.claims.regularisers.jocor import CLAIMS, NOISE, noisy, pair, with_labels
 from fleetfoot.data.loader import Batch
 
@@ -41,7 +40,7 @@ def test_a_step_is_shown_the_other_labels_by_index() -> None:
 
 
 def test_the_two_networks_differ() -> None:
-    both = pair(Setting(scale="smoke"))
+    both = pair("smoke")
     assert not torch.equal(both.first.classifier.weight, both.second.classifier.weight)
 
 

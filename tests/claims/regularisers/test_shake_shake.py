@@ -13,7 +13,7 @@ IMAGES = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 
 def net() -> torch.nn.Module:
     torch.manual_seed(0)
-    return network(("shake", "shake"), SMOKE).eval()
+    return network("shake/shake", "smoke").eval()
 
 
 @torch.no_grad()

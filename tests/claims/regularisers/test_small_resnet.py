@@ -10,19 +10,18 @@ from fleetfoot.claims.claim import Setting
 from fleetfoot.claims.regularisers import small_resnet as regularisers
 from fleetfoot.claims.regularisers.small_resnet import (
     CLAIMS,
+    WAYS,
     WORDS,
     labels_kept,
     middle_cut,
     network,
-    recipe_of,
+    recipe,
 )
 from fleetfoot.claims.training_images import preprocess_of
 from fleetfoot.data.loader import Batch
 from fleetfoot.recipes import method
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.steps import Context
-
-SMOKE, CPU = Setting(scale="smoke"), Setting(scale="cpu")
 
 
 class Keeping(nn.Module):
@@ -45,7 +44,7 @@ def shown(step) -> tuple[torch.Tensor, torch.Tensor, float, nn.Module]:
     normalise = Normalise(
         preprocess_of("cifar10", size=8), layout="nchw", device=torch.device("cpu")
     )
-    context = Context(recipe_of(SMOKE), 3, 10, normalise, "float32")
+    context = Context(recipe("none", "smoke"), 3, 10, normalise, "float32")
     pixels = torch.randint(0, 256, (6, 8, 8, 3), dtype=torch.uint8)
     loss, _ = step(net, Batch(pixels, torch.arange(6), torch.arange(6)), context)
     return net.seen, normalise(pixels), loss.item(), net
@@ -67,29 +66,31 @@ def test_the_middle_is_always_cut_in_the_control() -> None:
 
 @pytest.mark.parametrize("way", WORDS)
 def test_every_way_has_a_place_in_the_network(way: str) -> None:
-    recipe = recipe_of(CPU, WORDS[way])
-    method.operate(network(SMOKE), recipe)
-    method.step_of(recipe)
+    words = recipe(way, "cpu")
+    method.operate(network(way, "smoke"), words)
+    method.step_of(words)
 
 
 def test_a_square_is_half_as_wide_as_the_image() -> None:
-    assert regularisers._side("cutout", CPU) == "cutout:side=12"
-    assert regularisers._side("cutout", Setting(scale="gpu")) == "cutout:side=16"
+    assert regularisers._side("cutout", "cpu") == "cutout:side=12"
+    assert regularisers._side("cutout", "gpu") == "cutout:side=16"
 
 
 def test_the_large_network_is_the_shape_of_resnet_18() -> None:
-    net = network(Setting(scale="gpu"))
+    net = network("none", "gpu")
     assert sum(isinstance(m, (nn.Conv2d, nn.Linear)) for m in net.modules()) == 18
 
 
-def test_gains_are_judged_from_half_a_point_and_partly_at_best() -> None:
+def test_gains_are_judged_from_half_a_point_on_by_the_paper_s_network_alone() -> None:
     for claim in CLAIMS:
-        assert claim.rule(5.0) == "partly"
-        assert claim.rule(0.4) == "not reproduced"
+        assert claim.rule(claim.paper_value) == "reproduced"
+        assert (claim.rule(0.5), claim.rule(0.4)) == ("partly", "not reproduced")
+        assert claim.decides_at == ("gpu",)
+        assert "as published" not in (claim.footing["cpu"], claim.footing["long"])
 
 
 @pytest.mark.slow
 def test_a_control_runs_on_the_digits(tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
-    found = regularisers.gained("the middle cut out")(Setting(scale="smoke", data=tmp_path))
+    found = WAYS.gain("none", "the middle cut out")(Setting(scale="smoke", data=tmp_path))
     assert {row["way"] for row in found.table} == {"none", "the middle cut out"}

@@ -27,8 +27,9 @@ def time_over(slow: str, fast: str, sizes: dict[str, int]) -> Measure:
     """
 
     def measured(setting: Setting) -> Measurement:
-        smoke = setting.scale == "smoke"
-        sides = {n: sizes[n] // SMOKE_SHRINKS for n in (slow, fast)} if smoke else sizes
+        sides = sizes
+        if setting.scale == "smoke":
+            sides = {n: side // SMOKE_SHRINKS for n, side in sizes.items() if n in (slow, fast)}
         images: dict[str, Image] = {name: (3, side, side) for name, side in sides.items()}
         nets = {name: native(name) for name in images}
         latencies = network_ms(nets, images, setting)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
 from fleetfoot.claims.fasternet.trained_resnet import (
     NEEDS,
     STAND_IN,
@@ -51,16 +51,14 @@ def share_of_leading_quarter(x: Tensor) -> float:
 
 
 def shuffled(x: Tensor) -> Tensor:
-    """Return the maps with the values of each channel dealt anew over all images and positions."""
+    """Return the maps with the values of each channel dealt again over all images and positions."""
     generator = torch.Generator().manual_seed(0)
     values_CP = x.transpose(0, 1).flatten(1)
     dealt = torch.stack([row[torch.randperm(len(row), generator=generator)] for row in values_CP])
     return dealt.view(x.shape[1], x.shape[0], *x.shape[2:]).transpose(0, 1)
 
 
-def centre_over_others(
-    of: Callable[[Trained], torch.nn.Module],
-) -> Callable[[Setting], Measurement]:
+def centre_over_others(of: Callable[[Trained], torch.nn.Module]) -> Measure:
     """Return the measurement of Figure 6: the least lead of the centre over all stages."""
 
     def measured(setting: Setting) -> Measurement:
@@ -84,7 +82,7 @@ def _lead(counts: Tensor) -> float:
     return float(counts[CENTRE] / others.max())
 
 
-def redundancy(change: Callable[[Tensor], Tensor]) -> Callable[[Setting], Measurement]:
+def redundancy(change: Callable[[Tensor], Tensor]) -> Measure:
     """Return the measurement of the leading quarter's mean share, after a change of the maps."""
 
     def measured(setting: Setting) -> Measurement:
@@ -115,6 +113,7 @@ CLAIMS = (
         control=Control(
             "the same network before training", centre_over_others(lambda trained: trained.initial)
         ),
+        footing={"cpu": "stand-in"},
         needs=NEEDS,
     ),
     Claim(
@@ -129,9 +128,10 @@ CLAIMS = (
         measure=redundancy(lambda maps: maps),
         rule=at_least(0.75, 0.5),
         control=Control(
-            "the values of each channel are dealt anew over images and positions",
+            "the values of each channel are dealt again over images and positions",
             redundancy(shuffled),
         ),
+        footing={"cpu": "stand-in"},
         needs=NEEDS,
     ),
 )

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
 from fleetfoot.claims.fasternet.trained_resnet import (
     NEEDS,
     STAND_IN,
@@ -167,7 +167,7 @@ def _errors(trained: Trained, setting: Setting) -> Mapping[str, Mapping[str, flo
     return found
 
 
-def mean_error_over(form: str, other: str) -> Callable[[Setting], Measurement]:
+def mean_error_over(form: str, other: str) -> Measure:
     """Return the measurement of one form's mean error over another's."""
 
     def measured(setting: Setting) -> Measurement:
@@ -204,6 +204,7 @@ def _claim(identity: str, form: str, title: str, ratio: float) -> Claim:
             "the partial convolution is left out, the 1x1 one stays",
             mean_error_over(form, "PW alone"),
         ),
+        footing={"cpu": "stand-in"},
         needs=NEEDS,
     )
 

@@ -1,24 +1,27 @@
 """A ResNet that is trained here, for claims about trained 3x3 convolutions; once per process.
 
 The papers look at ResNets trained on ImageNet. None can be had without a download, so a small one
-is trained on CIFAR-10, and what is found in it counts "partly" at best.
+is trained on CIFAR-10, which stands in for them.
 
 Letters  N images, C channels, H height, W width
 """
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
+from fleetfoot.claims.by_product import train_by_product
 from fleetfoot.claims.claim import Needs, Setting
 from fleetfoot.claims.shared import shared
-from fleetfoot.core.listener import Listener
 from fleetfoot.core.seeds import seed_everything
+from fleetfoot.data.augment import Augment
+from fleetfoot.data.open_data import open_data
+from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
+from fleetfoot.recipes.evaluation import crops
+from fleetfoot.train.recipe import Recipe
 
 NEEDS = Needs(data=("cifar10",))
 STAND_IN = (
@@ -99,20 +102,8 @@ class Seen(NamedTuple):
 def trained_resnet(setting: Setting) -> Trained:
     """Return the network of a setting; the first call in a process trains it."""
     setting.listener.stage("training the network whose convolutions are looked at")
-    return _trained(TRAININGS[setting.scale], setting.data, setting.listener)
-
-
-def _trained(training: Training, folder: Path | None, listener: Listener) -> Trained:
-    # Pictures are decoded by what a bare machine need not have.
-    from fleetfoot.data.augment import Augment
-    from fleetfoot.data.open_data import open_data
-    from fleetfoot.data.preprocess import Preprocess
-    from fleetfoot.recipes.evaluation import crops
-    from fleetfoot.train.loop import train
-    from fleetfoot.train.plan import make_plan
-    from fleetfoot.train.recipe import Recipe
-
-    data = open_data(training.data.format(folder=folder))
+    training = TRAININGS[setting.scale]
+    data = open_data(training.data.format(folder=setting.data))
     pixels = Preprocess(crop_fraction=1.0, interpolation="bilinear", **training.pixels)
     recipe = Recipe(  # of `recipes.small_images`, for smaller steps and a network without whitening
         batch=256,
@@ -128,12 +119,7 @@ def _trained(training: Training, folder: Path | None, listener: Listener) -> Tra
         **training.recipe,
     )
     initial, net = (_untrained(training.channels, pixels.channels) for _ in range(2))
-    with tempfile.TemporaryDirectory(prefix="fleetfoot-") as scratch:
-        run = Path(scratch)
-        plan = make_plan(net, data, recipe, preprocess=pixels, folder=run, progress=listener)
-        result = train(
-            net, data, recipe, plan=plan, folder=run, preprocess=pixels, progress=listener
-        )
+    result = train_by_product(net, data, recipe, preprocess=pixels, setting=setting)
     pictures = crops(data.val, pixels, limit=training.pictures)
     plain = net.to(memory_format=torch.contiguous_format).eval()
     return Trained(

@@ -1,0 +1,17 @@
+"""The recipe of He et al. for the size of the images."""
+
+import pytest
+
+from fleetfoot.claims.he_recipe import he_recipe
+
+
+@pytest.mark.parametrize(("size", "pad"), [(16, 2), (32, 4)])
+def test_shifts_are_an_eighth_of_the_image(size: int, pad: int) -> None:
+    recipe = he_recipe(size)
+    assert (recipe.augment.crop, recipe.augment.pad, recipe.augment.flip) == ("pad", pad, 0.5)
+
+
+def test_the_rate_falls_twice_unless_it_shall_not() -> None:
+    assert he_recipe(32).milestones == (0.5, 0.75)
+    assert he_recipe(32, milestones=()).milestones == ()
+    assert (he_recipe(32).lr, he_recipe(32).weight_decay) == (0.1, 1e-4)
