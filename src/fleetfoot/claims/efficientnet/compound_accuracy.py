@@ -8,6 +8,7 @@ Departs  a ResNet of 14 layers on CIFAR-10, which starts at 16 of the images' 32
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from fleetfoot.claims.claim import (
     ANY_ERROR,
@@ -30,15 +31,15 @@ CHANNELS: dict[Scale, tuple[int, ...]] = {"smoke": (4, 8), "cpu": (8, 16, 32)}
 FULL_CHANNELS = (16, 32, 64)
 EFFORTS: dict[Scale, Effort] = {
     "cpu": Effort(seeds=3, epochs=4, train_images=5000, test_images=5000),
-    "long": Effort(seeds=3, epochs=60),
     "gpu": Effort(seeds=3, epochs=60),
 }
-SINGLE: dict[str, Mapping[str, float]] = {
+AS_IT_IS: Mapping[str, Any] = {"depth": 1.0, "width": 1.0, "resolution": 1.0}
+SINGLE: dict[str, Mapping[str, Any]] = {
     "depth": {"depth": 4.0},
     "width": {"width": 2.0},
     "resolution": {"resolution": 2.0},
 }
-WAYS: dict[str, Mapping[str, float]] = {
+WAYS: dict[str, Mapping[str, Any]] = {
     **SINGLE,
     "compound": {"depth": 1.5, "width": 1.3, "resolution": 1.25},
     "unbalanced": {"depth": 7.0, "resolution": 0.75},
@@ -49,7 +50,7 @@ def grown(way: str, scale: Scale) -> ScaledNet:
     """Return the network of a way to grow, and its size, which is the same at all scales."""
     spec = ResNetCifarSpec(blocks=2, channels=CHANNELS.get(scale, FULL_CHANNELS))
     base = ScaledNet(spec, (3, SIZE, SIZE), "resnet20_cifar")
-    return scaled(base, **{"depth": 1.0, "width": 1.0, "resolution": 1.0, **WAYS[way]})
+    return scaled(base, **{**AS_IT_IS, **WAYS[way]})
 
 
 @cache

@@ -49,7 +49,7 @@ def worst_deviation(fact: str, paper: tuple[float, ...], scaling: Scaling) -> Me
 
     def measured(setting: Setting) -> Measurement:
         counted = [getattr(_counts(scaling, n), fact) for n in MEMBERS[setting.scale]]
-        rows = [
+        rows: list[dict[str, Any]] = [
             {
                 "network": f"B{number}",
                 "paper": paper[number],

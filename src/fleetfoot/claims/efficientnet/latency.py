@@ -10,7 +10,7 @@ from fleetfoot.claims.rules import at_least_ratio, within
 from fleetfoot.claims.timing import Image, columns, native, network_ms, times_as_long
 from fleetfoot.measure.counts import count
 
-SIZES = dict(
+SIZES: dict[str, int] = dict(
     zip((f"efficientnet_b{n}" for n in range(8)), (224, 240, 260, 300, 380, 456, 528, 600))
 )
 B1, B7, RESNET = "efficientnet_b1", "efficientnet_b7", "resnet152"

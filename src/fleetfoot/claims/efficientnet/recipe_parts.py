@@ -94,7 +94,6 @@ EARLY = Comparison(
     recipe=recipe,
     efforts={
         "cpu": Effort(seeds=3, epochs=5, size=16, train_images=5000, test_images=5000),
-        "long": Effort(seeds=3, epochs=20, size=32),
         "gpu": Effort(seeds=3, epochs=20, size=32),
     },
 )

@@ -116,7 +116,7 @@ def trained(way: str, name: str, seed: int, setting: Setting) -> Outcome:
     net = build(spec, data, pixels)
     if way == DEALT:
         seed_everything(seed)
-        made = {"num_classes": len(data.classes), "in_chans": pixels.channels}
+        made: dict[str, Any] = {"num_classes": len(data.classes), "in_chans": pixels.channels}
         net.load_state_dict(deal(create(NET, pretrained=True, **made)).state_dict())
     start = time.perf_counter()
     train_by_product(net, data, spec.recipe, preprocess=pixels, setting=setting)

@@ -151,7 +151,6 @@ COMPARED = Comparison(
     recipe=recipe,
     efforts={
         "cpu": Effort(seeds=3, epochs=4, size=SIZE, train_images=10_000, test_images=5000),
-        "long": Effort(seeds=3, epochs=100, size=SIZE),
         "gpu": Effort(seeds=3, epochs=100, size=SIZE),
     },
 )
