@@ -9,7 +9,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 Row = Sequence[str]
-HOMES = {"measure": "measure_record", "claims": "claims_record"}  # of records that do not stand in the file of the verb
+HOMES = {
+    "measure": "measure_record",
+    "claims": "claims_record",
+}  # of records that do not stand in the file of the verb
 
 # more are no longer read on a screen
 MOST_CLASSES = 50
