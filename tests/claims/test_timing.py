@@ -73,3 +73,14 @@ def test_at_full_scale_each_network_has_a_process(monkeypatch: pytest.MonkeyPatc
     nn.init.constant_(nets["broken"].weight, float("nan"))
     with pytest.raises(FleetfootError, match="broken cannot be timed: its outputs are not finite"):
         timing.network_ms(nets, (3, 8, 8), setting)
+
+
+def test_rows_have_a_name_further_columns_and_the_time() -> None:
+    times = {name: summarise([[ms], [ms]]) for name, ms in (("a", 2.0), ("b", 3.0))}
+    rows = timing.rows_of(times, "network", macs={"b": 7, "a": 5})
+    assert [
+        (row["network"], row["macs"], row["latency_ms_p50"], row["samples"]) for row in rows
+    ] == [
+        ("a", 5, 2.0, 2),
+        ("b", 7, 3.0, 2),
+    ]

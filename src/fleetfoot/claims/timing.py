@@ -125,13 +125,26 @@ def columns(latency: Latency) -> dict[str, Any]:
     }
 
 
+def rows_of(times: Mapping[str, Latency], key: str, **further: Mapping[str, Any]) -> Rows:
+    """Return a row for each thing that was timed: its name, further columns and its latency.
+
+    Args:
+        times: latencies by name.
+        key: what the column of names is called.
+        further: columns, each with a value by name.
+    """
+    return tuple(
+        {key: name, **{column: of[name] for column, of in further.items()}, **columns(latency)}
+        for name, latency in times.items()
+    )
+
+
 def times_as_long(slow: Latency, fast: Latency, *, table: Rows = ()) -> Measurement:
     """Return how many times as long one takes as another, with its 95 % interval.
 
     The two blocks of one round lie next to each other in time: their ratio is one observation.
     """
-    rounds = zip(round_ms(slow), round_ms(fast))
-    return median_ratio((a / b for a, b in rounds), table=table)
+    return median_ratio(round_ms(slow), round_ms(fast), table=table)
 
 
 def round_ms(latency: Latency) -> list[float]:
@@ -139,9 +152,9 @@ def round_ms(latency: Latency) -> list[float]:
     return [float(np.median(block)) for block in latency.blocks_ms]
 
 
-def median_ratio(ratios: Iterable[float], *, table: Rows = ()) -> Measurement:
+def median_ratio(slow: Iterable[float], fast: Iterable[float], *, table: Rows = ()) -> Measurement:
     """Return the median of one ratio a round, with its 95 % interval."""
-    logs = [float(np.log(ratio)) for ratio in ratios]
+    logs = [float(np.log(a / b)) for a, b in zip(slow, fast)]
     low, high = bootstrap_interval(logs)
     value, low, high = (float(np.exp(x)) for x in (np.median(logs), low, high))
     return Measurement(value=value, low=low, high=high, table=table)

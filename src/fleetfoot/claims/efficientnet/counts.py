@@ -5,7 +5,7 @@ Paper    Tan, Le, ICML 2019, arXiv:1905.11946: section 3.3 (compound scaling), T
 
 import math
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import torch
@@ -27,15 +27,29 @@ Scaling = Callable[[int], Mapping[str, float]]
 """Factors on B0 for B's number or for phi."""
 
 
-def published(number: int) -> Mapping[str, float]:
-    """Return the factors of the repository's table for one of B0 to B7."""
+def published(number: int, *, fixed: str = "") -> Mapping[str, float]:
+    """Return the factors of the repository's table for one of B0 to B7.
+
+    Args:
+        number: of the network.
+        fixed: a factor that stays that of B0; "" for none.
+    """
     width, depth, size = FACTORS[number]
-    return {"width": width, "depth": depth, "resolution": size / 224}
+    factors = {"width": width, "depth": depth, "resolution": size / 224}
+    return {**factors, fixed: 1.0} if fixed else factors
 
 
 def compound(phi: int) -> Mapping[str, float]:
     """Return the paper's one number."""
     return {"phi": float(phi)}
+
+
+def width_left_out(phi: int) -> Mapping[str, float]:
+    """Return the factors of `compound` but for the width."""
+    return {"depth": ALPHA**phi, "resolution": GAMMA**phi}
+
+
+same_size, same_width = partial(published, fixed="resolution"), partial(published, fixed="width")
 
 
 def worst_deviation(fact: str, paper: tuple[float, ...], scaling: Scaling) -> Measure:
@@ -61,21 +75,6 @@ def worst_deviation(fact: str, paper: tuple[float, ...], scaling: Scaling) -> Me
         return Measurement(value=max(row["deviation_percent"] for row in rows), table=tuple(rows))
 
     return measured
-
-
-def same_size(number: int) -> Mapping[str, float]:
-    """Return `published` factors, but the size is that of B0."""
-    return {**published(number), "resolution": 1.0}
-
-
-def same_width(number: int) -> Mapping[str, float]:
-    """Return `published` factors, but the width is that of B0."""
-    return {**published(number), "width": 1.0}
-
-
-def width_left_out(phi: int) -> Mapping[str, float]:
-    """Return the factors of `compound` but for the width."""
-    return {"depth": ALPHA**phi, "resolution": GAMMA**phi}
 
 
 @cache

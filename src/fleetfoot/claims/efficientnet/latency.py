@@ -7,7 +7,7 @@ from typing import Any
 
 from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
 from fleetfoot.claims.rules import at_least_ratio, within
-from fleetfoot.claims.timing import Image, columns, native, network_ms, times_as_long
+from fleetfoot.claims.timing import Image, native, network_ms, rows_of, times_as_long
 from fleetfoot.measure.counts import count
 
 SIZES: dict[str, int] = dict(
@@ -33,14 +33,11 @@ def time_over(slow: str, fast: str, sizes: dict[str, int]) -> Measure:
         images: dict[str, Image] = {name: (3, side, side) for name, side in sides.items()}
         nets = {name: native(name) for name in images}
         latencies = network_ms(nets, images, setting)
-        rows = tuple(
-            {
-                "network": name,
-                "size": images[name][-1],
-                "macs": count(nets[name], images[name]).macs,
-                **columns(latency),
-            }
-            for name, latency in latencies.items()
+        rows = rows_of(
+            latencies,
+            "network",
+            size={name: image[-1] for name, image in images.items()},
+            macs={name: count(net, images[name]).macs for name, net in nets.items()},
         )
         return times_as_long(latencies[slow], latencies[fast], table=rows)
 

@@ -13,9 +13,9 @@ from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
 from fleetfoot.claims.rules import at_least_ratio
 from fleetfoot.claims.timing import (
     Image,
-    columns,
     native,
     network_ms,
+    rows_of,
     times_as_long,
     with_settled_norms,
 )
@@ -61,8 +61,7 @@ def time_over(slow: str, fast: str, *others: str) -> Measure:
         image = (3, 64, 64) if setting.scale == "smoke" else (3, 224, 224)
         nets = {form: t0(form, image) for form in (slow, fast, *others)}
         times = network_ms(nets, image, setting)
-        table = tuple({"variant": form, **columns(latency)} for form, latency in times.items())
-        return times_as_long(times[slow], times[fast], table=table)
+        return times_as_long(times[slow], times[fast], table=rows_of(times, "variant"))
 
     return measured
 

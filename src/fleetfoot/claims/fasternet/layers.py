@@ -134,7 +134,7 @@ def ratio_of_mean_rates(
         rates = [[stack.flops / ms for ms in round_ms(stack.latency)] for stack in timed]
         return [fmean(of_round) for of_round in zip(*rates)]
 
-    return median_ratio((a / b for a, b in zip(mean_rates(fast), mean_rates(slow))), table=table)
+    return median_ratio(mean_rates(fast), mean_rates(slow), table=table)
 
 
 def ratio_of_times(timed: Sequence[Timed], slow: str, fast: str) -> Measurement:
@@ -144,8 +144,7 @@ def ratio_of_times(timed: Sequence[Timed], slow: str, fast: str) -> Measurement:
         chosen = (round_ms(stack.latency) for stack in timed if stack.operator == operator)
         return [geometric_mean(of_round) for of_round in zip(*chosen)]
 
-    ratios = (a / b for a, b in zip(mean_times(slow), mean_times(fast)))
-    return median_ratio(ratios, table=table(timed))
+    return median_ratio(mean_times(slow), mean_times(fast), table=table(timed))
 
 
 def narrowest_step(*order: str) -> Measure:

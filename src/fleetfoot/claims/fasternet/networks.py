@@ -13,10 +13,10 @@ from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, 
 from fleetfoot.claims.rules import at_least_ratio
 from fleetfoot.claims.timing import (
     Image,
-    columns,
     foreign,
     native,
     network_ms,
+    rows_of,
     times_as_long,
     with_settled_norms,
 )
@@ -107,15 +107,15 @@ def rival_over_ours(
         batch = GPU_BATCH if setting.device == "cuda" else 1
         of_all = {name: images[name.removesuffix(", folded")] for name in nets}
         times = network_ms(nets, of_all, setting, batch=batch)
-        table = tuple(
-            {
-                "network": name,
-                "size": of_all[name][-1],
-                "batch": batch,
-                "batch_norms": sum(isinstance(m, nn.BatchNorm2d) for m in nets[name].modules()),
-                **columns(latency),
-            }
-            for name, latency in times.items()
+        table = rows_of(
+            times,
+            "network",
+            size={name: image[-1] for name, image in of_all.items()},
+            batch=dict.fromkeys(nets, batch),
+            batch_norms={
+                name: sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+                for name, net in nets.items()
+            },
         )
         slow, fast = (times[f"{name}, folded"] for name in (pair.rival, pair.ours))
         return times_as_long(slow, fast, table=table)

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from fleetfoot.claims.by_product import train_by_product
 from fleetfoot.claims.claim import Needs, Setting
 from fleetfoot.claims.shared import shared
+from fleetfoot.claims.training_images import DATA, preprocess_of
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.data.augment import Augment
 from fleetfoot.data.open_data import open_data
-from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 from fleetfoot.recipes.evaluation import crops
 from fleetfoot.train.recipe import Recipe
@@ -31,41 +31,24 @@ STAND_IN = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Training:
-    """What is trained at a scale.
+class Training(NamedTuple):
+    """What is trained at a scale: a name in `DATA`, channels of each stage, words of `Recipe`.
 
-    Attributes:
-        data: words for `open_data`; ``{folder}`` is the setting's.
-        channels: of each stage.
-        pixels: words of `Preprocess`.
-        recipe: words of `Recipe`.
-        pictures: how many unseen ones are kept.
+    `pictures` is how many unseen ones are kept.
     """
 
     data: str
     channels: tuple[int, ...]
-    pixels: dict[str, Any]
     recipe: dict[str, Any]
     pictures: int
 
 
-CIFAR_MEAN, CIFAR_STD = (125.3, 123.0, 113.9), (63.0, 62.1, 66.7)
 TRAININGS = {
     "smoke": Training(
-        data="digits",
-        channels=(16, 32),
-        pixels={"size": 8, "mean": (78.0,), "std": (96.0,), "channels": 1},
-        recipe={"epochs": 1, "precision": "float32", "layout": "nchw"},
-        pictures=40,
+        "digits", (16, 32), {"epochs": 1, "precision": "float32", "layout": "nchw"}, 40
     ),
-    "cpu": Training(
-        data="cifar10:{folder}/cifar10",
-        channels=(64, 128, 256),
-        pixels={"size": 32, "mean": CIFAR_MEAN, "std": CIFAR_STD},
-        recipe={"epochs": 4},
-        pictures=2000,  # eleven pixels of the smallest maps for each entry of a patch
-    ),
+    # eleven pixels of the smallest maps for each entry of a patch
+    "cpu": Training("cifar10", (64, 128, 256), {"epochs": 4}, 2000),
 }
 
 
@@ -103,8 +86,8 @@ def trained_resnet(setting: Setting) -> Trained:
     """Return the network of a setting; the first call in a process trains it."""
     setting.listener.stage("training the network whose convolutions are looked at")
     training = TRAININGS[setting.scale]
-    data = open_data(training.data.format(folder=setting.data))
-    pixels = Preprocess(crop_fraction=1.0, interpolation="bilinear", **training.pixels)
+    data = open_data(DATA[training.data].spec.format(folder=setting.data))
+    pixels = preprocess_of(training.data)
     recipe = Recipe(  # of `recipes.small_images`, for smaller steps and a network without whitening
         batch=256,
         optimizer="muon",

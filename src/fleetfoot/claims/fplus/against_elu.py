@@ -25,7 +25,7 @@ from fleetfoot.claims.claim import (
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.rules import at_least, at_most
-from fleetfoot.claims.timing import columns, schedule_of, times_as_long
+from fleetfoot.claims.timing import rows_of, schedule_of, times_as_long
 from fleetfoot.claims.training import is_smoke
 from fleetfoot.core.errors import MissingError
 from fleetfoot.core.surgery import swap_modules
@@ -92,7 +92,7 @@ def time_over_elu(name: str, function: Pointwise) -> Measure:
                 for n, f in functions.items()
             }
         times = _timed(calls, setting)
-        table = tuple({"activation": n, **columns(latency)} for n, latency in times.items())
+        table = rows_of(times, "activation")
         return times_as_long(times[f"{name}, {form}"], times[f"elu, {form}"], table=table)
 
     return measured

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
 from fleetfoot.claims.rules import at_least, at_most
 from fleetfoot.claims.shared import shared
-from fleetfoot.claims.timing import Rows, columns, native, network_ms, round_ms
+from fleetfoot.claims.timing import Rows, columns, native, network_ms, round_ms, rows_of
 from fleetfoot.core.files import read_json
 from fleetfoot.core.seeds import rng
 from fleetfoot.measure.compare import bootstrap_interval, spearman, spearman_interval
@@ -113,10 +113,8 @@ def one_network_at_many_sizes(setting: Setting) -> Measurement:
     images = {f"{ANCHOR}, {side} px": (3, side, side) for side in sides}
     net = native(ANCHOR)
     times = network_ms(dict.fromkeys(images, net), images, setting)
-    rows = tuple(
-        {"network": name, "macs": count(net, image).macs, **columns(times[name])}
-        for name, image in images.items()
-    )
+    macs = {name: count(net, image).macs for name, image in images.items()}
+    rows = rows_of(times, "network", macs=macs)
     x, y = _column(rows, "macs"), _column(rows, "latency_ms_p50")
     low, high = spearman_interval(x, y)
     return Measurement(value=spearman(x, y), low=low, high=high, table=rows)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Setting
 from fleetfoot.claims.rules import at_least_ratio
-from fleetfoot.claims.timing import columns, network_ms, times_as_long
+from fleetfoot.claims.timing import network_ms, rows_of, times_as_long
 from fleetfoot.claims.vovnet.memory import memory_access
 from fleetfoot.measure.counts import count
 
@@ -73,14 +73,11 @@ def time_ratio(slow: str, fast: str, blocks: Mapping[str, Block]) -> Measure:
         shapes = {name: (_width(stack), side, side) for name, stack in stacks.items()}
         times = network_ms(stacks, shapes, setting, batch=batch)
         counts = {name: count(stack, shapes[name]) for name, stack in stacks.items()}
-        rows = tuple(
-            {
-                "stack": name,
-                "macs": counted.macs,
-                "memory_access": memory_access(counted),
-                **columns(times[name]),
-            }
-            for name, counted in counts.items()
+        rows = rows_of(
+            times,
+            "stack",
+            macs={name: counted.macs for name, counted in counts.items()},
+            memory_access={name: memory_access(counted) for name, counted in counts.items()},
         )
         return times_as_long(times[slow], times[fast], table=rows)
 

@@ -98,8 +98,7 @@ def times_as_slow(
 
     def measured(setting: Setting) -> Measurement:
         found = timed(names, every_layer, setting)
-        rounds = zip(each(found[slow]), each(found[fast]))
-        return median_ratio((a / b for a, b in rounds), table=table(found))
+        return median_ratio(each(found[slow]), each(found[fast]), table=table(found))
 
     return measured
 
@@ -152,8 +151,7 @@ def time_of_modules(form: Callable[[], nn.Module]) -> Measure:
             parts = [one.ms() for n, one in found.items() if n.startswith(form)]
             return [sum(of_round) for of_round in zip(*parts)]
 
-        rounds = zip(of_rounds("changed"), of_rounds("published"))
-        return median_ratio((a / b for a, b in rounds), table=table(found))
+        return median_ratio(of_rounds("changed"), of_rounds("published"), table=table(found))
 
     return measured
 
