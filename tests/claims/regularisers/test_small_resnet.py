@@ -81,7 +81,7 @@ def test_the_large_network_is_the_shape_of_resnet_18() -> None:
     assert sum(isinstance(m, (nn.Conv2d, nn.Linear)) for m in net.modules()) == 18
 
 
-def test_gains_are_judged_from_half_a_point_on_by_the_paper_s_network_alone() -> None:
+def test_gains_are_judged_from_half_a_point_on_and_not_on_few_images() -> None:
     for claim in CLAIMS:
         assert claim.rule(claim.paper_value) == "reproduced"
         assert (claim.rule(0.5), claim.rule(0.4)) == ("partly", "not reproduced")

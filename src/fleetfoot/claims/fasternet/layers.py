@@ -44,7 +44,7 @@ class Timed(NamedTuple):
 
 
 def grouped(groups: int) -> Layer:
-    """Return the maker of a 3x3 convolution in so many groups; 0 stands for depthwise."""
+    """Return the maker of a 3x3 convolution in groups; 0 stands for depthwise."""
     return lambda channels: nn.Conv2d(
         channels, channels, 3, padding=1, groups=groups or channels, bias=False
     )

@@ -192,8 +192,8 @@ CLAIMS = (
         measure=correlation("macs"),
         rule=at_most(0.7, 0.9),
         control=Control(
-            "one network, ResNet-18, at ten sizes from 64 to 224 px in the place of "
-            "many networks at one: there work does tell",
+            "one network, ResNet-18, at ten sizes from 64 to 224 px instead of many networks at "
+            "one: there work does tell",
             one_network_at_many_sizes,
         ),
         footing={"cpu": "as published"},
