@@ -159,14 +159,14 @@ def _memory(key: str) -> dict[str, Any]:
             f"{EVERY_LAYER}; the note has it at equal work",
             joined_at_two_widths(lambda form: memory_ratio(key, form)),
         ),
-        "footing": {"smoke": "scaled", "cpu": "scaled"},  # backbones, not detectors
+        "footing": {"cpu": "scaled"},  # backbones, not detectors
         "decides_at": ("smoke", "cpu"),
     }
 
 
 EXACT: dict[str, Any] = {
     "paper": "arXiv:1904.09730, section 3.1",
-    "footing": {"smoke": "as published", "cpu": "as published"},
+    "footing": {"cpu": "as published"},
     "decides_at": ("smoke", "cpu"),
 }
 
