@@ -29,9 +29,6 @@ IMPORTS_INSIDE = 160  # functions, in all: each is heavy or of an extra; lower i
 FLAT = "printed as one flat object, whose keys are an interface"
 WORDS = "each field is a word of the command line, which is flat"
 EXCEPTIONS = {
-    "claims/claim.py:Claim fields": (13, "what a claim has to state is fixed in one record"),
-    "claims/fasternet/accuracy.py:_claim parameters": (9, "what one row of the table differs in"),
-    "claims/ledger.py:Result fields": (14, FLAT),
     "claims/training.py:train_once parameters": (
         13,
         "what a training of a claim may have of its own",
@@ -39,7 +36,6 @@ EXCEPTIONS = {
     "data/audit.py:Audit fields": (17, FLAT),
     "data/augment.py:Augment fields": (13, "one field a transform, in the order they are applied"),
     "deploy/tune.py:Candidate fields": (17, FLAT),
-    "jobs/claims.py:ClaimRow fields": (26, FLAT),
     "jobs/evaluate.py:EvaluateRecord fields": (13, FLAT),
     "jobs/fit.py:FitRecord fields": (16, FLAT),
     "jobs/requests.py:FitRequest fields": (19, WORDS),

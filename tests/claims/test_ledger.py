@@ -164,7 +164,9 @@ def test_a_control_that_breaks_leaves_the_measurement(tmp_path: Path) -> None:
     def broken(_: Setting) -> Measurement:
         raise RuntimeError("no\nway")
 
-    result = ledger.run(claim_of(2.5, 1.0, control=Control("breaks", broken)), Setting())
+    result = ledger.run(
+        dataclasses.replace(claim_of(2.5, 1.0), control=Control("breaks", broken)), Setting()
+    )
     told = result.judgement
     assert (result.control, told.control_outcome, told.by_rule) == (None, "not_run", "reproduced")
     assert (told.verdict, told.reason) == ("undecided", "its control was not run")

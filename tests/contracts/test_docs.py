@@ -1,5 +1,6 @@
 """The docs say what the program and the stored results say; results here are made up, in memory."""
 
+import dataclasses
 import doctest
 import importlib
 import json
@@ -10,8 +11,11 @@ from typing import Any
 
 import pytest
 
-from fleetfoot.claims.claim import Claim, Measurement, at_least, capped
-from fleetfoot.claims.ledger import Result, claims, store, stored
+from fleetfoot.claims.claim import Claim, Control, Measurement
+from fleetfoot.claims.judgement import judge
+from fleetfoot.claims.ledger import claims
+from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.stored import Result, store, stored
 from fleetfoot.measure.provenance import Provenance
 from fleetfoot.report.measure_page import build_measure_report
 
@@ -32,15 +36,16 @@ def a_claim(identity: str, **words: Any) -> Claim:
     def measure(_: Any) -> Measurement:
         raise AssertionError("docs measure nothing")
 
-    facts = {"unit": "times", "paper_value": 2.0, "verdict": at_least(2.0, 1.5), **words}
+    facts = {"unit": "times", "paper_value": 2.0, "rule": at_least(2.0, 1.5), **words}
+    footing: Json = {"cpu": "as published", "gpu": "stand-in"}
     return Claim(
         id=identity,
         paper="arXiv:2303.03667v3, Table 1",
         sentence="It is fast.",
         protocol="A stop watch.",
         measure=measure,
-        control=measure,
-        control_sentence="it is slow",
+        control=Control("it is slow", measure),
+        footing=footing,
         **facts,
     )
 
@@ -48,13 +53,13 @@ def a_claim(identity: str, **words: Any) -> Claim:
 def a_result(claim: Claim, value: float, folder: Path, table: tuple[Json, ...] = ()) -> None:
     low, high = 0.9 * value, 1.1 * value
     machine = {"cpu": "a cpu", "cores": 2, "accelerator": None, "python": "3.11"}
+    measurement = Measurement(value=value, table=table, low=low, high=high, note="Mind | this.")
+    control = Measurement(value=0.5)
     result = Result(
-        **{"id": claim.id, "paper": claim.paper, "scale": "cpu", "unit": claim.unit},
-        **{"paper_value": claim.paper_value, "verdict": claim.judge(value, "cpu")},
-        measurement=Measurement(value=value, table=table, low=low, high=high, note="Mind | this."),
-        control=Measurement(value=0.5),
-        **{"control_outcome": "failed_as_it_should", "control_error": None},
-        **{"verdict_sha256": "", "minutes": 1.25, "borrowed_minutes": 0.0},
+        **{"id": claim.id, "scale": "cpu", "unit": claim.unit, "paper_value": claim.paper_value},
+        **{"measurement": measurement, "control": control, "control_error": None},
+        judgement=judge(claim, measurement, control, "cpu"),
+        **{"rule_sha256": "", "minutes": 1.25, "borrowed_minutes": 0.0},
         provenance=Provenance(
             **{"date": "2026-01-02T03:04:05Z", "machine": machine, "versions": {"torch": "9.9"}},
             **{"commit": "0123456789abcdef", "dirty": False, "code_sha256": "", "load_1min": 0.25},
@@ -74,9 +79,13 @@ def test_a_measured_claim_is_told_whole(docs: dict[str, ModuleType], tmp_path: P
     for words in (
         *("It is fast. (Table 1)", "A stop watch.", "it is slow", "| paper | 2 | times |"),
         *("reproduced at 2 or more, partly at 1.5 or more", "**2.5**", "interval 2.25 to 2.75"),
-        *("**reproduced**", "| control | 0.5 | failed as it should |", "2 cores (a cpu)"),
         *(
-            "decided at: cpu.",
+            "**reproduced** (as published)",
+            "| control | 0.5 | failed as it should |",
+            "2 cores (a cpu)",
+        ),
+        *(
+            "decided at: cpu (as published), gpu (stand-in).",
             "2026-01-02",
             "1.2 minutes",
             "load 0.2 before it",
@@ -87,7 +96,7 @@ def test_a_measured_claim_is_told_whole(docs: dict[str, ModuleType], tmp_path: P
         *("| a\\|b | 1.235 | 1,000,000 |", "../images/claims-fasternet.svg"),
     ):
         assert words in page, words
-    assert "1 claim, 1 of them measured: 1 reproduced. `fl" in pages["reference/claims.md"]
+    assert "1 claim, 1 of them measured, 1 results decided. `fl" in pages["reference/claims.md"]
     assert "../papers/fasternet.md#fasternetmade-up" in pages["reference/claims.md"]
 
 
@@ -98,8 +107,9 @@ def test_two_scales_are_both_told_and_smoke_only_alone(
     a_result(claim, 2.5, tmp_path)
     results = stored([tmp_path])
     cpu = results[claim.id, "cpu"]
-    both = {**results, (claim.id, "smoke"): {**cpu, "scale": "smoke"}}
-    both[claim.id, "gpu"] = {**cpu, "scale": "gpu", "minutes": 0.5}
+    both = {**results, (claim.id, "smoke"): dataclasses.replace(cpu, scale="smoke")}
+    told = judge(claim, cpu.measurement, cpu.control, "gpu")
+    both[claim.id, "gpu"] = dataclasses.replace(cpu, scale="gpu", minutes=0.5, judgement=told)
     pages = docs["ledger_pages"].ledger_pages([claim], both, {})
     page, index = pages["papers/fasternet.md"], pages["reference/claims.md"]
     assert "at the gpu scale in 30 seconds" in page
@@ -107,7 +117,11 @@ def test_two_scales_are_both_told_and_smoke_only_alone(
     assert "at the smoke scale" not in page
     rows = [line for line in index.splitlines() if line.startswith("| [`fasternet/made-up`]")]
     assert ["(gpu)" in row for row in rows] == [True, False]
-    assert "1 claim, 1 of them measured: 1 reproduced; 1 reproduced (gpu)." in index
+    assert "**points the same way** (stand-in) (gpu)" in rows[0]
+    assert "1 claim, 1 of them measured, 2 results decided." in index
+    table = docs["ledger_words"].footing_table([claim], both).splitlines()
+    assert table[0] == "| footing | reproduced | points the same way |"
+    assert table[2:] == ["| stand-in |  | 1 |", "| as published | 1 |  |"]
     drawn = docs["pictures"].ledger_pictures([claim], both)["claims.svg"]
     assert "fasternet/made-up (gpu)" in drawn
 
@@ -117,15 +131,25 @@ def test_what_limits_a_result_is_told(docs: dict[str, ModuleType], tmp_path: Pat
     claim = a_claim("fasternet/made-up")
     a_result(claim, 2.1, tmp_path)
     results = stored([tmp_path])
-    (result,) = results.values()
-    result |= {"control": None, "control_outcome": "not_run", "control_error": "no | way"}
-    result["borrowed_minutes"] = 3.5
-    result["provenance"]["machine"] |= {"accelerator": "a gpu", "driver": "580.1", "cuda": "13.0"}
+    (cpu,) = results.values()
+    machine = {"accelerator": "a gpu", "driver": "580.1", "cuda": "13.0"}
+    provenance = dataclasses.replace(cpu.provenance, machine={**cpu.provenance.machine, **machine})
+    words: Json = {"borrowed_minutes": 3.5, "provenance": provenance}
+    trained = dataclasses.replace(
+        cpu.measurement, table=({"way": "with", "train_error_percent": 58.25},)
+    )
+    border = dataclasses.replace(cpu, measurement=trained, **words)
+    broken = dataclasses.replace(
+        *(cpu,), control=None, judgement=judge(claim, cpu.measurement, None, "cpu"),
+        **{"control_error": "no | way"}, **words,
+    )  # fmt: skip
+    results = {(claim.id, "cpu"): border, (claim.id, "gpu"): broken}
     pictures = docs["pictures"].ledger_pictures([claim], results)
     pages = docs["ledger_pages"].ledger_pages([claim], results, pictures)
     page = pages["papers/fasternet.md"]
-    assert "**reproduced**; the interval contains a border of the rule" in page
-    assert "In 1 of these verdicts the interval contains a border" in pages["reference/claims.md"]
+    assert "undecided: the interval contains a border of the rule (as published)" in page
+    assert "Training images wrong at the end: 58.2 % (with)." in page
+    assert "undecided: its control was not run" in page
     assert "| control | | not run: no \\| way |" in page
     assert "for another claim in 3.5 minutes just before, on a gpu (driver 580.1, CUDA" in page
 
@@ -193,8 +217,8 @@ def test_a_method_shows_what_was_measured_of_it(
 def test_every_rule_of_the_ledger_has_words(docs: dict[str, ModuleType]) -> None:
     words = docs["ledger_words"].rule_in_words
     for claim in claims().values():
-        assert "`" not in words(claim.verdict.__qualname__), claim.id
-    assert words(capped(at_least(2.0, 1.0)).__qualname__).startswith("partly at best")
+        assert "`" not in words(claim.rule.__qualname__), claim.id
+    assert words("about(0.2, reproduced=0.5, partly=1.0)").endswith("0.2, partly at most 1")
 
 
 def test_the_table_of_peers(
