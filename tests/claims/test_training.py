@@ -18,7 +18,7 @@ from fleetfoot.data.loader import Batch
 from fleetfoot.recipes import method
 from fleetfoot.recipes.method import Method, Start
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps import Context, Metrics, supervised_step
+from fleetfoot.train.steps.step import Context, Metrics, supervised_step
 
 CPU, SMOKE = Setting(scale="cpu"), Setting(scale="smoke")
 PLAIN = Augment(crop="none", flip=0.0)

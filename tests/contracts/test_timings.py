@@ -31,7 +31,7 @@ TIMINGS = {
     "fleetfoot.measure.energy",
     "fleetfoot.measure.roofline",
     "fleetfoot.deploy.cells",
-    "fleetfoot.train.measure_steps",
+    "fleetfoot.train.planning.measure_steps",
 }
 NO_MEASUREMENT = {
     "fleetfoot.core.machine_lock": "how long it waits itself",
@@ -48,8 +48,8 @@ NO_MEASUREMENT = {
     "fleetfoot.jobs.progress": "how often a line is drawn",
     "fleetfoot.jobs.settle": "seconds of a choice, for the reader",
     "fleetfoot.search.measure_candidates": "when to begin no further network",
-    "fleetfoot.train.head": "seconds of a head phase, for the reader",
-    "fleetfoot.train.plan": "seconds of planning; the steps are timed by measure_steps",
+    "fleetfoot.train.head.phase": "seconds of a head phase, for the reader",
+    "fleetfoot.train.planning.plan": "seconds of planning; the steps are timed by measure_steps",
     "fleetfoot.train.recorder": "seconds of a run, for the reader",
 }
 

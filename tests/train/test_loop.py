@@ -13,7 +13,7 @@ from fleetfoot.core.errors import DataError, Interrupted, TrainingError, UsageEr
 from fleetfoot.core.listener import Silent
 from fleetfoot.data.augment import Augment
 from fleetfoot.data.loader import Batch
-from fleetfoot.train.steps import Context, supervised_step
+from fleetfoot.train.steps.step import Context, supervised_step
 
 HARD: dict[str, Any] = {
     "ema": 0.9,

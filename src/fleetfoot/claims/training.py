@@ -27,8 +27,8 @@ if TYPE_CHECKING:  # a bare machine need not have what decodes pictures
     from fleetfoot.data.preprocess import Preprocess
     from fleetfoot.data.samples import Split
     from fleetfoot.train.recipe import Recipe
-    from fleetfoot.train.steps import Context, Step
-    from fleetfoot.train.trainee import Trainee
+    from fleetfoot.train.steps.step import Context, Step
+    from fleetfoot.train.train_state import TrainState
 
 SMOKE_IMAGES = 100  # of each part, at the smoke scale
 START_IMAGES = 1000  # that an initialiser may look at
@@ -122,8 +122,8 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
     """
     from fleetfoot.data.loader import Loader
     from fleetfoot.recipes import method
-    from fleetfoot.train.exactness import exact_arithmetic
-    from fleetfoot.train.steps import supervised_step
+    from fleetfoot.train.process.exactness import exact_arithmetic
+    from fleetfoot.train.steps.step import supervised_step
 
     recipe = recipe.with_changes(seed=seed, **_way(recipe, setting.device))
     preprocess = preprocess_of(data, size=size, channels=channels, pixels=pixels)
@@ -223,11 +223,11 @@ def _take_steps(
     step: "Step",
     stop: Stop | None,
 ) -> _Taken:
-    from fleetfoot.train.steps import take_step
-    from fleetfoot.train.trainee import Trainee, prepare, training_mode
+    from fleetfoot.train.steps.step import take_step
+    from fleetfoot.train.train_state import TrainState, prepare, training_mode
 
     loader.prepare()
-    trainee = Trainee.of(prepare(net, recipe, layout=recipe.layout, device=device), recipe)
+    state = TrainState.of(prepare(net, recipe, layout=recipe.layout, device=device), recipe)
     context = _context(recipe, loader, device)
     epochs: list[float] = []
     steps: list[float] = []
@@ -237,8 +237,8 @@ def _take_steps(
             training_mode(net, recipe)
             for batch in loader.epoch(epoch):
                 context = replace(context, step=len(steps))
-                _begin_step(trainee, context)
-                _, metrics = take_step(trainee, batch, context, step=step)
+                _begin_step(state, context)
+                _, metrics = take_step(state, batch, context, step=step)
                 steps.append(100 * (1 - metrics.get("accuracy", math.nan)))
             epochs.append(math.fsum(steps[-loader.steps_per_epoch :]) / loader.steps_per_epoch)
             if stop is not None and stop(epochs):
@@ -246,13 +246,13 @@ def _take_steps(
     except TrainingError:  # the loss is no number any more: a result like others
         finite = False
     seconds = time.perf_counter() - start
-    chosen = net if trainee.ema is None else trainee.ema.net
+    chosen = net if state.ema is None else state.ema.net
     return _Taken(chosen, tuple(epochs), tuple(steps), seconds, finite)
 
 
 def _context(recipe: "Recipe", loader: "Loader", device: str) -> "Context":
     from fleetfoot.train.inputs import Normalise
-    from fleetfoot.train.steps import Context
+    from fleetfoot.train.steps.step import Context
 
     where = torch.device(device)
     normalise = Normalise(loader.preprocess, layout=recipe.layout, device=where)
@@ -267,10 +267,10 @@ def _context(recipe: "Recipe", loader: "Loader", device: str) -> "Context":
     )
 
 
-def _begin_step(trainee: "Trainee", context: "Context") -> None:
+def _begin_step(state: "TrainState", context: "Context") -> None:
     """Set what depends on the time of training: learning rate, and the draws inside modules."""
-    from fleetfoot.train.optimizers import set_lr
-    from fleetfoot.train.schedule import lr_at
+    from fleetfoot.train.optim.optimizers import set_lr
+    from fleetfoot.train.optim.schedule import lr_at
 
     recipe = context.recipe
     lr = lr_at(
@@ -280,7 +280,7 @@ def _begin_step(trainee: "Trainee", context: "Context") -> None:
         warmup_steps=round(recipe.warmup * context.total_steps),
         steps_per_epoch=context.steps_per_epoch,
     )
-    set_lr(trainee.optimizer, lr)
+    set_lr(state.optimizer, lr)
     key = torch_rng(recipe.seed, "step", context.step, 0).initial_seed()
     torch.default_generator.manual_seed(key)
     if context.normalise.device.type == "cuda":

@@ -23,7 +23,7 @@ from fleetfoot.data.loader import Batch
 from fleetfoot.nets.protocol import created_as
 from fleetfoot.recipes import methods as package
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps import Context, Metrics, Step, Transform, supervised_step
+from fleetfoot.train.steps.step import Context, Metrics, Step, Transform, supervised_step
 
 Acts = Literal["image", "inside", "label", "start"]
 

@@ -21,20 +21,20 @@ from fleetfoot.core.seeds import seed_everything, torch_rng
 from fleetfoot.data.loader import Batch
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data
-from fleetfoot.train.distributed import any_process, this_process, wrapped
-from fleetfoot.train.exactness import exact_arithmetic
 from fleetfoot.train.fused_view import view_of
-from fleetfoot.train.head import check_outputs, shape_head, train_head
+from fleetfoot.train.head.phase import check_outputs, shape_head, train_head
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import Loaders, inverse_frequency, open_loaders
-from fleetfoot.train.optimizers import set_lr
-from fleetfoot.train.plan import Plan
+from fleetfoot.train.optim.optimizers import set_lr
+from fleetfoot.train.optim.schedule import lr_at, validation_errors
+from fleetfoot.train.planning.plan import Plan
+from fleetfoot.train.process.distributed import any_process, this_process, wrapped
+from fleetfoot.train.process.exactness import exact_arithmetic
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.recorder import Recorder
-from fleetfoot.train.schedule import lr_at, validation_errors
-from fleetfoot.train.state import State
-from fleetfoot.train.steps import Context, Step, supervised_step, take_step
-from fleetfoot.train.trainee import Trainee, prepare, training_mode
+from fleetfoot.train.saved_state import SavedState
+from fleetfoot.train.steps.step import Context, Step, supervised_step, take_step
+from fleetfoot.train.train_state import TrainState, prepare, training_mode
 from fleetfoot.train.validation import predictions, validate
 
 
@@ -109,44 +109,44 @@ def train(  # noqa: PLR0913  the seam that INTERFACES.md decides
         context = _context(loaders, recipe, plan)
         recorder = Recorder(folder, plan, process=this_process(), progress=progress)
         saved = recorder.begin(resume=resume)
-        trainee = _trainee(net, data, context, plan, recorder, saved=saved)
+        state = _train_state(net, data, context, plan, recorder, saved=saved)
         if saved is None:
             if recipe.head_steps:
-                validate(trainee, loaders, context, plan, recorder)
+                validate(state, loaders, context, plan, recorder)
             recorder.save(last=plan.total_steps == 0)
-        trainee.model = wrapped(view_of(net, plan.kernels))
-        state = trainee.progress
-        while state.step < plan.total_steps and not state.is_stale(recipe.early_stop):
+        state.model = wrapped(view_of(net, plan.kernels))
+        done = state.progress
+        while done.step < plan.total_steps and not done.is_stale(recipe.early_stop):
             training_mode(net, recipe)
-            for batch in _rest_of_epoch(loaders, plan, state.step):
+            for batch in _rest_of_epoch(loaders, plan, done.step):
                 lr = lr_at(
-                    state.step,
+                    done.step,
                     recipe,
                     total_steps=plan.total_steps,
                     warmup_steps=plan.warmup_steps,
                     steps_per_epoch=plan.steps_per_epoch,
-                    errors=validation_errors(state.history),
+                    errors=validation_errors(done.history),
                 )
-                set_lr(trainee.optimizer, lr)
-                _seed_step(recipe.seed, state.step, device)
-                context = replace(context, step=state.step)
+                set_lr(state.optimizer, lr)
+                _seed_step(recipe.seed, done.step, device)
+                context = replace(context, step=done.step)
                 try:
-                    loss, metrics = take_step(trainee, batch, context, step=step)
+                    loss, metrics = take_step(state, batch, context, step=step)
                 except TrainingError as error:
                     raise TrainingError(f"{error}; {recorder.last_good()}") from error
-                state.step += 1
+                done.step += 1
                 recorder.step(loss=loss, metrics=metrics, lr=lr, images=len(batch.labels))
                 stopping = any_process(stop.requested, device=device)
-                if plan.evaluates_after(state.step):
-                    validate(trainee, loaders, context, plan, recorder)
-                if stopping or plan.evaluates_after(state.step) or plan.saves_after(state.step):
+                if plan.evaluates_after(done.step):
+                    validate(state, loaders, context, plan, recorder)
+                if stopping or plan.evaluates_after(done.step) or plan.saves_after(done.step):
                     recorder.save(last=stopping)
-                if state.step == plan.total_steps or state.is_stale(recipe.early_stop):
+                if done.step == plan.total_steps or done.is_stale(recipe.early_stop):
                     break
                 if stopping:
-                    raise Interrupted(_how_to_go_on(folder, plan, state.step))
+                    raise Interrupted(_how_to_go_on(folder, plan, done.step))
         recorder.save(last=True)
-        return _finish(trainee, loaders, plan, recorder)
+        return _finish(state, loaders, plan, recorder)
 
 
 def _check(plan: Plan, recipe: Recipe) -> None:
@@ -184,26 +184,26 @@ def _context(loaders: Loaders, recipe: Recipe, plan: Plan) -> Context:
     )
 
 
-def _trainee(
+def _train_state(
     net: nn.Module,
     data: Data,
     context: Context,
     plan: Plan,
     recorder: Recorder,
     *,
-    saved: State | None,
-) -> Trainee:
+    saved: SavedState | None,
+) -> TrainState:
     """Return what is trained: as it was saved, or new, after its head phase if there is one."""
     recipe = context.recipe
     if recipe.head_steps and saved is not None:
         shape_head(net, context.classes, like=saved.tensors)
     elif recipe.head_steps:
         recorder.head(train_head(net, data, context, workers=plan.workers, images=plan.head_images))
-    trainee = Trainee.of(net, recipe)
+    state = TrainState.of(net, recipe)
     if saved is not None:
-        trainee.restore(saved)
-    recorder.follow(trainee)
-    return trainee
+        state.restore(saved)
+    recorder.follow(state)
+    return state
 
 
 def _rest_of_epoch(loaders: Loaders, plan: Plan, step: int) -> Iterator[Batch]:
@@ -227,21 +227,21 @@ def _how_to_go_on(folder: Path, plan: Plan, step: int) -> str:
     )
 
 
-def _finish(trainee: Trainee, loaders: Loaders, plan: Plan, recorder: Recorder) -> TrainResult:
-    trainee.choose_weights()
-    trainee.net.eval()
-    state = trainee.progress
-    final = predictions(trainee.net, loaders, plan)
-    images = state.step * plan.batch
+def _finish(state: TrainState, loaders: Loaders, plan: Plan, recorder: Recorder) -> TrainResult:
+    state.choose_weights()
+    state.net.eval()
+    done = state.progress
+    final = predictions(state.net, loaders, plan)
+    images = done.step * plan.batch
     return TrainResult(
-        steps=state.step,
-        epochs=state.step / plan.steps_per_epoch,
+        steps=done.step,
+        epochs=done.step / plan.steps_per_epoch,
         seconds=recorder.seconds,
         images_per_second=images / max(recorder.seconds, 1e-9),
         val_top1=final.top1,
         val_top5=final.top5,
         val_loss=final.loss,
-        best_step=state.step if trainee.ema is not None else state.best_step,
-        weights="best" if trainee.ema is None else "ema",
-        history=tuple(state.history),
+        best_step=done.step if state.ema is not None else done.best_step,
+        weights="best" if state.ema is None else "ema",
+        history=tuple(done.history),
     )

@@ -7,8 +7,8 @@ from torch import nn
 from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.create import create
 from fleetfoot.recipes.method import finish, method_named, operate, step_of
-from fleetfoot.train.jocor import Pair
 from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.steps.jocor import Pair
 
 
 def net() -> nn.Module:
