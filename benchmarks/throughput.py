@@ -36,7 +36,8 @@ from fleetfoot.train.fused_view import view_of
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.process.allocator import keep_freed_memory
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps.step import Context, supervised_step, take_step
+from fleetfoot.train.steps.step import Context, supervised_step
+from fleetfoot.train.steps.take_steps import take_step
 from fleetfoot.train.train_state import TrainState, prepare
 
 SIZE, BATCH, WORKERS = 224, 32, 2

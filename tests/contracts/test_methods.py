@@ -3,7 +3,7 @@
 Every method is put on one tiny residual network, which is registered for the time of a test.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,8 @@ from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.planning.plan import Plan
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.saved_state import load_latest
-from fleetfoot.train.steps.step import Context, take_step
+from fleetfoot.train.steps.step import Context, Step, StepWithMethods
+from fleetfoot.train.steps.take_steps import take_step
 from fleetfoot.train.train_state import TrainState, prepare
 from tests.train import tiny_run as tiny
 
@@ -172,13 +173,15 @@ class Killed(Exception):  # noqa: N818  stands for kill -9
     pass
 
 
-def killed_at(number: int, step: Callable[..., Any]) -> Callable[..., Any]:
+def killed_at(number: int, step: Step) -> Step:
+    assert isinstance(step, StepWithMethods)
+
     def run(net: nn.Module, batch: Any, context: Context) -> Any:
         if context.step == number:
             raise Killed
         return step(net, batch, context)
 
-    return run
+    return replace(step, compute=run)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -19,7 +19,7 @@ from fleetfoot.deploy import cells
 from fleetfoot.deploy.cells import Cell
 from fleetfoot.measure import latency, roofline
 from fleetfoot.measure.energy import measure_energy
-from fleetfoot.train import plan
+from fleetfoot.train.planning import plan
 from fleetfoot.train.recipe import Recipe
 
 SOURCE = Path(fleetfoot.__file__).parent
@@ -40,7 +40,6 @@ NO_MEASUREMENT = {
     "fleetfoot.measure.cuda": "blocks for measure.latency, which holds the lock",
     "fleetfoot.claims.ledger": "minutes of a claim, for the reader",
     "fleetfoot.claims.shared": "minutes of a claim, for the reader",
-    "fleetfoot.claims.training": "seconds of a training, for the reader",
     "fleetfoot.data.audit": "seconds of an audit, for the reader",
     "fleetfoot.data.batches": "where the time of loading goes",
     "fleetfoot.data.loader": "where the time of loading goes",
@@ -50,6 +49,7 @@ NO_MEASUREMENT = {
     "fleetfoot.search.measure_candidates": "when to begin no further network",
     "fleetfoot.train.head.phase": "seconds of a head phase, for the reader",
     "fleetfoot.train.planning.plan": "seconds of planning; the steps are timed by measure_steps",
+    "fleetfoot.train.steps.take_steps": "seconds of a step, for the reader",
     "fleetfoot.train.recorder": "seconds of a run, for the reader",
 }
 

@@ -23,7 +23,8 @@ from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import open_loaders
 from fleetfoot.train.optim.optimizers import set_lr
 from fleetfoot.train.optim.schedule import lr_at
-from fleetfoot.train.steps.step import Context, supervised_step, take_step
+from fleetfoot.train.steps.step import Context, supervised_step
+from fleetfoot.train.steps.take_steps import take_step
 from fleetfoot.train.train_state import TrainState, prepare
 
 FAMILIES = ("alexnet", "allcnn", "bn_inception", "efficientnet", "fasternet", "nin", "vovnet")

@@ -15,7 +15,8 @@ from fleetfoot.recipes.fixres import fix_resolution
 from fleetfoot.recipes.pixels import preprocess_for
 from fleetfoot.recipes.run_spec import RunSpec
 from fleetfoot.train.inputs import Normalise
-from fleetfoot.train.steps.step import Context, take_step
+from fleetfoot.train.steps.step import Context
+from fleetfoot.train.steps.take_steps import take_step
 from fleetfoot.train.train_state import TrainState, prepare
 
 LAST = "stages.2.2.branch.conv2.norm"

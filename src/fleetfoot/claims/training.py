@@ -7,9 +7,8 @@ Letters  N images, K classes
 """
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,8 +17,9 @@ from torch import Tensor, nn
 
 from fleetfoot.claims.claim import Setting
 from fleetfoot.claims.training_images import Part, images_of, normalised, preprocess_of
-from fleetfoot.core.errors import TrainingError
-from fleetfoot.core.seeds import seed_everything, torch_rng
+from fleetfoot.core.errors import UsageError
+from fleetfoot.core.machine_lock import working
+from fleetfoot.core.seeds import seed_everything
 from fleetfoot.measure.device import device_profile
 
 if TYPE_CHECKING:  # a bare machine need not have what decodes pictures
@@ -28,12 +28,20 @@ if TYPE_CHECKING:  # a bare machine need not have what decodes pictures
     from fleetfoot.data.samples import Split
     from fleetfoot.train.recipe import Recipe
     from fleetfoot.train.steps.step import Context, Step
-    from fleetfoot.train.train_state import TrainState
 
 SMOKE_IMAGES = 100  # of each part, at the smoke scale
 START_IMAGES = 1000  # that an initialiser may look at
 EVALUATION_BATCH = 250
 CLASSES = 10  # of every data set here
+
+# Fields of a recipe that only a run of `fit` carries out, with what means "not used".
+UNKNOWN: dict[str, Any] = {
+    "minutes": None,
+    "early_stop": None,
+    "head_steps": 0,
+    "balance": "none",
+    "sizes": (),
+}
 
 # Student's t at 97.5 % for 1, 2, ... degrees of freedom; beyond them the last, a little too wide.
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -103,8 +111,7 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
         setting: scale, data folder and device.
         data: a name in `training_images.DATA`.
         recipe: how to train, for a number of epochs; its methods are composed. "auto" is bfloat16
-            and channels last where the device is fast at it. A head phase, class balance,
-            progressive sizes and the plateau schedule are not known here.
+            and channels last where the device is fast at it. What `UNKNOWN` has is refused.
         seed: of weights, order, augmentation and dropout, in the place of the recipe's.
         train_images: a stratified part of the training images, the same for all seeds; None: all.
         test_images: likewise of the images that judge.
@@ -118,13 +125,15 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
 
     Raises:
         DataError: the data set is not there.
-        UsageError: a method is unknown or finds no place in the network.
+        UsageError: a method is unknown or finds no place in the network, or the recipe has what
+            trainings of claims do not know.
     """
     from fleetfoot.data.loader import Loader
     from fleetfoot.recipes import method
     from fleetfoot.train.process.exactness import exact_arithmetic
     from fleetfoot.train.steps.step import supervised_step
 
+    _check_known(recipe)
     recipe = recipe.with_changes(seed=seed, **_way(recipe, setting.device))
     preprocess = preprocess_of(data, size=size, channels=channels, pixels=pixels)
     if is_smoke(setting):
@@ -156,6 +165,16 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
         labels=labels,
         finite=taken.finite,
     )
+
+
+def _check_known(recipe: "Recipe") -> None:
+    """Refuse what only a run of `fit` carries out."""
+    used = {name: getattr(recipe, name) for name in UNKNOWN}
+    used = {name: value for name, value in used.items() if value != UNKNOWN[name]}
+    if recipe.schedule == "plateau":
+        used["schedule"] = recipe.schedule
+    for name, value in used.items():
+        raise UsageError(f"recipe: {name} = {value!r} is not known to trainings of claims")
 
 
 def images_at(setting: Setting, data: str, part: Part, count: int | None) -> "Split":
@@ -223,29 +242,26 @@ def _take_steps(
     step: "Step",
     stop: Stop | None,
 ) -> _Taken:
-    from fleetfoot.train.steps.step import take_step
-    from fleetfoot.train.train_state import TrainState, prepare, training_mode
+    from fleetfoot.train.steps.take_steps import LossError, steps_left
+    from fleetfoot.train.train_state import TrainState, prepare
 
     loader.prepare()
     state = TrainState.of(prepare(net, recipe, layout=recipe.layout, device=device), recipe)
-    context = _context(recipe, loader, device)
+    per_epoch = loader.steps_per_epoch
     epochs: list[float] = []
     steps: list[float] = []
-    finite, start = True, time.perf_counter()
+    finite, seconds = True, 0.0
     try:
-        for epoch in range(recipe.epochs or 1):
-            training_mode(net, recipe)
-            for batch in loader.epoch(epoch):
-                context = replace(context, step=len(steps))
-                _begin_step(state, context)
-                _, metrics = take_step(state, batch, context, step=step)
-                steps.append(100 * (1 - metrics.get("accuracy", math.nan)))
-            epochs.append(math.fsum(steps[-loader.steps_per_epoch :]) / loader.steps_per_epoch)
-            if stop is not None and stop(epochs):
-                break
-    except TrainingError:  # the loss is no number any more: a result like others
+        context = _context(recipe, loader, device)
+        for taken in steps_left(state, context, lambda _: loader, step=step, turn=working):
+            steps.append(100 * (1 - taken.metrics.get("accuracy", math.nan)))
+            seconds += taken.seconds
+            if state.progress.step % per_epoch == 0:
+                epochs.append(math.fsum(steps[-per_epoch:]) / per_epoch)
+                if stop is not None and stop(epochs):
+                    break
+    except LossError:  # a result like others
         finite = False
-    seconds = time.perf_counter() - start
     chosen = net if state.ema is None else state.ema.net
     return _Taken(chosen, tuple(epochs), tuple(steps), seconds, finite)
 
@@ -254,37 +270,18 @@ def _context(recipe: "Recipe", loader: "Loader", device: str) -> "Context":
     from fleetfoot.train.inputs import Normalise
     from fleetfoot.train.steps.step import Context
 
-    where = torch.device(device)
-    normalise = Normalise(loader.preprocess, layout=recipe.layout, device=where)
+    normalise = Normalise(loader.preprocess, layout=recipe.layout, device=torch.device(device))
+    total = (recipe.epochs or 1) * loader.steps_per_epoch
     return Context(
         recipe,
         0,
         CLASSES,
         normalise,
         recipe.precision,
-        total_steps=(recipe.epochs or 1) * loader.steps_per_epoch,
+        total_steps=total,
         steps_per_epoch=loader.steps_per_epoch,
+        warmup_steps=round(recipe.warmup * total),
     )
-
-
-def _begin_step(state: "TrainState", context: "Context") -> None:
-    """Set what depends on the time of training: learning rate, and the draws inside modules."""
-    from fleetfoot.train.optim.optimizers import set_lr
-    from fleetfoot.train.optim.schedule import lr_at
-
-    recipe = context.recipe
-    lr = lr_at(
-        context.step,
-        recipe,
-        total_steps=context.total_steps,
-        warmup_steps=round(recipe.warmup * context.total_steps),
-        steps_per_epoch=context.steps_per_epoch,
-    )
-    set_lr(state.optimizer, lr)
-    key = torch_rng(recipe.seed, "step", context.step, 0).initial_seed()
-    torch.default_generator.manual_seed(key)
-    if context.normalise.device.type == "cuda":
-        torch.cuda.manual_seed(key)
 
 
 def _initialise(net: nn.Module, recipe: "Recipe", train: "Split", preprocess: "Preprocess") -> None:

@@ -18,6 +18,7 @@ from fleetfoot.train.metrics_log import MetricsLog
 from fleetfoot.train.planning.plan import Plan
 from fleetfoot.train.process.distributed import Process
 from fleetfoot.train.saved_state import SavedState, forget_states, load_latest, save_state
+from fleetfoot.train.steps.take_steps import Taken
 from fleetfoot.train.train_state import TrainState
 
 METRICS = "metrics.jsonl"
@@ -77,18 +78,18 @@ class Recorder:
         """Time spent on the run, in this process and in earlier ones."""
         return self._earlier + time.perf_counter() - self.start
 
-    def step(self, *, loss: float, metrics: dict[str, float], lr: float, images: int) -> None:
+    def step(self, taken: Taken) -> None:
         """Note one step, after it was taken."""
         progress = self.state.progress
         now = time.perf_counter()
-        rate, self._tick = images / max(now - self._tick, 1e-9), now
-        progress.images += images
-        progress.loss_sum += loss * images
-        accuracy = metrics.get("accuracy", 0.0)
-        progress.accuracy_sum += accuracy * images
+        rate, self._tick = taken.images / max(now - self._tick, 1e-9), now
+        progress.images += taken.images
+        progress.loss_sum += taken.loss * taken.images
+        accuracy = taken.metrics.get("accuracy", 0.0)
+        progress.accuracy_sum += accuracy * taken.images
         epoch = (progress.step - 1) // self.plan.steps_per_epoch + 1
-        fields: dict[str, Any] = {"step": progress.step, "epoch": epoch, "loss": loss}
-        fields |= metrics | {"lr": lr, "images_per_second": round(rate, 1)}
+        fields: dict[str, Any] = {"step": progress.step, "epoch": epoch, "loss": taken.loss}
+        fields |= taken.metrics | {"lr": taken.lr, "images_per_second": round(rate, 1)}
         if self._metrics is not None:
             self._metrics.add(kind="step", **fields, seconds=round(self.seconds, 3))
         self.listener.update(
@@ -141,3 +142,10 @@ class Recorder:
         if self._saved_step < 0:
             return "no state was saved before"
         return f"the last good state is {self.states / f'step-{self._saved_step}'}"
+
+    def how_to_go_on(self) -> str:
+        """Return what a person who stopped the run can do, in words."""
+        return (
+            f"stopped after step {self.state.progress.step} of {self.plan.total_steps}, the state "
+            f"is saved; go on with `fleetfoot fit --resume {self.states.parent}`"
+        )

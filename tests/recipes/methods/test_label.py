@@ -57,7 +57,9 @@ def test_two_losses_are_refused() -> None:
 
 def test_a_loss_takes_the_innermost_place() -> None:
     found = method_named("jocor")
-    assert step_of(Recipe(methods=("jocor",))).__name__ == found.loss.__name__
+    step = step_of(Recipe(methods=("jocor",)))
+    assert step.compute.__name__ == found.loss.__name__
+    assert step.methods == ("jocor",)
 
 
 @pytest.mark.parametrize(

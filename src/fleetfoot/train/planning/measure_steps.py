@@ -22,7 +22,8 @@ from fleetfoot.train.loaders import Loaders
 from fleetfoot.train.optim.optimizers import set_lr
 from fleetfoot.train.planning.fit_steps import Times
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps.step import Context, Step, supervised_step, take_step
+from fleetfoot.train.steps.step import Context, Step, supervised_step
+from fleetfoot.train.steps.take_steps import take_step
 from fleetfoot.train.train_state import TrainState, prepare
 
 Precision = Literal["float32", "bfloat16"]

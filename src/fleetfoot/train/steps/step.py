@@ -1,13 +1,11 @@
 """What one training step computes: the seam for methods with other losses or more networks.
 
 A step is ``step(net, batch, context) -> (loss, metrics)``. It computes, and changes nothing; the
-loop does the backward pass and the update. `supervised_step` is the ordinary one.
+loop (`take_steps`) does the backward pass and the update. `supervised_step` is the ordinary one.
 
 Letters  N batch, C classes
 """
 
-import dataclasses
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -15,14 +13,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fleetfoot.core.errors import TrainingError
+from fleetfoot.core.errors import UsageError
 from fleetfoot.core.seeds import torch_rng
 from fleetfoot.data.loader import Batch
 from fleetfoot.data.mix import mix_batch
 from fleetfoot.train.inputs import Normalise, autocast
 from fleetfoot.train.process.distributed import this_process
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.train_state import TrainState
 
 Metrics = Mapping[str, Tensor]
 
@@ -40,6 +37,7 @@ class Context:
         class_weights: factor on the loss by class, (C,), or None.
         total_steps: steps of the whole run.
         steps_per_epoch: steps of one pass over the training images.
+        warmup_steps: steps of rising learning rate.
         transforms: what is done to normalised training images, in this order, before they are
             mixed.
     """
@@ -52,6 +50,7 @@ class Context:
     class_weights: Tensor | None = None
     total_steps: int = 1
     steps_per_epoch: int = 1
+    warmup_steps: int = 0
     transforms: "tuple[Transform, ...]" = ()
 
     @property
@@ -74,6 +73,36 @@ Step = Callable[[nn.Module, Batch, Context], tuple[Tensor, Metrics]]
 # From normalised images (N, C, H, W) to images of that shape; draws come from the generator, which
 # is a function of (seed, step). The images handed in are not changed.
 Transform = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class StepWithMethods:
+    """A step that carries out the methods of a recipe, whose words it keeps."""
+
+    compute: Step
+    methods: tuple[str, ...]
+
+    def __call__(self, net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
+        """Compute loss and metrics."""
+        return self.compute(net, batch, context)
+
+
+def check_methods(step: Step, recipe: Recipe) -> None:
+    """Check that a step carries out the methods of a recipe, and no others.
+
+    Raises:
+        UsageError: it does not.
+    """
+    carried = step.methods if isinstance(step, StepWithMethods) else ()
+    if carried != recipe.methods:
+        raise UsageError(
+            f"the recipe has the methods {_listed(recipe.methods)}, the step carries out "
+            f"{_listed(carried)}: give the step of `recipes.method.step_of(recipe)`"
+        )
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return ", ".join(words) or "none"
 
 
 def supervised_step(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
@@ -115,46 +144,3 @@ def transformed(images: Tensor, context: Context) -> Tensor:
         generator = torch_rng(*key, *([rank] if rank else []))
         images = transform(images, generator)
     return images
-
-
-def take_step(
-    state: TrainState, batch: Batch, context: Context, *, step: Step
-) -> tuple[float, dict[str, float]]:
-    """Compute a step and update the network with it; return the loss and the metrics.
-
-    Raises:
-        TrainingError: the loss is not a finite number; the network is left as it was.
-    """
-    loss, metrics = step(state.model, batch, context)
-    # One transfer for all numbers: on a GPU each is a wait.
-    value, *numbers = torch.stack([loss.detach(), *metrics.values()]).tolist()
-    if not math.isfinite(value):
-        raise TrainingError(
-            f"the loss is {value} at step {context.step + 1}: "
-            f"{_likely_cause(state, batch, context, step)}"
-        )
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    if context.recipe.clip_norm is not None:
-        nn.utils.clip_grad_norm_(state.net.parameters(), context.recipe.clip_norm)
-    state.optimizer.step()
-    if state.ema is not None:
-        state.ema.update(context.step)
-    return value, dict(zip(metrics, numbers, strict=True))
-
-
-def _likely_cause(state: TrainState, batch: Batch, context: Context, step: Step) -> str:
-    if not torch.isfinite(context.normalise(batch.images)).all():
-        return "the input is not finite after normalisation; look at the preprocessing's std"
-    lr = max(group["lr"] for group in state.optimizer.param_groups)
-    if not state.is_finite():
-        return (
-            f"the weights had already left the range of numbers; the learning rate ({lr:.3g}) is "
-            "probably too high: lower `lr`, lengthen `warmup` or set `clip_norm`"
-        )
-    if context.precision == "bfloat16":
-        with torch.no_grad():
-            exact, _ = step(state.net, batch, dataclasses.replace(context, precision="float32"))
-        if math.isfinite(exact.item()):
-            return "bfloat16 overflows where float32 does not; set `precision` to float32"
-    return f"the learning rate ({lr:.3g}) is probably too high: lower `lr` or set `clip_norm`"
