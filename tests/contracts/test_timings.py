@@ -39,6 +39,7 @@ NO_MEASUREMENT = {
     "fleetfoot.deploy.worker": "runs the blocks of deploy.cells, which holds the lock",
     "fleetfoot.measure.cuda": "blocks for measure.latency, which holds the lock",
     "fleetfoot.claims.ledger": "minutes of a claim, for the reader",
+    "fleetfoot.claims.kept_training": "when a state is due",
     "fleetfoot.claims.shared": "minutes of a claim, for the reader",
     "fleetfoot.data.audit": "seconds of an audit, for the reader",
     "fleetfoot.data.batches": "where the time of loading goes",
