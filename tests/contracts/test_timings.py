@@ -19,7 +19,7 @@ from fleetfoot.deploy import cells
 from fleetfoot.deploy.cells import Cell
 from fleetfoot.measure import latency, roofline
 from fleetfoot.measure.energy import measure_energy
-from fleetfoot.train.planning import plan
+from fleetfoot.train.planning import make_plan as plan
 from fleetfoot.train.recipe import Recipe
 
 SOURCE = Path(fleetfoot.__file__).parent
@@ -49,7 +49,7 @@ NO_MEASUREMENT = {
     "fleetfoot.jobs.settle": "seconds of a choice, for the reader",
     "fleetfoot.search.measure_candidates": "when to begin no further network",
     "fleetfoot.train.head.phase": "seconds of a head phase, for the reader",
-    "fleetfoot.train.planning.plan": "seconds of planning; the steps are timed by measure_steps",
+    "fleetfoot.train.planning.make_plan": "seconds of planning; measure_steps times the steps",
     "fleetfoot.train.steps.take_steps": "seconds of a step, for the reader",
     "fleetfoot.train.recorder": "seconds of a run, for the reader",
 }

@@ -31,7 +31,8 @@ from fleetfoot.recipes.pixels import preprocess_for
 from fleetfoot.recipes.run_spec import RunSpec, initial_weights
 from fleetfoot.train.evaluate import Predictions
 from fleetfoot.train.loop import TrainResult, train
-from fleetfoot.train.planning.plan import make_plan, read_plan
+from fleetfoot.train.planning.make_plan import make_plan
+from fleetfoot.train.planning.plan import read_plan
 from fleetfoot.train.process.allocator import keep_freed_memory
 from fleetfoot.train.process.distributed import this_process
 
