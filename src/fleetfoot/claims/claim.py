@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from fleetfoot.core.listener import Listener, Silent
 
-Scale = Literal["smoke", "cpu", "gpu"]
+Scale = Literal["smoke", "cpu", "long", "gpu"]
 Verdict = Literal["reproduced", "partly", "not reproduced", "not at this scale"]
 ControlOutcome = Literal["failed_as_it_should", "passed", "not_run"]
 
-SCALES: tuple[Scale, ...] = ("smoke", "cpu", "gpu")
+SCALES: tuple[Scale, ...] = ("smoke", "cpu", "long", "gpu")
 DEVICES = ("cpu", "cuda")
 HELD: tuple[Verdict, ...] = ("reproduced", "partly")
 
@@ -25,8 +25,8 @@ class Setting:
     """Where and how thoroughly to measure.
 
     Attributes:
-        scale: "smoke" takes seconds, "cpu" minutes on two cores, "gpu" up to half an hour on one
-            accelerator.
+        scale: "smoke" takes seconds, "cpu" minutes on two cores, "long" hours on them, "gpu" up to
+            half an hour on one accelerator.
         data: folder of data sets (`cifar10/`, `photos/`, ...), None where there is none.
         device: "cpu" or "cuda".
         trainings: folder in which trainings are kept, so that they go on after a stop; None keeps
