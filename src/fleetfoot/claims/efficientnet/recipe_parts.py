@@ -28,7 +28,7 @@ from fleetfoot.ops.stochastic_depth import StochasticDepth, stochastic_depth
 if TYPE_CHECKING:  # a bare machine need not have what decodes pictures
     from fleetfoot.data.loader import Batch
     from fleetfoot.train.recipe import Recipe
-    from fleetfoot.train.steps import Context, Metrics
+    from fleetfoot.train.steps.step import Context, Metrics
 
 DROP_PATH, SMOOTHING, DECAY = 0.2, 0.1, 0.99
 FEW: dict[Scale, Effort] = {  # images, so that a network can learn them by heart
@@ -121,7 +121,7 @@ def wrong_labels_step(
     net: nn.Module, batch: "Batch", context: "Context"
 ) -> tuple[Tensor, "Metrics"]:
     """Compute the ordinary step on `disturbed` labels."""
-    from fleetfoot.train.steps import supervised_step
+    from fleetfoot.train.steps.step import supervised_step
 
     labels = disturbed(batch.labels, batch.indices, classes=context.classes)
     return supervised_step(net, replace(batch, labels=labels), context)

@@ -109,7 +109,7 @@ def _trained(training: Training, folder: Path | None, listener: Listener) -> Tra
     from fleetfoot.data.preprocess import Preprocess
     from fleetfoot.recipes.evaluation import crops
     from fleetfoot.train.loop import train
-    from fleetfoot.train.plan import make_plan
+    from fleetfoot.train.planning.make_plan import make_plan
     from fleetfoot.train.recipe import Recipe
 
     data = open_data(training.data.format(folder=folder))

@@ -20,9 +20,9 @@ from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 
 if TYPE_CHECKING:  # a bare machine, which lists claims, need not have what decodes pictures
     from fleetfoot.data.loader import Batch
-    from fleetfoot.train.jocor import Pair
     from fleetfoot.train.recipe import Recipe
-    from fleetfoot.train.steps import Context, Metrics, Step
+    from fleetfoot.train.steps.jocor import Pair
+    from fleetfoot.train.steps.step import Context, Metrics, Step
 
 NOISE = 0.5
 WEIGHT = 0.9  # the authors' for this noise
@@ -52,7 +52,7 @@ def recipe_of(setting: Setting) -> "Recipe":
 
 def pair(setting: Setting) -> nn.Module:
     """Return two networks of different weights."""
-    from fleetfoot.train.jocor import Pair
+    from fleetfoot.train.steps.jocor import Pair
 
     channels = tuple(c // EXTENTS[setting.scale].divisor for c in (32, 64, 128))
     first, second = (
@@ -97,7 +97,7 @@ def precision(learnt_noise: float) -> Callable[[Setting], Measurement]:
 
 
 def _row(setting: Setting, extent: Extent, learnt_noise: float, seed: int) -> dict[str, Any]:
-    from fleetfoot.train.jocor import easiest, jocor_step, joint_losses
+    from fleetfoot.train.steps.jocor import easiest, jocor_step, joint_losses
 
     images = images_at(setting, "cifar10", "train", extent.train_images)
     right = torch.from_numpy(images.labels)

@@ -22,7 +22,7 @@ from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 if TYPE_CHECKING:  # a bare machine, which lists claims, need not have what decodes pictures
     from fleetfoot.data.loader import Batch
     from fleetfoot.train.recipe import Recipe
-    from fleetfoot.train.steps import Context, Metrics, Step
+    from fleetfoot.train.steps.step import Context, Metrics, Step
 
 EXTENTS = {
     "smoke": Extent(train_images=100, test_images=100, epochs=1, seeds=1, divisor=8),
@@ -112,7 +112,7 @@ def labels_kept(**mixing: float) -> "Step":
     def step(net: nn.Module, batch: "Batch", context: "Context") -> "tuple[Tensor, Metrics]":
         from fleetfoot.data.augment import Augment
         from fleetfoot.data.mix import mix_batch
-        from fleetfoot.train.steps import inputs_of
+        from fleetfoot.train.steps.step import inputs_of
 
         images, labels = inputs_of(batch, context)
         shares = F.one_hot(labels, context.classes).float()
@@ -137,7 +137,7 @@ def middle_cut(net: nn.Module, batch: "Batch", context: "Context") -> "tuple[Ten
         images[:, :, quarter : 3 * quarter, quarter : 3 * quarter] = 0.0
         return images
 
-    from fleetfoot.train.steps import supervised_step
+    from fleetfoot.train.steps.step import supervised_step
 
     return supervised_step(net, batch, replace(context, transforms=(cut,)))
 
