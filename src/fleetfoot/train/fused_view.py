@@ -22,18 +22,6 @@ from fleetfoot.core.surgery import grafted
 from fleetfoot.core.trace import trace
 
 
-def why_not_fused(*, device: str, layout: str) -> str | None:
-    """Return why networks cannot be computed this way here, or None if they can."""
-    reason = _why_not_at_all(device, layout)
-    if reason is not None:
-        return reason
-    try:
-        _require_kernels()
-    except FleetfootError as error:
-        return str(error)
-    return None
-
-
 def check_fused(*, device: str, layout: str) -> None:
     """Check that networks can be computed this way here.
 
@@ -41,16 +29,20 @@ def check_fused(*, device: str, layout: str) -> None:
         UsageError: not on this device or in this layout.
         MissingError: Numba is absent or broken.
     """
-    reason = _why_not_at_all(device, layout)
-    if reason is not None:
-        raise UsageError(f"kernels is 'fused', but {reason}")
+    if device != "cpu":
+        raise UsageError("kernels is 'fused', but the kernels are for processors")
+    if layout != "nhwc":
+        raise UsageError("kernels is 'fused', but the kernels are for maps that lie channels last")
     _require_kernels()
 
 
-def _why_not_at_all(device: str, layout: str) -> str | None:
-    if device != "cpu":
-        return "the kernels are for processors"
-    return None if layout == "nhwc" else "the kernels are for maps that lie channels last"
+def why_not_fused(*, device: str, layout: str) -> str | None:
+    """Return why `check_fused` would refuse, or None."""
+    try:
+        check_fused(device=device, layout=layout)
+    except FleetfootError as error:
+        return str(error)
+    return None
 
 
 def view_of(net: nn.Module, kernels: str) -> nn.Module:

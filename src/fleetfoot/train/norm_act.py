@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from fleetfoot.kernels.norm_act import Elements, finish_gradient, kernels_of, moments
+from fleetfoot.train.channels_last import as_array, lies_channels_last, rows_of
 from fleetfoot.train.kernel_threads import share_threads
 
 _NAMES: dict[type[nn.Module], str] = {
@@ -58,7 +59,7 @@ class BatchNormAct2d(nn.Module):
         self.activation = activation_name(self.act) or "identity"
 
     def forward(self, x: Tensor) -> Tensor:
-        if not (self.norm.training and _lies_right(x)):
+        if not (self.norm.training and _is_computed(x)):
             return self.act(self.norm(x))
         return _NormAct.apply(x, self.norm.weight, self.norm.bias, self.norm, self.activation)
 
@@ -119,19 +120,15 @@ def _follow(
     norm.num_batches_tracked.add_(1)
 
 
-def _lies_right(x: Tensor) -> bool:
-    return (
-        x.device.type == "cpu"
-        and x.dtype in (torch.bfloat16, torch.float32)
-        and x.is_contiguous(memory_format=torch.channels_last)
-        and x.numel() > x.shape[1]  # torch says what is wrong with a single value per channel
-    )
+def _is_computed(x: Tensor) -> bool:
+    numbers = x.dtype in (torch.bfloat16, torch.float32)
+    # Torch says what is wrong with a single value per channel.
+    return numbers and lies_channels_last(x) and x.numel() > x.shape[1]
 
 
 def _positions(x: Tensor) -> Elements:
     """Return the map (N, C, H, W), channels last, as an array (M, C) of the same memory."""
-    x_MC = x.detach().permute(0, 2, 3, 1).view(-1, x.shape[1])
-    return (x_MC.view(torch.uint16) if x.dtype == torch.bfloat16 else x_MC).numpy()
+    return as_array(rows_of(x))
 
 
 def _tensor(vector: np.ndarray, dtype: torch.dtype) -> Tensor:

@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from fleetfoot.kernels.amx import has_tiles
 from fleetfoot.kernels.weight_gradient import transposed_product
+from fleetfoot.train.channels_last import as_array, lies_channels_last, rows_of
 from fleetfoot.train.kernel_threads import share_threads
 
 MANY = 256  # positions from which packing them into tiles pays
@@ -34,8 +35,8 @@ class PatchProduct(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         side = self.conv.kernel_size[0]
-        suits = x.device.type == "cpu" and x.is_contiguous(memory_format=torch.channels_last)
-        if not (self.conv.training and suits and x.shape[2] % side == x.shape[3] % side == 0):
+        whole = x.shape[2] % side == x.shape[3] % side == 0
+        if not (self.conv.training and whole and lies_channels_last(x)):
             return self.conv(x)
         return _PatchProduct.apply(x, self.conv.weight)
 
@@ -60,8 +61,7 @@ class _PatchProduct(torch.autograd.Function):
         shape = (len(x), len(weight), x.shape[2] // side, x.shape[3] // side)
         out = torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
         # Into a tensor of its own: a view could not be changed in place by what follows.
-        rows_MO = out.permute(0, 2, 3, 1).view(-1, len(weight))
-        torch.mm(patches_MK, weight_OK.t(), out=rows_MO)
+        torch.mm(patches_MK, weight_OK.t(), out=rows_of(out))
         return out
 
     @staticmethod
@@ -69,7 +69,7 @@ class _PatchProduct(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         patches_MK, weight_OK = ctx.saved_tensors
         dy = grads[0].to(patches_MK.dtype).contiguous(memory_format=torch.channels_last)
-        dy_MO = _patches(dy, 1)
+        dy_MO = rows_of(dy)
         dx = dweight = None
         if ctx.needs_input_grad[0]:
             dx = _map_of(dy_MO @ weight_OK, ctx.shape, side=ctx.weight.shape[-1])
@@ -99,5 +99,5 @@ def _weight_gradient(dy_MO: Tensor, patches_MK: Tensor) -> Tensor:
     in_tiles = patches_MK.dtype == torch.bfloat16 and len(patches_MK) >= MANY and has_tiles()
     if not in_tiles:
         return dy_MO.t() @ patches_MK
-    bits = [matrix.detach().view(torch.uint16).numpy() for matrix in (dy_MO, patches_MK)]
-    return torch.from_numpy(transposed_product(*bits, parts=share_threads()))
+    product = transposed_product(as_array(dy_MO), as_array(patches_MK), parts=share_threads())
+    return torch.from_numpy(product)

@@ -100,7 +100,7 @@ def choose_cell(
         return tuple(Cell(*way, min(samples[way]) * 1e3, len(samples[way])) for way in ways)
 
     may_fuse = recipe.kernels == "auto" and not recipe.head_only
-    may_fuse &= why_not_fused(device=device, layout=ways[-1].layout) is None
+    may_fuse &= device == "cpu" and any(way.layout == "nhwc" for way in ways)
     cells = measured(ways) if len(ways) > 1 or (may_fuse and steps is not None) else ()
     best = _fastest(cells) if cells else ways[0]
     fused = best._replace(kernels="fused")
@@ -109,7 +109,10 @@ def choose_cell(
     expected = (recipe.minutes or 0) * 60
     if steps is not None and cells:
         expected = steps * min(cell.step_ms for cell in cells) / 1e3
-    if not may_fuse or best.layout != "nhwc" or expected < COMPILING_PAYS_SECONDS:
+    if not may_fuse or expected < COMPILING_PAYS_SECONDS:
+        return best, cells
+    # Asked last: it imports Numba, which short runs need not wait for.
+    if why_not_fused(device=device, layout=best.layout) is not None:
         return best, cells
     compared = measured([best, fused], compiles=True)
     others = tuple(cell for cell in cells if (cell.precision, cell.layout) != best[:2])
