@@ -6,7 +6,7 @@ FasterNet-T0, 224 px, batch 32, images of `DATA/imagenet_sample` decoded every e
 random resized crop and flip. Each job has a process and workers of its own; blocks of steps take
 turns in random order, and the first steps of a block, which use up what the workers had ready, are
 not counted. A run of `fit` computes in bfloat16, channels last, with fused kernels
-(`train/fused_view.py`), and keeps the memory that it frees (`train/process/allocator.py`);
+(`train/fused/fused_view.py`), and keeps the memory that it frees (`train/process/allocator.py`);
 the same with torch's kernels shows what they give. Float32 in the default layout is measured as a
 plain loop in torch has it, with the allocator as it is, and with freed memory kept besides. Loading
 is the same for all.
@@ -32,7 +32,7 @@ from fleetfoot.data.open_data import open_for_evaluation
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.measure.provenance import provenance
 from fleetfoot.nets.create import create
-from fleetfoot.train.fused_view import view_of
+from fleetfoot.train.fused.fused_view import view_of
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.process.allocator import keep_freed_memory
 from fleetfoot.train.recipe import Recipe

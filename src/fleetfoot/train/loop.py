@@ -19,7 +19,7 @@ from fleetfoot.core.results import to_json
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data
-from fleetfoot.train.fused_view import view_of
+from fleetfoot.train.fused.fused_view import view_of
 from fleetfoot.train.head.phase import check_outputs, shape_head, train_head
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import Loaders, inverse_frequency, open_loaders

@@ -16,7 +16,7 @@ from torch import nn
 
 from fleetfoot.data.loader import Batch, Loader
 from fleetfoot.data.preprocess import Preprocess
-from fleetfoot.train.fused_view import check_fused, view_of, why_not_fused
+from fleetfoot.train.fused.fused_view import check_fused, view_of, why_not_fused
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import Loaders
 from fleetfoot.train.optim.optimizers import set_lr

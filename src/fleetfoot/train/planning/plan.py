@@ -38,7 +38,7 @@ class Plan:
         seed: of the recipe.
         device: "cpu", "cuda" or "cuda:N".
         precision, layout, kernels: how the network is computed; "fused" kernels are our own
-            (`train.fused_view`).
+            (`train.fused.fused_view`).
         threads: of one operator on the CPU.
         workers: processes that read images; 0 reads in the training process.
         world: number of processes under torchrun.

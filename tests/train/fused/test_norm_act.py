@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.train.norm_act import BatchNormAct2d, activation_name, is_suited
+from fleetfoot.train.fused.norm_act import BatchNormAct2d, activation_name, is_suited
 
 ACTS = (nn.Identity(), nn.ReLU(), nn.ReLU6(), nn.Hardswish(), nn.GELU(), nn.SiLU())
 SHAPES = ((4, 5, 6, 7), (2, 40, 9, 9), (3, 1, 5, 4), (2, 3, 1, 1), (1, 6, 1, 2))

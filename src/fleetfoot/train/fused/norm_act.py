@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from fleetfoot.kernels.norm_act import Elements, finish_gradient, kernels_of, moments
-from fleetfoot.train.channels_last import as_array, lies_channels_last, rows_of
-from fleetfoot.train.kernel_threads import share_threads
+from fleetfoot.train.fused.channels_last import as_array, lies_channels_last, rows_of
+from fleetfoot.train.fused.kernel_threads import share_threads
 
 _NAMES: dict[type[nn.Module], str] = {
     nn.Identity: "identity",

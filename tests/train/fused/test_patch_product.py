@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fleetfoot.train.patch_product import MANY, PatchProduct, has_patches
+from fleetfoot.train.fused.patch_product import MANY, PatchProduct, has_patches
 
 LAST = torch.channels_last
 

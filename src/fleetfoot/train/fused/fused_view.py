@@ -3,7 +3,7 @@
 before   x -> BatchNorm2d -> act -> y       four sweeps over the map forward, three and more back
 after    x -> BatchNormAct2d -> y           two and two (`kernels.norm_act`)
 before   x -> Conv2d(k x k, stride k) -> y  a convolution
-after    x -> PatchProduct -> y             a matrix product (`train.patch_product`)
+after    x -> PatchProduct -> y             a matrix product (`train.fused.patch_product`)
 
 The network itself stays as it is: it is what is evaluated, averaged, saved and exported.
 
@@ -83,8 +83,8 @@ def fused_view(net: nn.Module) -> PassResult:
 
 def _fused(places: "_Places", node: fx.Node) -> dict[str, nn.Module] | str:
     """Return what takes which place because of a node, or why it stays as it is."""
-    from fleetfoot.train.norm_act import BatchNormAct2d, activation_name, is_suited
-    from fleetfoot.train.patch_product import PatchProduct, has_patches
+    from fleetfoot.train.fused.norm_act import BatchNormAct2d, activation_name, is_suited
+    from fleetfoot.train.fused.patch_product import PatchProduct, has_patches
 
     path, module = str(node.target), places.module(node)
     # The exact types on purpose: a subclass may compute something else.

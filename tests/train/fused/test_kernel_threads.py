@@ -5,11 +5,11 @@ import numba
 import pytest
 import torch
 
-from fleetfoot.train.kernel_threads import share_threads
+from fleetfoot.train.fused.kernel_threads import share_threads
 
 FIRST_CALL = """
 import torch
-from fleetfoot.train.kernel_threads import share_threads
+from fleetfoot.train.fused.kernel_threads import share_threads
 
 torch.set_num_threads(1)
 print(share_threads(), torch.get_num_threads())

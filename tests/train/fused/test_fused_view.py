@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fleetfoot.core.errors import MissingError, UsageError
 from fleetfoot.nets.create import create
-from fleetfoot.train.fused_view import check_fused, fused_view, view_of, why_not_fused
+from fleetfoot.train.fused.fused_view import check_fused, fused_view, view_of, why_not_fused
 
 # Side of the images, and how far gradients may lie apart: where an activation has a kink, rounding
 # decides for a few of its inputs, in torch's own steps as well.

@@ -17,8 +17,8 @@ from torch.autograd.function import once_differentiable
 
 from fleetfoot.kernels.amx import has_tiles
 from fleetfoot.kernels.weight_gradient import transposed_product
-from fleetfoot.train.channels_last import as_array, lies_channels_last, rows_of
-from fleetfoot.train.kernel_threads import share_threads
+from fleetfoot.train.fused.channels_last import as_array, lies_channels_last, rows_of
+from fleetfoot.train.fused.kernel_threads import share_threads
 
 MANY = 256  # positions from which packing them into tiles pays
 
