@@ -29,7 +29,7 @@ from fleetfoot.recipes.pixels import preprocess_for
 from fleetfoot.recipes.run_spec import RunSpec
 from fleetfoot.recipes.small import FORMS, Form, small
 from fleetfoot.train.loop import train
-from fleetfoot.train.plan import make_plan
+from fleetfoot.train.planning.make_plan import make_plan
 
 EXPECTED = Path(__file__).with_suffix(".json")
 SEEDS, TEST_IMAGES, TOLERANCE = (0, 1, 2), 2000, 2.0

@@ -6,10 +6,10 @@ FasterNet-T0, 224 px, batch 32, images of `DATA/imagenet_sample` decoded every e
 random resized crop and flip. Each job has a process and workers of its own; blocks of steps take
 turns in random order, and the first steps of a block, which use up what the workers had ready, are
 not counted. A run of `fit` computes in bfloat16, channels last, with fused kernels
-(`train/fused_view.py`), and keeps the memory that it frees (`train/allocator.py`); the same with
-torch's kernels shows what they give. Float32 in the default layout is measured as a plain loop in
-torch has it, with the allocator as it is, and with freed memory kept besides. Loading is the same
-for all.
+(`train/fused/fused_view.py`), and keeps the memory that it frees (`train/process/allocator.py`);
+the same with torch's kernels shows what they give. Float32 in the default layout is measured as a
+plain loop in torch has it, with the allocator as it is, and with freed memory kept besides. Loading
+is the same for all.
 """
 
 import argparse
@@ -32,12 +32,13 @@ from fleetfoot.data.open_data import open_for_evaluation
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.measure.provenance import provenance
 from fleetfoot.nets.create import create
-from fleetfoot.train.allocator import keep_freed_memory
-from fleetfoot.train.fused_view import view_of
+from fleetfoot.train.fused.fused_view import view_of
 from fleetfoot.train.inputs import Normalise
+from fleetfoot.train.process.allocator import keep_freed_memory
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps import Context, supervised_step, take_step
-from fleetfoot.train.trainee import Trainee, prepare
+from fleetfoot.train.steps.step import Context, supervised_step
+from fleetfoot.train.steps.take_steps import take_step
+from fleetfoot.train.train_state import TrainState, prepare
 
 SIZE, BATCH, WORKERS = 224, 32, 2
 ROUNDS, COUNTED, DRAINED = 8, 8, 6
@@ -61,8 +62,8 @@ class Job:
     def __init__(self, split: Any, *, precision: str, layout: str, kernels: str) -> None:
         recipe = Recipe(batch=BATCH, augment=AUGMENT, optimizer="adamw", lr=1e-4)
         net = prepare(create("fasternet_t0"), recipe, layout=layout, device="cpu")
-        self.trainee = Trainee.of(net, recipe)
-        self.trainee.model = view_of(net, kernels)
+        self.state = TrainState.of(net, recipe)
+        self.state.model = view_of(net, kernels)
         normalise = Normalise(PREPROCESS, layout=layout, device=torch.device("cpu"))
         self.context = Context(recipe, 0, 1000, normalise, precision)
         self.loader = Loader(
@@ -86,7 +87,7 @@ class Job:
         times: list[float] = []
         for step in range(DRAINED + COUNTED):
             start = time.perf_counter()
-            take_step(self.trainee, next(self.batches), self.context, step=supervised_step)
+            take_step(self.state, next(self.batches), self.context, step=supervised_step)
             if step >= DRAINED:
                 times.append(time.perf_counter() - start)
         return times

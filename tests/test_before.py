@@ -25,7 +25,7 @@ from fleetfoot.jobs.requests import FitRequest
 from fleetfoot.jobs.stored_run import read_run
 from fleetfoot.measure.device import device_profile
 from fleetfoot.report.write_report import write_report
-from fleetfoot.train.plan import read_plan
+from fleetfoot.train.planning.plan import read_plan
 
 SAMPLES = Path(__file__).resolve().parent / "samples"
 LOSS_TOLERANCE = 0.02  # other kernels: rounding grows over twenty steps, a wrong step shows more

@@ -41,13 +41,18 @@ EXCEPTIONS = {
     "jobs/requests.py:FitRequest fields": (19, WORDS),
     "measure/device.py:DeviceProfile fields": (15, FLAT),
     "nets/mobilenet_v1.py:MobileNetV1 own bases": (2, "MobileNet without drop_path, for one table"),
-    "train/gradinit.py:GradInit fields": (15, "the settings of the paper's algorithm, one each"),
-    "train/loop.py:train lines": (82, "docstring of nine parameters; the loop reads in one go"),
+    "train/optim/gradinit.py:GradInit fields": (
+        15,
+        "the settings of the paper's algorithm",
+    ),
     "train/loop.py:train parameters": (9, "the seam between a recipe and its training"),
-    "train/plan.py:make_plan parameters": (9, "what train gets, and where to measure it"),
-    "train/plan.py:Plan fields": (25, "plan.json is flat, and read by the version before"),
+    "train/planning/make_plan.py:make_plan parameters": (
+        9,
+        "what train gets, and where to measure it",
+    ),
+    "train/planning/plan.py:Plan fields": (25, "plan.json is flat, and read by the version before"),
     "train/recipe.py:Recipe fields": (53, "flat until recipes come in parts"),
-    "train/schedule.py:lr_factor parameters": (9, "one word for each number of a schedule"),
+    "train/optim/schedule.py:lr_factor parameters": (9, "one word for each number of a schedule"),
 }
 NET_LINES = 200  # a network file; half of them are shorter than the median
 NET_MEDIAN = 150

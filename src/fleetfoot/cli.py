@@ -20,7 +20,13 @@ from cyclopts import App, CycloptsError, Parameter
 from fleetfoot import __version__
 from fleetfoot.core.errors import DataError, UsageError, explain, one_line
 from fleetfoot.core.results import to_json
-from fleetfoot.jobs.requests import DeployRequest, EvaluateRequest, FitRequest, MeasureRequest
+from fleetfoot.jobs.requests import (
+    ClaimsRequest,
+    DeployRequest,
+    EvaluateRequest,
+    FitRequest,
+    MeasureRequest,
+)
 
 WITHOUT_VALUE = Parameter(negative=())
 
@@ -55,6 +61,7 @@ class Talk:
 QUIET = Talk()
 FIT, DEPLOY = FitRequest(), DeployRequest()
 EVALUATE, MEASURE = EvaluateRequest(), MeasureRequest()
+CLAIMS = ClaimsRequest()
 SCHEMA_VERSIONS = {"measure": 2, "claims": 2}  # verbs whose keys have changed since the first
 FIRST_PROCESS = os.environ.get("RANK", "0") == "0"  # under torchrun one process speaks
 
@@ -194,31 +201,33 @@ def nets(pattern: str = "*", /, *, talk: Talk = QUIET) -> int:
 
 @app.command
 def claims(
-    word: Literal["list", "run", "table"],
+    word: Literal["list", "run", "table", "queue"],
     /,
     *ids: str,
-    scale: Literal["smoke", "cpu", "gpu"] | None = None,
-    data: Path | None = None,
-    device: Literal["cpu", "cuda"] = "cpu",
-    out: Path | None = None,
+    request: ClaimsRequest = CLAIMS,
     talk: Talk = QUIET,
 ) -> int:
     """The ledger of the papers' claims: list it, measure claims, see paper and measurement.
 
     Args:
-        word: list, run or table.
-        ids: Claims, or patterns such as 'fasternet/*'; for list and table all without any.
-        scale: How thoroughly to run: smoke takes seconds, cpu minutes, gpu an accelerator; that of
-            the device unless given.
-        data: Folder of data sets, for claims that need one.
-        device: Where to run.
-        out: Folder of your own results, ./results unless given: run writes there, table prefers
-            them to those shipped.
+        word: list, run, table, or queue for how far a queue is.
+        ids: Claims, or patterns such as 'fasternet/*'; for list and table all without any. For
+            queue its folder.
     """
+    request = replace(request, word=word, ids=ids)
+    if word == "queue" or request.queue is not None:
+        return _claims_queue(request, talk)
     from fleetfoot.jobs.claims import claims as job
 
     with _listening(talk) as listener:
-        record = job(word, ids, scale=scale, data=data, device=device, out=out, listener=listener)
+        record = job(
+            *(word, ids),
+            scale=request.scale,
+            data=request.data,
+            device=request.device,
+            out=request.out,
+            listener=listener,
+        )
     _answer("claims", record, talk)
     failed = [row for row in record.claims if row.exit_code]
     for problem in (*(row.error or "" for row in failed), *record.problems):
@@ -226,6 +235,18 @@ def claims(
     if failed:
         return failed[0].exit_code
     return DataError.exit_code if record.problems else 0
+
+
+def _claims_queue(request: ClaimsRequest, talk: Talk) -> int:
+    from fleetfoot.jobs.claims_queue import claims_queue as job
+
+    with _listening(talk) as listener:
+        record = job(request, listener)
+    _answer("claims_queue", record, talk)
+    for problem in record.problems:
+        _say(one_line(problem))
+    codes = [row.exit_code for row in record.claims if row.exit_code]
+    return codes[0] if codes and request.word == "run" else 0
 
 
 @app.command

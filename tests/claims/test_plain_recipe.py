@@ -2,7 +2,7 @@
 
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.data.augment import Augment
-from fleetfoot.train.schedule import lr_at
+from fleetfoot.train.optim.schedule import lr_at
 
 
 def test_nothing_happens_unasked() -> None:

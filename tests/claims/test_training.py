@@ -13,12 +13,13 @@ from fleetfoot.claims import training
 from fleetfoot.claims.claim import Setting
 from fleetfoot.claims.training import mean_interval, train_once
 from fleetfoot.claims.training_images import images_of, preprocess_of
+from fleetfoot.core.errors import UsageError
 from fleetfoot.data.augment import Augment
 from fleetfoot.data.loader import Batch
 from fleetfoot.recipes import method
 from fleetfoot.recipes.method import Method, Start
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps import Context, Metrics, supervised_step
+from fleetfoot.train.steps.step import Context, Metrics, supervised_step
 
 CPU, SMOKE = Setting(scale="cpu"), Setting(scale="smoke")
 PLAIN = Augment(crop="none", flip=0.0)
@@ -127,6 +128,23 @@ def test_methods_of_a_recipe_are_composed(monkeypatch: pytest.MonkeyPatch) -> No
     assert seen == [(60, 1, 8, 8)]
     assert isinstance(found.net[0], nn.Sequential)  # pyright: ignore[reportIndexIssue]
     assert not found.net[0][1].weight.any()  # no image was seen  # pyright: ignore
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schedule": "plateau"},
+        {"balance": "weights"},
+        {"head_steps": 3},
+        {"sizes": ((0.0, 8),)},
+        {"early_stop": 2},
+        {"minutes": 1.0},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_trainings_of_claims_do_not_know_is_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=f"{next(iter(changes))} = .* is not known to trainings"):
+        outcome(RECIPE.with_changes(**changes))
 
 
 def test_smoke_takes_digits_in_the_shape_of_the_images() -> None:

@@ -3,7 +3,7 @@
 Every method is put on one tiny residual network, which is registered for the time of a test.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 from fleetfoot.recipes import method
 from fleetfoot.recipes.method import catalog
 from fleetfoot.train.inputs import Normalise
-from fleetfoot.train.plan import Plan
+from fleetfoot.train.planning.plan import Plan
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.state import load_latest
-from fleetfoot.train.steps import Context, take_step
-from fleetfoot.train.trainee import Trainee, prepare
+from fleetfoot.train.saved_state import load_latest
+from fleetfoot.train.steps.step import Context, Step, StepWithMethods
+from fleetfoot.train.steps.take_steps import take_step
+from fleetfoot.train.train_state import TrainState, prepare
 from tests.train import tiny_run as tiny
 
 # Words whose settings fit images of 8 pixels and maps of 4; the others are taken as they are.
@@ -109,7 +110,7 @@ def operated(used: Recipe) -> nn.Module:
 def trained(used: Recipe, steps: int) -> tuple[nn.Module, list[float]]:
     """The network after some steps, and their losses; module draws are seeded as in the loop."""
     net = prepare(operated(used), used, layout="nchw", device="cpu")
-    trainee = Trainee.of(net, used)
+    state = TrainState.of(net, used)
     normalise = Normalise(tiny.PREPROCESS, layout="nchw", device=torch.device("cpu"))
     context = Context(used, 0, 3, normalise, "float32", total_steps=4, steps_per_epoch=2)
     batch = next(iter(loader(tiny.data(8, 4))))
@@ -117,7 +118,7 @@ def trained(used: Recipe, steps: int) -> tuple[nn.Module, list[float]]:
     for step in range(steps):
         torch.manual_seed(step)
         now = replace(context, step=step)
-        losses.append(take_step(trainee, batch, now, step=method.step_of(used))[0])
+        losses.append(take_step(state, batch, now, step=method.step_of(used))[0])
     return net.eval(), losses
 
 
@@ -172,13 +173,15 @@ class Killed(Exception):  # noqa: N818  stands for kill -9
     pass
 
 
-def killed_at(number: int, step: Callable[..., Any]) -> Callable[..., Any]:
+def killed_at(number: int, step: Step) -> Step:
+    assert isinstance(step, StepWithMethods)
+
     def run(net: nn.Module, batch: Any, context: Context) -> Any:
         if context.step == number:
             raise Killed
         return step(net, batch, context)
 
-    return run
+    return replace(step, compute=run)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -19,7 +19,7 @@ from fleetfoot.deploy import cells
 from fleetfoot.deploy.cells import Cell
 from fleetfoot.measure import latency, roofline
 from fleetfoot.measure.energy import measure_energy
-from fleetfoot.train import plan
+from fleetfoot.train.planning import make_plan as plan
 from fleetfoot.train.recipe import Recipe
 
 SOURCE = Path(fleetfoot.__file__).parent
@@ -31,7 +31,7 @@ TIMINGS = {
     "fleetfoot.measure.energy",
     "fleetfoot.measure.roofline",
     "fleetfoot.deploy.cells",
-    "fleetfoot.train.measure_steps",
+    "fleetfoot.train.planning.measure_steps",
 }
 NO_MEASUREMENT = {
     "fleetfoot.core.machine_lock": "how long it waits itself",
@@ -39,8 +39,9 @@ NO_MEASUREMENT = {
     "fleetfoot.deploy.worker": "runs the blocks of deploy.cells, which holds the lock",
     "fleetfoot.measure.cuda": "blocks for measure.latency, which holds the lock",
     "fleetfoot.claims.ledger": "minutes of a claim, for the reader",
+    "fleetfoot.claims.kept_training": "when a state is due",
+    "fleetfoot.claims.queue_worker": "minutes of a claim, for the reader",
     "fleetfoot.claims.shared": "minutes of a claim, for the reader",
-    "fleetfoot.claims.training": "seconds of a training, for the reader",
     "fleetfoot.data.audit": "seconds of an audit, for the reader",
     "fleetfoot.data.batches": "where the time of loading goes",
     "fleetfoot.data.loader": "where the time of loading goes",
@@ -48,8 +49,9 @@ NO_MEASUREMENT = {
     "fleetfoot.jobs.progress": "how often a line is drawn",
     "fleetfoot.jobs.settle": "seconds of a choice, for the reader",
     "fleetfoot.search.measure_candidates": "when to begin no further network",
-    "fleetfoot.train.head": "seconds of a head phase, for the reader",
-    "fleetfoot.train.plan": "seconds of planning; the steps are timed by measure_steps",
+    "fleetfoot.train.head.phase": "seconds of a head phase, for the reader",
+    "fleetfoot.train.planning.make_plan": "seconds of planning; measure_steps times the steps",
+    "fleetfoot.train.steps.take_steps": "seconds of a step, for the reader",
     "fleetfoot.train.recorder": "seconds of a run, for the reader",
 }
 

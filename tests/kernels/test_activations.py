@@ -1,27 +1,17 @@
 """Every activation and its slope against torch in float64; the fits of GELU against new ones."""
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 from numba import njit
-from torch import Tensor
 
 from fleetfoot.kernels.activations import ACTIVATIONS, GELU_EDGE
 from fleetfoot.kernels.elements import FASTMATH
+from tests.kernels.exact_activations import EXACT
 
-EXACT: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda x: x.clone(),
-    "relu": F.relu,
-    "relu6": F.relu6,
-    "hardswish": F.hardswish,
-    "gelu": F.gelu,
-    "silu": F.silu,
-}
 GRID = np.linspace(-12, 12, 48_001).astype(np.float32)  # with 0 and every kink
 INSIDE = abs(GRID) <= GELU_EDGE
 CLOSE = 4e-6

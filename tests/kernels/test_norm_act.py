@@ -1,24 +1,13 @@
 """The sweeps of batch norm and activation against NumPy in float64, in both kinds of numbers."""
 
-from collections.abc import Callable
-
 import numba
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import Tensor
 
 from fleetfoot.kernels.norm_act import as_float32, finish_gradient, kernels_of, moments
+from tests.kernels.exact_activations import EXACT
 
-EXACT: dict[str, Callable[[Tensor], Tensor]] = {
-    "identity": lambda x: x.clone(),
-    "relu": F.relu,
-    "relu6": F.relu6,
-    "hardswish": F.hardswish,
-    "gelu": F.gelu,
-    "silu": F.silu,
-}
 # One block of 256 positions or several, whole or not; channels that fill no vector.
 SHAPES = ((1, 3), (255, 1), (256, 40), (257, 65), (1000, 3))
 KINDS = ("float32", "bfloat16")

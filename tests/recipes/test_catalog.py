@@ -21,10 +21,11 @@ from fleetfoot.recipes.published import Published
 from fleetfoot.recipes.run_spec import RunSpec
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import open_loaders
-from fleetfoot.train.optimizers import set_lr
-from fleetfoot.train.schedule import lr_at
-from fleetfoot.train.steps import Context, supervised_step, take_step
-from fleetfoot.train.trainee import Trainee, prepare
+from fleetfoot.train.optim.optimizers import set_lr
+from fleetfoot.train.optim.schedule import lr_at
+from fleetfoot.train.steps.step import Context, supervised_step
+from fleetfoot.train.steps.take_steps import take_step
+from fleetfoot.train.train_state import TrainState, prepare
 
 FAMILIES = ("alexnet", "allcnn", "bn_inception", "efficientnet", "fasternet", "nin", "vovnet")
 QUICK = ("cuda_convnet", "fasternet_t0", "nin_mnist", "allcnn_c", "vovnet39", "mnist_sigmoid_bn")
@@ -65,16 +66,16 @@ def test_a_published_recipe_builds_and_takes_a_step(name: str) -> None:
     preprocess = preprocess_for(spec, data)
     net = prepare(build(spec, data, preprocess), recipe, layout="nchw", device="cpu")
     loaders = open_loaders(data, recipe, preprocess=preprocess, workers=0)
-    trainee = Trainee.of(net, recipe)
+    state = TrainState.of(net, recipe)
     before = [parameter.detach().clone() for parameter in net.parameters()]
     warmup = round(1000 * recipe.warmup)
-    set_lr(trainee.optimizer, lr_at(0, recipe, total_steps=1000, warmup_steps=warmup))
+    set_lr(state.optimizer, lr_at(0, recipe, total_steps=1000, warmup_steps=warmup))
     normalise = Normalise(preprocess, layout="nchw", device=torch.device("cpu"))
     context = Context(recipe, 0, 2, normalise, "float32", total_steps=1000)
     batch = next(loaders.train_at(0.0).epoch(0))
-    loss, _ = take_step(trainee, batch, context, step=supervised_step)
+    loss, _ = take_step(state, batch, context, step=supervised_step)
     assert np.isfinite(loss)
-    assert trainee.is_finite()
+    assert state.is_finite()
     changed = [not torch.equal(old, new) for old, new in zip(before, net.parameters())]
     assert any(changed)
     assert changed[-2]  # the classifier's weights

@@ -15,8 +15,9 @@ from fleetfoot.recipes.fixres import fix_resolution
 from fleetfoot.recipes.pixels import preprocess_for
 from fleetfoot.recipes.run_spec import RunSpec
 from fleetfoot.train.inputs import Normalise
-from fleetfoot.train.steps import Context, take_step
-from fleetfoot.train.trainee import Trainee, prepare
+from fleetfoot.train.steps.step import Context
+from fleetfoot.train.steps.take_steps import take_step
+from fleetfoot.train.train_state import TrainState, prepare
 
 LAST = "stages.2.2.branch.conv2.norm"
 
@@ -37,11 +38,11 @@ def test_the_second_run_fits_the_end_alone(tmp_path: Path) -> None:
     data = open_data("digits")
     preprocess = preprocess_for(spec, data)
     net = build(spec, data, preprocess)
-    trainee = Trainee.of(prepare(net, recipe, layout="nchw", device="cpu"), recipe)
+    state = TrainState.of(prepare(net, recipe, layout="nchw", device="cpu"), recipe)
     normalise = Normalise(preprocess, layout="nchw", device=torch.device("cpu"))
     context = Context(recipe, 0, 10, normalise, "float32")
     batch = next(iter(Loader(data.train, preprocess, batch=8).epoch(0)))
-    take_step(trainee, batch, context, step=method.step_of(recipe))
+    take_step(state, batch, context, step=method.step_of(recipe))
     before = first.state_dict()
     changed = {name for name, t in net.state_dict().items() if not torch.equal(t, before[name])}
     words = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")

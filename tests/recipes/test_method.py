@@ -10,7 +10,7 @@ from fleetfoot.core.results import PassResult
 from fleetfoot.recipes import method
 from fleetfoot.recipes.method import Method, MethodEntry
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps import Context
+from fleetfoot.train.steps.step import Context
 
 
 def to_tanh(net):

@@ -22,7 +22,7 @@ from fleetfoot.data.samples import Data, Split
 from fleetfoot.nets.catalog import entries, entry
 from fleetfoot.nets.create import create
 from fleetfoot.train.loop import train
-from fleetfoot.train.plan import make_plan
+from fleetfoot.train.planning.make_plan import make_plan
 from fleetfoot.train.recipe import Recipe
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "short_runs.json"

@@ -9,8 +9,8 @@ import tiny_run as tiny
 import torch
 
 from fleetfoot.data.loader import Loader
-from fleetfoot.train.distributed import any_process, from_first, gather_rows, process_group
 from fleetfoot.train.evaluate import evaluate_net
+from fleetfoot.train.process.distributed import any_process, from_first, gather_rows, process_group
 
 
 def evaluate(folder: Path, rank: int, world: int) -> None:

@@ -13,7 +13,7 @@ from fleetfoot.core.errors import DataError, Interrupted, TrainingError, UsageEr
 from fleetfoot.core.listener import Silent
 from fleetfoot.data.augment import Augment
 from fleetfoot.data.loader import Batch
-from fleetfoot.train.steps import Context, supervised_step
+from fleetfoot.train.steps.step import Context, StepWithMethods, supervised_step
 
 HARD: dict[str, Any] = {
     "ema": 0.9,
@@ -217,3 +217,17 @@ def test_the_listener_hears_steps_and_evaluations(tmp_path: Path) -> None:
     assert [fields["step"] for fields in steps] == [1, 2, 3, 4, 5, 6]
     assert {"total_steps", "epochs", "accuracy", "lr", "images_per_second"} <= set(steps[0])
     assert "val_top1" in heard[-1]
+
+
+def test_a_recipe_whose_methods_the_step_does_not_carry_out_is_refused(tmp_path: Path) -> None:
+    recipe = tiny.recipe(epochs=1, methods=("cutout",))
+    with pytest.raises(UsageError, match=r"has the methods cutout, the step carries out none"):
+        tiny.run(tmp_path, recipe)
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_step_with_methods_that_the_recipe_does_not_have_is_refused(tmp_path: Path) -> None:
+    step = StepWithMethods(supervised_step, ("mixup",))
+    with pytest.raises(UsageError, match=r"has the methods none, the step carries out mixup"):
+        tiny.run(tmp_path, tiny.recipe(epochs=1), step=step)
+    tiny.run(tmp_path, tiny.recipe(epochs=1))

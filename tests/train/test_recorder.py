@@ -13,7 +13,7 @@ from pathlib import Path
 import tiny_run as tiny
 from fleetfoot.core.errors import FleetfootError
 from fleetfoot.core.listener import Silent
-from fleetfoot.train.steps import supervised_step
+from fleetfoot.train.steps.step import supervised_step
 
 folder, first, last = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

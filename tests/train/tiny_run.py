@@ -13,9 +13,10 @@ from fleetfoot.data.augment import Augment
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data, Sample, Split
 from fleetfoot.train.loop import TrainResult, train
-from fleetfoot.train.plan import Plan, make_plan, read_plan
+from fleetfoot.train.planning.make_plan import make_plan
+from fleetfoot.train.planning.plan import Plan, read_plan
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.state import load_latest
+from fleetfoot.train.saved_state import load_latest
 
 CLASSES = ("a", "b", "c")
 SIZE = 8

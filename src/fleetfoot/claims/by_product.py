@@ -9,7 +9,7 @@ from fleetfoot.claims.claim import Setting
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data
 from fleetfoot.train.loop import TrainResult, train
-from fleetfoot.train.plan import make_plan
+from fleetfoot.train.planning.make_plan import make_plan
 from fleetfoot.train.recipe import Recipe
 
 

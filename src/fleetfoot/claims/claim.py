@@ -26,12 +26,15 @@ class Setting:
             half an hour on one accelerator.
         data: folder of data sets (`cifar10/`, `photos/`, ...), None where there is none.
         device: "cpu" or "cuda".
-        listener: hears what is being done; settings that differ in it alone are equal.
+        trainings: folder in which trainings are kept, so that they go on after a stop; None keeps
+            none.
+        listener: hears what is being done; settings that differ in the last two alone are equal.
     """
 
     scale: Scale = "cpu"
     data: Path | None = None
     device: str = "cpu"
+    trainings: Path | None = field(default=None, compare=False)
     listener: Listener = field(default_factory=Silent, compare=False)
 
 

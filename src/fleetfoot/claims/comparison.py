@@ -26,7 +26,7 @@ from fleetfoot.claims.training import (
 from fleetfoot.claims.training_images import preprocess_of
 from fleetfoot.measure.counts import count
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps import Step
+from fleetfoot.train.steps.step import Step
 
 OTHER = 100  # is added to seeds that shall not be those of the other way
 

@@ -1,15 +1,15 @@
 """Trainings that claims are made of: one network, one recipe, one seed, images in memory.
 
-A training here writes nothing and evaluates once, at its end, so that no image that judges has
-chosen anything. On one machine it gives the same bits whenever it is run.
+A training here evaluates once, at its end, so that no image that judges has chosen anything. On one
+machine it gives the same bits whenever it is run. With `Setting.trainings` it goes on after any
+stop, and is not done twice.
 
 Letters  N images, K classes
 """
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,23 +17,36 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.claims.claim import Setting
+from fleetfoot.claims.identity import identity
 from fleetfoot.claims.training_images import Part, images_of, normalised, preprocess_of
-from fleetfoot.core.errors import TrainingError
-from fleetfoot.core.seeds import seed_everything, torch_rng
+from fleetfoot.core.errors import UsageError
+from fleetfoot.core.machine_lock import working
+from fleetfoot.core.results import to_json
+from fleetfoot.core.seeds import seed_everything
 from fleetfoot.measure.device import device_profile
 
 if TYPE_CHECKING:  # a bare machine need not have what decodes pictures
+    from fleetfoot.claims.kept_training import Course, KeptTraining
     from fleetfoot.data.loader import Loader
     from fleetfoot.data.preprocess import Preprocess
     from fleetfoot.data.samples import Split
     from fleetfoot.train.recipe import Recipe
-    from fleetfoot.train.steps import Context, Step
-    from fleetfoot.train.trainee import Trainee
+    from fleetfoot.train.steps.step import Context, Step
+    from fleetfoot.train.train_state import TrainState
 
 SMOKE_IMAGES = 100  # of each part, at the smoke scale
 START_IMAGES = 1000  # that an initialiser may look at
 EVALUATION_BATCH = 250
 CLASSES = 10  # of every data set here
+
+# Fields of a recipe that only a run of `fit` carries out, with what means "not used".
+UNKNOWN: dict[str, Any] = {
+    "minutes": None,
+    "early_stop": None,
+    "head_steps": 0,
+    "balance": "none",
+    "sizes": (),
+}
 
 # Student's t at 97.5 % for 1, 2, ... degrees of freedom; beyond them the last, a little too wide.
 T_95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
@@ -100,62 +113,105 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
 
     Args:
         make_net: makes the network, after torch's generator was seeded with ``seed``.
-        setting: scale, data folder and device.
+        setting: scale, data folder, device, and where trainings are kept.
         data: a name in `training_images.DATA`.
-        recipe: how to train, for a number of epochs; its methods are composed. "auto" is bfloat16
-            and channels last where the device is fast at it. A head phase, class balance,
-            progressive sizes and the plateau schedule are not known here.
-        seed: of weights, order, augmentation and dropout, in the place of the recipe's.
-        train_images: a stratified part of the training images, the same for all seeds; None: all.
-        test_images: likewise of the images that judge.
-        size: side of the images, pixels; None for that of the data set.
-        channels: 1 or 3; None for those of the data set.
-        pixels: further fields of `Preprocess` that are not the data set's, such as
-            ``{"std": (1.0, 1.0, 1.0)}`` for images in 0-255 units.
+        recipe: how to train, with its methods, without what `UNKNOWN` has. "auto" is bfloat16 and
+            channels last where the device is fast at it.
+        seed: of weights, order, augmentation and dropout, instead of the recipe's.
+        train_images, test_images: how many there are, the same for all seeds; None: all.
+        size, channels, pixels: fields of `Preprocess` that are not the data set's.
         step: what a step computes, inside the methods; None for the ordinary one.
         judge: which images judge; "val" for a choice that precedes the figure.
         stop: ends the training early.
 
     Raises:
         DataError: the data set is not there.
-        UsageError: a method is unknown or finds no place in the network.
+        UsageError: a method, or a field of the recipe, cannot be carried out here.
     """
-    from fleetfoot.data.loader import Loader
     from fleetfoot.recipes import method
-    from fleetfoot.train.exactness import exact_arithmetic
-    from fleetfoot.train.steps import supervised_step
+    from fleetfoot.train.steps.step import supervised_step
 
-    recipe = recipe.with_changes(seed=seed, **_way(recipe, setting.device))
-    preprocess = preprocess_of(data, size=size, channels=channels, pixels=pixels)
-    if is_smoke(setting):
-        recipe = recipe.with_changes(epochs=1)
-    train = images_at(setting, data, "train", train_images)
-    judges = images_at(setting, data, judge, test_images)
-    with exact_arithmetic(threads=1, device=torch.device(setting.device)):
-        seed_everything(seed)
-        net = method.operate(make_net().train(), recipe).to(setting.device)
-        _initialise(net, recipe, train, preprocess)
-        taken = _take_steps(
-            net,
-            recipe,
-            Loader(train, preprocess, batch=recipe.batch, seed=seed, augment=recipe.augment),
-            device=setting.device,
-            step=method.step_of(recipe, step or supervised_step),
-            stop=stop,
-        )
-        net = method.finish(taken.net, recipe).eval()
-        logits = logits_of(net, judges, preprocess, recipe, device=setting.device)
-    labels = torch.from_numpy(judges.labels)
+    recipe = _recipe_here(recipe, seed, setting)
+    task = _Task(
+        recipe,
+        preprocess_of(data, size=size, channels=channels, pixels=pixels),
+        images_at(setting, data, "train", train_images),
+        images_at(setting, data, judge, test_images),
+        method.step_of(recipe, step or supervised_step),
+        stop,
+    )
+    return _trained(make_net, task, setting)
+
+
+class _Task(NamedTuple):
+    recipe: "Recipe"
+    preprocess: "Preprocess"
+    train: "Split"
+    judges: "Split"
+    step: "Step"
+    stop: Stop | None
+
+
+def _recipe_here(recipe: "Recipe", seed: int, setting: Setting) -> "Recipe":
+    _check_known(recipe)
+    changes = {"epochs": 1} if is_smoke(setting) else {}
+    return recipe.with_changes(seed=seed, **_way(recipe, setting.device), **changes)
+
+
+def _trained(make_net: Callable[[], nn.Module], task: _Task, setting: Setting) -> Outcome:
+    from fleetfoot.claims.kept_training import kept_training
+    from fleetfoot.recipes import method
+    from fleetfoot.train.process.exactness import exact_arithmetic
+    from fleetfoot.train.train_state import TrainState, prepare
+
+    recipe, device = task.recipe, setting.device
+    with exact_arithmetic(threads=1, device=torch.device(device)):
+        seed_everything(recipe.seed)
+        net = method.operate(make_net().train(), recipe).to(device)
+        _initialise(net, task)
+        key = "" if setting.trainings is None else _key(net, task, setting)
+        state = TrainState.of(prepare(net, recipe, layout=recipe.layout, device=device), recipe)
+        with kept_training(setting, key) as kept:
+            course = kept.begin(state)
+            if course.logits is None:
+                _take_steps(state, task, course, kept)
+            last = kept.last_state(state, course)
+            net = method.finish(net if state.ema is None else state.ema.net, recipe).eval()
+            logits = course.logits
+            if logits is None:
+                logits = logits_of(net, task.judges, task.preprocess, recipe, device=device)
+                kept.finish(last, logits)
+    labels = torch.from_numpy(task.judges.labels)
     return Outcome(
         test_error=error_of(logits, labels),
-        train_errors=taken.train_errors,
-        step_errors=taken.step_errors,
-        seconds=taken.seconds,
+        train_errors=tuple(course.train_errors),
+        step_errors=tuple(course.step_errors),
+        seconds=state.progress.seconds,
         net=net.cpu().to(memory_format=torch.contiguous_format),  # pyright: ignore[reportCallIssue]
         logits=logits,
         labels=labels,
-        finite=taken.finite,
+        finite=course.finite,
     )
+
+
+def _key(net: nn.Module, task: _Task, setting: Setting) -> str:
+    """Return the name of a training: a hash of all that decides it, the first weights included."""
+    splits = [
+        (split.name, [(sample.key, sample.label) for sample in split.samples])
+        for split in (task.train, task.judges)
+    ]
+    decides = (to_json(task.recipe), task.preprocess, splits, task.step, task.stop, net)
+    return identity(decides, setting.device, is_smoke(setting), torch.__version__)
+
+
+def _check_known(recipe: "Recipe") -> None:
+    """Refuse what only a run of `fit` carries out."""
+    used = {name: getattr(recipe, name) for name in UNKNOWN}
+    used = {name: value for name, value in used.items() if value != UNKNOWN[name]}
+    if recipe.schedule == "plateau":
+        used["schedule"] = recipe.schedule
+    for name, value in used.items():
+        raise UsageError(f"recipe: {name} = {value!r} is not known to trainings of claims")
 
 
 def images_at(setting: Setting, data: str, part: Part, count: int | None) -> "Split":
@@ -206,96 +262,58 @@ def is_smoke(setting: Setting) -> bool:
     return setting.scale == "smoke"
 
 
-class _Taken(NamedTuple):
-    net: nn.Module
-    train_errors: tuple[float, ...]
-    step_errors: tuple[float, ...]
-    seconds: float
-    finite: bool
+def _take_steps(state: "TrainState", task: _Task, course: "Course", kept: "KeptTraining") -> None:
+    from fleetfoot.data.loader import Loader
+    from fleetfoot.train.steps.take_steps import LossError, steps_left
 
-
-def _take_steps(
-    net: nn.Module,
-    recipe: "Recipe",
-    loader: "Loader",
-    *,
-    device: str,
-    step: "Step",
-    stop: Stop | None,
-) -> _Taken:
-    from fleetfoot.train.steps import take_step
-    from fleetfoot.train.trainee import Trainee, prepare, training_mode
-
+    recipe, augment = task.recipe, task.recipe.augment
+    loader = Loader(
+        task.train, task.preprocess, batch=recipe.batch, seed=recipe.seed, augment=augment
+    )
     loader.prepare()
-    trainee = Trainee.of(prepare(net, recipe, layout=recipe.layout, device=device), recipe)
-    context = _context(recipe, loader, device)
-    epochs: list[float] = []
-    steps: list[float] = []
-    finite, start = True, time.perf_counter()
+    context = _context(recipe, loader, next(state.net.parameters()).device)
+    left = steps_left(state, context, lambda _: loader, step=task.step, turn=working)
+    steps, per_epoch = course.step_errors, loader.steps_per_epoch
     try:
-        for epoch in range(recipe.epochs or 1):
-            training_mode(net, recipe)
-            for batch in loader.epoch(epoch):
-                context = replace(context, step=len(steps))
-                _begin_step(trainee, context)
-                _, metrics = take_step(trainee, batch, context, step=step)
-                steps.append(100 * (1 - metrics.get("accuracy", math.nan)))
-            epochs.append(math.fsum(steps[-loader.steps_per_epoch :]) / loader.steps_per_epoch)
-            if stop is not None and stop(epochs):
-                break
-    except TrainingError:  # the loss is no number any more: a result like others
-        finite = False
-    seconds = time.perf_counter() - start
-    chosen = net if trainee.ema is None else trainee.ema.net
-    return _Taken(chosen, tuple(epochs), tuple(steps), seconds, finite)
+        for taken in left:
+            steps.append(100 * (1 - taken.metrics.get("accuracy", math.nan)))
+            state.progress.seconds += taken.seconds
+            if state.progress.step % per_epoch == 0:
+                course.train_errors.append(math.fsum(steps[-per_epoch:]) / per_epoch)
+                if task.stop is not None and task.stop(course.train_errors):
+                    break
+            kept.save(state, course)
+    except LossError:  # a result like others
+        course.finite = False
 
 
-def _context(recipe: "Recipe", loader: "Loader", device: str) -> "Context":
+def _context(recipe: "Recipe", loader: "Loader", device: torch.device) -> "Context":
     from fleetfoot.train.inputs import Normalise
-    from fleetfoot.train.steps import Context
+    from fleetfoot.train.steps.step import Context
 
-    where = torch.device(device)
-    normalise = Normalise(loader.preprocess, layout=recipe.layout, device=where)
+    normalise = Normalise(loader.preprocess, layout=recipe.layout, device=device)
+    total = (recipe.epochs or 1) * loader.steps_per_epoch
     return Context(
         recipe,
         0,
         CLASSES,
         normalise,
         recipe.precision,
-        total_steps=(recipe.epochs or 1) * loader.steps_per_epoch,
+        total_steps=total,
         steps_per_epoch=loader.steps_per_epoch,
+        warmup_steps=round(recipe.warmup * total),
     )
 
 
-def _begin_step(trainee: "Trainee", context: "Context") -> None:
-    """Set what depends on the time of training: learning rate, and the draws inside modules."""
-    from fleetfoot.train.optimizers import set_lr
-    from fleetfoot.train.schedule import lr_at
-
-    recipe = context.recipe
-    lr = lr_at(
-        context.step,
-        recipe,
-        total_steps=context.total_steps,
-        warmup_steps=round(recipe.warmup * context.total_steps),
-        steps_per_epoch=context.steps_per_epoch,
-    )
-    set_lr(trainee.optimizer, lr)
-    key = torch_rng(recipe.seed, "step", context.step, 0).initial_seed()
-    torch.default_generator.manual_seed(key)
-    if context.normalise.device.type == "cuda":
-        torch.cuda.manual_seed(key)
-
-
-def _initialise(net: nn.Module, recipe: "Recipe", train: "Split", preprocess: "Preprocess") -> None:
+def _initialise(net: nn.Module, task: _Task) -> None:
     from fleetfoot.recipes import method
 
-    if any(found.initialise is not None for found in method.methods_of(recipe)):
-        shown = range(min(START_IMAGES, len(train)))
+    if any(found.initialise is not None for found in method.methods_of(task.recipe)):
+        shown = range(min(START_IMAGES, len(task.train)))
         device = next(net.parameters()).device
-        images = normalised(train, preprocess, shown).to(device)
-        labels = torch.from_numpy(train.labels[: len(shown)]).to(device)
-        method.initialise(net, method.Start(images=images, labels=labels, recipe=recipe))
+        images = normalised(task.train, task.preprocess, shown).to(device)
+        labels = torch.from_numpy(task.train.labels[: len(shown)]).to(device)
+        method.initialise(net, method.Start(images=images, labels=labels, recipe=task.recipe))
 
 
 def _way(recipe: "Recipe", device: str) -> dict[str, Any]:

@@ -9,11 +9,6 @@ import sys
 from collections.abc import Generator
 from pathlib import Path
 
-
-class BusyError(BaseException):
-    """Another process holds the lock; no Exception, so that only who expects it catches it."""
-
-
 SHARED, ALONE, AT_ONCE, FREE = 1, 2, 4, 8  # as flock(2) has them on every system
 
 
@@ -47,5 +42,17 @@ def locked(path: Path) -> Generator[bool]:
     file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         yield flock(file, ALONE | AT_ONCE)
+    finally:
+        os.close(file)
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether another holds a file; one that is not there is free."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        return not flock(file, SHARED | AT_ONCE)
     finally:
         os.close(file)

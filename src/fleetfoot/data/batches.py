@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fleetfoot.data.augment import Augment, augmented, draw, inner_box, random_box
 from fleetfoot.data.decode import Pixels
-from fleetfoot.data.preprocess import Box, Preprocess
+from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.random_cut import random_cut
 
 Read = Callable[[int], Pixels]
@@ -103,16 +103,16 @@ class BatchMaker:
         if augment is None or box_K is None:
             pixels = self.preprocess.crop(image)
         else:
-            box = self._box(image, augment, box_K)
-            resized = augment.crop == "resized"
-            pixels = (random_cut if resized else Preprocess.cut)(self.preprocess, image, box)
+            pixels = self._cut(image, augment, box_K)
         return pixels, middle - start, time.perf_counter() - middle
 
-    def _box(self, image: Pixels, augment: Augment, box_K: NDArray[np.float64]) -> Box:
+    def _cut(self, image: Pixels, augment: Augment, box_K: NDArray[np.float64]) -> Pixels:
         height, width, _ = image.shape
+        preprocess = self.preprocess
         if augment.crop == "resized":
-            return random_box(height, width, augment, box_K)
-        return inner_box(height, width, self.preprocess.size, self.preprocess.crop_fraction, box_K)
+            return random_cut(preprocess, image, random_box(height, width, augment, box_K))
+        box = inner_box(height, width, preprocess.size, preprocess.crop_fraction, box_K)
+        return preprocess.cut(image, box)
 
     def _augment_of(self, request: Request) -> Augment | None:
         return None if request.epoch is None else self.augment

@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-import fleetfoot
+from fleetfoot.core.child_process import child_environment
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.machine_lock import measuring
 from fleetfoot.measure.device import idlest_cpus
@@ -180,7 +180,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=_environment(cell.threads),
+            env=child_environment(cell.threads),
             start_new_session=True,  # Ctrl-C is the coordinator's to handle
         )
         try:
@@ -294,15 +294,3 @@ def _module_bytes(cell: Cell) -> bytes:
     buffer = io.BytesIO()
     torch.save(cell.module, buffer)
     return buffer.getvalue()
-
-
-def _environment(threads: int) -> dict[str, str]:
-    source = str(Path(fleetfoot.__file__).parent.parent)
-    paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
-    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    return {
-        **os.environ,
-        **dict.fromkeys(names, str(threads)),
-        "PYTHONPATH": os.pathsep.join(paths),
-        "PYTHONUNBUFFERED": "1",
-    }

@@ -94,7 +94,7 @@ def fit(request: FitRequest, *, listener: Listener | None = None) -> FitRecord:
         MissingError: a package or device that this needs is not there.
     """
     require("torch", extra="train")
-    from fleetfoot.train.distributed import from_first, process_group
+    from fleetfoot.train.process.distributed import from_first, process_group
 
     listener = listener or Silent()
     if request.resume is not None:
@@ -164,7 +164,7 @@ def _run(
     """Run, and leave in run.json and the report how it ended; the first process writes."""
     from fleetfoot.recipes.run import run
     from fleetfoot.report.write_report import write_report
-    from fleetfoot.train.distributed import from_first
+    from fleetfoot.train.process.distributed import from_first
 
     record = RunRecord(folder)
     started = time.perf_counter()
@@ -194,7 +194,7 @@ def _run(
 
 def _end_with(error: Exception, record: RunRecord) -> None:
     """Note how the run ended; where the disk is full too, the error itself is what counts."""
-    from fleetfoot.train.distributed import this_process
+    from fleetfoot.train.process.distributed import this_process
 
     if this_process().is_first:
         with contextlib.suppress(OSError):

@@ -232,6 +232,37 @@ class DeployRequest:
         return PRECISIONS if words in (None, "all") else named("precision", words, PRECISIONS)
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ClaimsRequest:
+    """The words of `claims`; about a queue what is not given is as the queue has it.
+
+    Attributes:
+        word: list, run, table or queue.
+        ids: Claims or patterns; for the word queue its folder.
+        scale: How thoroughly to run: smoke takes seconds, cpu minutes, long hours, gpu an
+            accelerator; that of the device unless given, long for a queue.
+        data: Folder of data sets, for claims that need one.
+        device: Where to run.
+        out: Folder of your own results, ./results unless given: run writes there, table prefers
+            them to those shipped.
+        queue: Folder of a queue: run works through it at the lowest priority, with the claims that
+            it holds and those named, and goes on after any stop.
+        jobs: Claims of a queue that are measured at one time; one a processor unless given.
+        retry: Try the claims of a queue that failed once more.
+    """
+
+    word: Annotated[str, POSITIONAL] = ""
+    ids: Annotated[tuple[str, ...], POSITIONAL] = ()
+    scale: Literal["smoke", "cpu", "long", "gpu"] | None = None
+    data: Path | None = None
+    device: Literal["cpu", "cuda"] = "cpu"
+    out: Path | None = None
+    queue: Path | None = None
+    jobs: int | None = None
+    retry: bool = False
+
+
 def decided(value: T | None) -> T:
     """Return a word of a settled request, where none is left open.
 

@@ -75,41 +75,69 @@ def _hardswish_slope(x):
 # is smallest, and held constant beyond. Its variable is mapped to -1 to 1 to keep rounding small.
 # `tests/kernels/test_activations.py` fits them again.
 GELU_EDGE = 4.5
+PROBABILITY = (
+    F32(-0.0019305337),
+    F32(0.0049627074),
+    F32(-0.0060701901),
+    F32(0.0096532153),
+    F32(-0.018483978),
+    F32(0.028857656),
+    F32(-0.040236976),
+    F32(0.054637488),
+    F32(-0.077185884),
+    F32(0.15690604),
+)
+SLOPE = (
+    F32(0.011935275),
+    F32(-0.029362848),
+    F32(0.028460227),
+    F32(-0.036211394),
+    F32(0.069761746),
+    F32(-0.093837328),
+    F32(0.097899526),
+    F32(-0.093922019),
+    F32(0.086987406),
+    F32(-0.090013199),
+    F32(0.15943155),
+)
+
+
+@inlined
+def _polynomial(coefficients, u):
+    """Return the value at u; the highest power comes first."""
+    value = coefficients[0]
+    for coefficient in coefficients[1:]:
+        value = value * u + coefficient
+    return value
+
+
+@inlined
+def _half_plus_odd(coefficients, x):
+    """Return 1/2 plus the odd function whose polynomial it is."""
+    inner = min(max(x, F32(-GELU_EDGE)), F32(GELU_EDGE))
+    u = inner * inner * F32(2 / GELU_EDGE**2) - F32(1)
+    return F32(0.5) + inner * _polynomial(coefficients, u)
 
 
 @inlined
 def _gelu(x):
-    inner = min(max(x, F32(-GELU_EDGE)), F32(GELU_EDGE))
-    u = inner * inner * F32(2 / GELU_EDGE**2) - F32(1)
-    p = F32(-0.0019305337)
-    p = p * u + F32(0.0049627074)
-    p = p * u + F32(-0.0060701901)
-    p = p * u + F32(0.0096532153)
-    p = p * u + F32(-0.018483978)
-    p = p * u + F32(0.028857656)
-    p = p * u + F32(-0.040236976)
-    p = p * u + F32(0.054637488)
-    p = p * u + F32(-0.077185884)
-    p = p * u + F32(0.15690604)
-    return x * (F32(0.5) + inner * p)
+    return x * _half_plus_odd(PROBABILITY, x)
 
 
 @inlined
 def _gelu_slope(x):
-    inner = min(max(x, F32(-GELU_EDGE)), F32(GELU_EDGE))
-    u = inner * inner * F32(2 / GELU_EDGE**2) - F32(1)
-    p = F32(0.011935275)
-    p = p * u + F32(-0.029362848)
-    p = p * u + F32(0.028460227)
-    p = p * u + F32(-0.036211394)
-    p = p * u + F32(0.069761746)
-    p = p * u + F32(-0.093837328)
-    p = p * u + F32(0.097899526)
-    p = p * u + F32(-0.093922019)
-    p = p * u + F32(0.086987406)
-    p = p * u + F32(-0.090013199)
-    p = p * u + F32(0.15943155)
-    return F32(0.5) + inner * p
+    return _half_plus_odd(SLOPE, x)
+
+
+# 2**x from -1/2 to 1/2.
+POWER = (
+    F32(1.3333558e-3),
+    F32(9.618129e-3),
+    F32(5.550411e-2),
+    F32(0.24022651),
+    F32(0.6931472),
+    F32(1),
+)
 
 
 @inlined
@@ -117,14 +145,8 @@ def _sigmoid(x):
     """1 / (1 + 2**y), with 2**y from a whole power and a polynomial for the rest."""
     y = min(max(x * F32(-1.4426950408889634), F32(-126)), F32(126))
     whole = np.floor(y + F32(0.5))
-    rest = y - whole
-    power = F32(1.3333558e-3)
-    power = power * rest + F32(9.618129e-3)
-    power = power * rest + F32(5.550411e-2)
-    power = power * rest + F32(0.24022651)
-    power = power * rest + F32(0.6931472)
-    power = power * rest + F32(1)
-    return F32(1) / (F32(1) + power * power_of_two(whole))
+    power = _polynomial(POWER, y - whole) * power_of_two(whole)
+    return F32(1) / (F32(1) + power)
 
 
 @inlined

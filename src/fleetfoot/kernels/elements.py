@@ -4,6 +4,7 @@ NumPy has no bfloat16, so arrays of it come as uint16: the upper halves of float
 here are typed by what they are given, and one kernel serves arrays of either kind.
 """
 
+import functools
 import hashlib
 import os
 from collections.abc import Callable
@@ -50,10 +51,14 @@ def compiled(*, parallel: bool = False, fastmath: bool = False) -> Callable[[Any
 
 
 def _cache_folder() -> Path:
-    sources = sorted(Path(__file__).parent.glob("*.py"))
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "fleetfoot" / "kernels" / digest[:16]
+    return Path(home) / "fleetfoot" / "kernels" / _digest()
+
+
+@functools.cache
+def _digest() -> str:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
 
 
 def _bits(value: int) -> ir.Constant:

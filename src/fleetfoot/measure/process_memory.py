@@ -14,7 +14,6 @@ Beyond   what the peak has beyond the counted one (`measure.counts`) is measured
 import ctypes
 import itertools
 import json
-import os
 import platform
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import fleetfoot
+from fleetfoot.core.child_process import child_environment
 from fleetfoot.core.costs import Shape
 from fleetfoot.core.errors import FleetfootError
 
@@ -91,13 +90,10 @@ def peak_rss_of(
 
 
 def _in_fresh_process(task: Mapping[str, Any], settings: Mapping[str, str]) -> dict[str, Any]:
-    source = str(Path(fleetfoot.__file__).parent.parent)
-    paths = [source, *filter(None, [os.environ.get("PYTHONPATH")])]
-    fixed = {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": str(task["threads"])}
     try:
         done = subprocess.run(
             [sys.executable, "-m", "fleetfoot.measure.process_memory", json.dumps(task)],
-            env={**os.environ, **fixed, **settings},
+            env={**child_environment(task["threads"]), **settings},
             capture_output=True,
             text=True,
             timeout=SECONDS,

@@ -4,7 +4,7 @@ p(c | x) = sum_k p(k | x) q(c | k): the pretrained classifier names one of its K
 of them counts towards ours by a learned share.
 
 Paper    none, ours: the law of total probability over the classes of a pretrained network; how
-         the shares are learned from few images is `train/head_fits.py`
+         the shares are learned from few images is `train/head/fits.py`
 Cost     F * K + K * C multiply-adds
 Letters  N batch, F features, K classes of the pretrained classifier, C classes
 """

@@ -16,8 +16,8 @@ from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
 from fleetfoot.deploy.gate import spread
 from fleetfoot.measure.accuracy import Evaluation, evaluate_logits
-from fleetfoot.train.distributed import this_process
 from fleetfoot.train.evaluate import Predictions, evaluate_net
+from fleetfoot.train.process.distributed import this_process
 
 BATCH = 64
 THUMBNAIL_PIXELS = 128

@@ -23,7 +23,14 @@ from fleetfoot.data.loader import Batch
 from fleetfoot.nets.protocol import created_as
 from fleetfoot.recipes import methods as package
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps import Context, Metrics, Step, Transform, supervised_step
+from fleetfoot.train.steps.step import (
+    Context,
+    Metrics,
+    Step,
+    StepWithMethods,
+    Transform,
+    supervised_step,
+)
 
 Acts = Literal["image", "inside", "label", "start"]
 
@@ -248,7 +255,7 @@ def step_of(recipe: Recipe, step: Step = supervised_step) -> Step:
             step = _transforming(step, found.transform)
         if found.step is not None:
             step = found.step(step)
-    return step
+    return StepWithMethods(step, recipe.methods) if recipe.methods else step
 
 
 def _transforming(step: Step, transform: Transform) -> Step:

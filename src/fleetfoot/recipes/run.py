@@ -29,11 +29,12 @@ from fleetfoot.recipes.deploy_trained import deploy_trained
 from fleetfoot.recipes.evaluation import evaluate_split, predict_split
 from fleetfoot.recipes.pixels import preprocess_for
 from fleetfoot.recipes.run_spec import RunSpec, initial_weights
-from fleetfoot.train.allocator import keep_freed_memory
-from fleetfoot.train.distributed import this_process
 from fleetfoot.train.evaluate import Predictions
 from fleetfoot.train.loop import TrainResult, train
-from fleetfoot.train.plan import make_plan, read_plan
+from fleetfoot.train.planning.make_plan import make_plan
+from fleetfoot.train.planning.plan import read_plan
+from fleetfoot.train.process.allocator import keep_freed_memory
+from fleetfoot.train.process.distributed import this_process
 
 
 @dataclass(frozen=True, kw_only=True)

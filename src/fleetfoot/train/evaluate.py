@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from fleetfoot.core.machine_lock import rest
 from fleetfoot.data.loader import Loader
 from fleetfoot.measure.accuracy import cross_entropy, top_k
-from fleetfoot.train.distributed import gather_rows
 from fleetfoot.train.inputs import Normalise, autocast
+from fleetfoot.train.process.distributed import gather_rows
 
 
 @dataclass(frozen=True)

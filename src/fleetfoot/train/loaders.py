@@ -9,7 +9,7 @@ from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.data.loader import Loader
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data, Split
-from fleetfoot.train.distributed import this_process
+from fleetfoot.train.process.distributed import this_process
 from fleetfoot.train.recipe import Recipe
 
 

@@ -2,11 +2,10 @@
 
 Exact    killed at any moment and resumed from the last saved state, a run on one process ends with
          the bits it would have had: every random number is a function of (seed, epoch, image) or
-         (seed, step), the learning rate of the step, and the state holds the rest
+         (seed, step), the learning rate one of the step, and the state holds the rest
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +16,21 @@ from fleetfoot.core.errors import Interrupted, TrainingError, UsageError
 from fleetfoot.core.interrupt import GracefulStop
 from fleetfoot.core.listener import Listener
 from fleetfoot.core.results import to_json
-from fleetfoot.core.seeds import seed_everything, torch_rng
-from fleetfoot.data.loader import Batch
+from fleetfoot.core.seeds import seed_everything
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data
-from fleetfoot.train.distributed import any_process, this_process, wrapped
-from fleetfoot.train.exactness import exact_arithmetic
-from fleetfoot.train.fused_view import view_of
-from fleetfoot.train.head import check_outputs, shape_head, train_head
+from fleetfoot.train.fused.fused_view import view_of
+from fleetfoot.train.head.phase import check_outputs, shape_head, train_head
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import Loaders, inverse_frequency, open_loaders
-from fleetfoot.train.optimizers import set_lr
-from fleetfoot.train.plan import Plan
+from fleetfoot.train.planning.plan import Plan
+from fleetfoot.train.process.distributed import any_process, this_process, wrapped
+from fleetfoot.train.process.exactness import exact_arithmetic
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.recorder import Recorder
-from fleetfoot.train.schedule import lr_at, validation_errors
-from fleetfoot.train.state import State
-from fleetfoot.train.steps import Context, Step, supervised_step, take_step
-from fleetfoot.train.trainee import Trainee, prepare, training_mode
+from fleetfoot.train.steps.step import Context, Step, check_methods, supervised_step
+from fleetfoot.train.steps.take_steps import LossError, steps_left
+from fleetfoot.train.train_state import TrainState, prepare
 from fleetfoot.train.validation import predictions, validate
 
 
@@ -94,10 +90,12 @@ def train(  # noqa: PLR0913  the seam that INTERFACES.md decides
     Raises:
         TrainingError: the loss is not finite, or the last state cannot be saved.
         Interrupted: Ctrl-C; the state was saved.
-        UsageError: the plan was made for another recipe or number of processes.
+        UsageError: the plan was made for another recipe or number of processes, or ``step`` does
+            not carry out the recipe's methods.
         DataError: the saved state is damaged.
     """
     _check(plan, recipe)
+    check_methods(step, recipe)
     check_outputs(net, recipe, classes=len(data.classes))
     device = torch.device(plan.device)
     with exact_arithmetic(threads=plan.threads, device=device), GracefulStop() as stop:
@@ -108,45 +106,37 @@ def train(  # noqa: PLR0913  the seam that INTERFACES.md decides
         prepare(net, recipe, layout=plan.layout, device=plan.device)
         context = _context(loaders, recipe, plan)
         recorder = Recorder(folder, plan, process=this_process(), progress=progress)
-        saved = recorder.begin(resume=resume)
-        trainee = _trainee(net, data, context, plan, recorder, saved=saved)
-        if saved is None:
-            if recipe.head_steps:
-                validate(trainee, loaders, context, plan, recorder)
-            recorder.save(last=plan.total_steps == 0)
-        trainee.model = wrapped(view_of(net, plan.kernels))
-        state = trainee.progress
-        while state.step < plan.total_steps and not state.is_stale(recipe.early_stop):
-            training_mode(net, recipe)
-            for batch in _rest_of_epoch(loaders, plan, state.step):
-                lr = lr_at(
-                    state.step,
-                    recipe,
-                    total_steps=plan.total_steps,
-                    warmup_steps=plan.warmup_steps,
-                    steps_per_epoch=plan.steps_per_epoch,
-                    errors=validation_errors(state.history),
-                )
-                set_lr(trainee.optimizer, lr)
-                _seed_step(recipe.seed, state.step, device)
-                context = replace(context, step=state.step)
-                try:
-                    loss, metrics = take_step(trainee, batch, context, step=step)
-                except TrainingError as error:
-                    raise TrainingError(f"{error}; {recorder.last_good()}") from error
-                state.step += 1
-                recorder.step(loss=loss, metrics=metrics, lr=lr, images=len(batch.labels))
-                stopping = any_process(stop.requested, device=device)
-                if plan.evaluates_after(state.step):
-                    validate(trainee, loaders, context, plan, recorder)
-                if stopping or plan.evaluates_after(state.step) or plan.saves_after(state.step):
-                    recorder.save(last=stopping)
-                if state.step == plan.total_steps or state.is_stale(recipe.early_stop):
-                    break
-                if stopping:
-                    raise Interrupted(_how_to_go_on(folder, plan, state.step))
+        state = _begin(net, data, context, loaders, recorder, resume=resume)
+        try:
+            _take_steps(state, context, loaders, recorder, step=step, stop=stop)
+        except LossError as error:
+            raise TrainingError(f"{error}; {recorder.last_good()}") from error
         recorder.save(last=True)
-        return _finish(trainee, loaders, plan, recorder)
+        return _finish(state, loaders, plan, recorder)
+
+
+def _take_steps(
+    state: TrainState,
+    context: Context,
+    loaders: Loaders,
+    recorder: Recorder,
+    *,
+    step: Step,
+    stop: GracefulStop,
+) -> None:
+    plan, done, patience = recorder.plan, state.progress, context.recipe.early_stop
+    left = steps_left(state, context, loaders.train_at, step=step)
+    while done.step < plan.total_steps and not done.is_stale(patience):
+        recorder.step(next(left))
+        stopping = any_process(stop.requested, device=context.normalise.device)
+        evaluates = plan.evaluates_after(done.step)
+        if evaluates:
+            validate(state, loaders, context, plan, recorder)
+        if stopping or evaluates or plan.saves_after(done.step):
+            recorder.save(last=stopping)
+        if stopping and done.step < plan.total_steps and not done.is_stale(patience):
+            raise Interrupted(recorder.how_to_go_on())
+    left.close()  # readers of an epoch that ends early stop now
 
 
 def _check(plan: Plan, recipe: Recipe) -> None:
@@ -181,67 +171,53 @@ def _context(loaders: Loaders, recipe: Recipe, plan: Plan) -> Context:
         weights,
         total_steps=plan.total_steps,
         steps_per_epoch=plan.steps_per_epoch,
+        warmup_steps=plan.warmup_steps,
     )
 
 
-def _trainee(
+def _begin(
     net: nn.Module,
     data: Data,
     context: Context,
-    plan: Plan,
+    loaders: Loaders,
     recorder: Recorder,
     *,
-    saved: State | None,
-) -> Trainee:
+    resume: bool,
+) -> TrainState:
     """Return what is trained: as it was saved, or new, after its head phase if there is one."""
-    recipe = context.recipe
+    plan, recipe = recorder.plan, context.recipe
+    saved = recorder.begin(resume=resume)
     if recipe.head_steps and saved is not None:
         shape_head(net, context.classes, like=saved.tensors)
     elif recipe.head_steps:
         recorder.head(train_head(net, data, context, workers=plan.workers, images=plan.head_images))
-    trainee = Trainee.of(net, recipe)
+    state = TrainState.of(net, recipe)
     if saved is not None:
-        trainee.restore(saved)
-    recorder.follow(trainee)
-    return trainee
+        state.restore(saved)
+    recorder.follow(state)
+    if saved is None:
+        if recipe.head_steps:
+            validate(state, loaders, context, plan, recorder)
+        recorder.save(last=plan.total_steps == 0)
+    state.model = wrapped(view_of(net, plan.kernels))
+    return state
 
 
-def _rest_of_epoch(loaders: Loaders, plan: Plan, step: int) -> Iterator[Batch]:
-    epoch, start = divmod(step, plan.steps_per_epoch)
-    done = epoch * plan.steps_per_epoch / plan.total_steps
-    return loaders.train_at(done).epoch(epoch, start)
-
-
-def _seed_step(seed: int, step: int, device: torch.device) -> None:
-    """Make dropout and its like a function of (seed, step), whatever was drawn in between."""
-    key = torch_rng(seed, "step", step, this_process().rank).initial_seed()
-    torch.default_generator.manual_seed(key)  # torch.manual_seed takes a hundred times as long
-    if device.type == "cuda":
-        torch.cuda.manual_seed(key)
-
-
-def _how_to_go_on(folder: Path, plan: Plan, step: int) -> str:
-    return (
-        f"stopped after step {step} of {plan.total_steps}, the state is saved; "
-        f"go on with `fleetfoot fit --resume {folder}`"
-    )
-
-
-def _finish(trainee: Trainee, loaders: Loaders, plan: Plan, recorder: Recorder) -> TrainResult:
-    trainee.choose_weights()
-    trainee.net.eval()
-    state = trainee.progress
-    final = predictions(trainee.net, loaders, plan)
-    images = state.step * plan.batch
+def _finish(state: TrainState, loaders: Loaders, plan: Plan, recorder: Recorder) -> TrainResult:
+    state.choose_weights()
+    state.net.eval()
+    done = state.progress
+    final = predictions(state.net, loaders, plan)
+    images = done.step * plan.batch
     return TrainResult(
-        steps=state.step,
-        epochs=state.step / plan.steps_per_epoch,
+        steps=done.step,
+        epochs=done.step / plan.steps_per_epoch,
         seconds=recorder.seconds,
         images_per_second=images / max(recorder.seconds, 1e-9),
         val_top1=final.top1,
         val_top5=final.top5,
         val_loss=final.loss,
-        best_step=state.step if trainee.ema is not None else state.best_step,
-        weights="best" if trainee.ema is None else "ema",
-        history=tuple(state.history),
+        best_step=done.step if state.ema is not None else done.best_step,
+        weights="best" if state.ema is None else "ema",
+        history=tuple(done.history),
     )

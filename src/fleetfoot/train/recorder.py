@@ -13,12 +13,13 @@ from fleetfoot.core.errors import TrainingError
 from fleetfoot.core.files import write_json
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.core.results import to_json
-from fleetfoot.train.distributed import Process
-from fleetfoot.train.head import HeadReport
+from fleetfoot.train.head.phase import HeadReport
 from fleetfoot.train.metrics_log import MetricsLog
-from fleetfoot.train.plan import Plan
-from fleetfoot.train.state import State, forget_states, load_latest, save_state
-from fleetfoot.train.trainee import Trainee
+from fleetfoot.train.planning.plan import Plan
+from fleetfoot.train.process.distributed import Process
+from fleetfoot.train.saved_state import SavedState, forget_states, load_latest, save_state
+from fleetfoot.train.steps.take_steps import Taken
+from fleetfoot.train.train_state import TrainState
 
 METRICS = "metrics.jsonl"
 STATES = "state"
@@ -41,7 +42,7 @@ class Recorder:
         self._earlier = 0.0  # seconds of earlier processes
         self._saved_step = -1
 
-    def begin(self, *, resume: bool) -> State | None:
+    def begin(self, *, resume: bool) -> SavedState | None:
         """Return the state to go on from; without one, old states and metrics are removed.
 
         Raises:
@@ -59,9 +60,9 @@ class Recorder:
             self._metrics = MetricsLog(self._metrics_path, length=length)
         return state
 
-    def follow(self, trainee: Trainee) -> None:
-        """Write down what becomes of ``trainee`` from now on."""
-        self.trainee = trainee
+    def follow(self, state: TrainState) -> None:
+        """Write down what becomes of ``state`` from now on."""
+        self.state = state
         self._tick = time.perf_counter()
 
     def head(self, report: HeadReport) -> None:
@@ -77,18 +78,18 @@ class Recorder:
         """Time spent on the run, in this process and in earlier ones."""
         return self._earlier + time.perf_counter() - self.start
 
-    def step(self, *, loss: float, metrics: dict[str, float], lr: float, images: int) -> None:
+    def step(self, taken: Taken) -> None:
         """Note one step, after it was taken."""
-        progress = self.trainee.progress
+        progress = self.state.progress
         now = time.perf_counter()
-        rate, self._tick = images / max(now - self._tick, 1e-9), now
-        progress.images += images
-        progress.loss_sum += loss * images
-        accuracy = metrics.get("accuracy", 0.0)
-        progress.accuracy_sum += accuracy * images
+        rate, self._tick = taken.images / max(now - self._tick, 1e-9), now
+        progress.images += taken.images
+        progress.loss_sum += taken.loss * taken.images
+        accuracy = taken.metrics.get("accuracy", 0.0)
+        progress.accuracy_sum += accuracy * taken.images
         epoch = (progress.step - 1) // self.plan.steps_per_epoch + 1
-        fields: dict[str, Any] = {"step": progress.step, "epoch": epoch, "loss": loss}
-        fields |= metrics | {"lr": lr, "images_per_second": round(rate, 1)}
+        fields: dict[str, Any] = {"step": progress.step, "epoch": epoch, "loss": taken.loss}
+        fields |= taken.metrics | {"lr": taken.lr, "images_per_second": round(rate, 1)}
         if self._metrics is not None:
             self._metrics.add(kind="step", **fields, seconds=round(self.seconds, 3))
         self.listener.update(
@@ -98,7 +99,7 @@ class Recorder:
     def evaluation(self, fields: dict[str, Any]) -> None:
         """Note an evaluation: a line of the kind "epoch"."""
         line = {**fields, "seconds": round(self.seconds, 3)}
-        self.trainee.progress.history.append(line)
+        self.state.progress.history.append(line)
         if self._metrics is not None:
             self._metrics.add(kind="epoch", **line)
         self.listener.update(**fields)
@@ -110,19 +111,19 @@ class Recorder:
             TrainingError: weights that are not numbers, which are never saved; or, with
                 ``last``, a disk that takes no more.
         """
-        step = self.trainee.progress.step
+        step = self.state.progress.step
         if self._metrics is None or step == self._saved_step:
             return
-        if not self.trainee.is_finite():
+        if not self.state.is_finite():
             raise TrainingError(
                 f"the weights are no longer finite numbers after step {step}: lower `lr` or set "
                 f"`clip_norm`; {self.last_good()}"
             )
-        self.trainee.progress.seconds = self.seconds
+        self.state.progress.seconds = self.seconds
         try:
             self._metrics.flush(sync=True)
             save_state(
-                self.states, self.trainee.state(scalars={"metrics_bytes": self._metrics.length})
+                self.states, self.state.to_saved(scalars={"metrics_bytes": self._metrics.length})
             )
             self._saved_step = step
         except OSError as error:
@@ -141,3 +142,10 @@ class Recorder:
         if self._saved_step < 0:
             return "no state was saved before"
         return f"the last good state is {self.states / f'step-{self._saved_step}'}"
+
+    def how_to_go_on(self) -> str:
+        """Return what a person who stopped the run can do, in words."""
+        return (
+            f"stopped after step {self.state.progress.step} of {self.plan.total_steps}, the state "
+            f"is saved; go on with `fleetfoot fit --resume {self.states.parent}`"
+        )

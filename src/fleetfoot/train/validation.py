@@ -2,43 +2,43 @@
 
 from torch import nn
 
-from fleetfoot.train.distributed import share_buffers
 from fleetfoot.train.evaluate import Predictions, evaluate_net
 from fleetfoot.train.loaders import Loaders
-from fleetfoot.train.plan import Plan
+from fleetfoot.train.planning.plan import Plan
+from fleetfoot.train.process.distributed import share_buffers
 from fleetfoot.train.recorder import Recorder
-from fleetfoot.train.steps import Context
-from fleetfoot.train.trainee import Trainee, training_mode
+from fleetfoot.train.steps.step import Context
+from fleetfoot.train.train_state import TrainState, training_mode
 
 
 def validate(
-    trainee: Trainee, loaders: Loaders, context: Context, plan: Plan, recorder: Recorder
+    state: TrainState, loaders: Loaders, context: Context, plan: Plan, recorder: Recorder
 ) -> None:
     """Evaluate the weights, and their average if there is one; remember the best; write it down."""
-    state = trainee.progress
-    own = predictions(trainee.net, loaders, plan)
-    averaged = None if trainee.ema is None else predictions(trainee.ema.net, loaders, plan)
+    done = state.progress
+    own = predictions(state.net, loaders, plan)
+    averaged = None if state.ema is None else predictions(state.ema.net, loaders, plan)
     judged = averaged or own
-    epoch = (state.step - 1) // plan.steps_per_epoch + 1
-    if judged.top1 >= state.best_top1:  # ties: the later one
-        state.best_top1, state.best_step, state.best_epoch = judged.top1, state.step, epoch
-        if trainee.ema is None:
-            trainee.keep_best()
-    images = state.images or None
+    epoch = (done.step - 1) // plan.steps_per_epoch + 1
+    if judged.top1 >= done.best_top1:  # ties: the later one
+        done.best_top1, done.best_step, done.best_epoch = judged.top1, done.step, epoch
+        if state.ema is None:
+            state.keep_best()
+    images = done.images or None
     recorder.evaluation(
         {
             "epoch": epoch,
-            "step": state.step,
-            "train_loss": state.loss_sum / images if images else None,
-            "train_accuracy": state.accuracy_sum / images if images else None,
+            "step": done.step,
+            "train_loss": done.loss_sum / images if images else None,
+            "train_accuracy": done.accuracy_sum / images if images else None,
             "val_loss": judged.loss,
             "val_top1": own.top1,
             "val_top5": judged.top5,
             "val_top1_ema": None if averaged is None else averaged.top1,
         }
     )
-    state.loss_sum, state.accuracy_sum, state.images = 0.0, 0.0, 0
-    training_mode(trainee.net, context.recipe)
+    done.loss_sum, done.accuracy_sum, done.images = 0.0, 0.0, 0
+    training_mode(state.net, context.recipe)
 
 
 def predictions(net: nn.Module, loaders: Loaders, plan: Plan) -> Predictions:

@@ -21,7 +21,7 @@ from fleetfoot.claims.training_images import preprocess_of
 from fleetfoot.data.loader import Batch
 from fleetfoot.recipes import method
 from fleetfoot.train.inputs import Normalise
-from fleetfoot.train.steps import Context
+from fleetfoot.train.steps.step import Context
 
 
 class Keeping(nn.Module):

@@ -9,7 +9,7 @@ from torch import nn
 from fleetfoot.core.errors import UsageError
 from fleetfoot.recipes.method import method_named, step_of
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps import Context
+from fleetfoot.train.steps.step import Context
 
 
 def heard_by(*words: str) -> Context:

@@ -7,8 +7,8 @@ from torch import nn
 from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.create import create
 from fleetfoot.recipes.method import finish, method_named, operate, step_of
-from fleetfoot.train.jocor import Pair
 from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.steps.jocor import Pair
 
 
 def net() -> nn.Module:
@@ -57,7 +57,9 @@ def test_two_losses_are_refused() -> None:
 
 def test_a_loss_takes_the_innermost_place() -> None:
     found = method_named("jocor")
-    assert step_of(Recipe(methods=("jocor",))).__name__ == found.loss.__name__
+    step = step_of(Recipe(methods=("jocor",)))
+    assert step.compute.__name__ == found.loss.__name__
+    assert step.methods == ("jocor",)
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ from fleetfoot.data.loader import Batch
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 from fleetfoot.ops.stochastic_depth import StochasticDepth, stochastic_depth
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps import Context, Metrics, Step, supervised_step
+from fleetfoot.train.steps.step import Context, Metrics, Step, supervised_step
 
 DROP_PATH, SMOOTHING, DECAY = 0.2, 0.1, 0.99
 WORDS: dict[str, dict[str, Any]] = {  # of the recipe, by way

@@ -19,9 +19,9 @@ from fleetfoot.claims.training_images import preprocess_of
 from fleetfoot.core.seeds import rng
 from fleetfoot.data.loader import Batch
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
-from fleetfoot.train.jocor import Pair, easiest, jocor_step, joint_losses
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps import Context, Metrics, Step
+from fleetfoot.train.steps.jocor import Pair, easiest, jocor_step, joint_losses
+from fleetfoot.train.steps.step import Context, Metrics, Step
 
 NOISE = 0.5
 WEIGHT = 0.9  # the authors' for this noise

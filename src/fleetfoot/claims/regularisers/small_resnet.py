@@ -21,7 +21,7 @@ from fleetfoot.data.loader import Batch
 from fleetfoot.data.mix import mix_batch
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 from fleetfoot.train.recipe import Recipe
-from fleetfoot.train.steps import Context, Metrics, Step, inputs_of, supervised_step
+from fleetfoot.train.steps.step import Context, Metrics, Step, inputs_of, supervised_step
 
 WIDE = (64, 128, 256, 512)  # of ResNet-18, two blocks a stage
 NARROW = (32, 64, 128)

@@ -13,8 +13,8 @@ from fleetfoot.data.loader import Batch
 from fleetfoot.ops.frequency_dropout import RANDOM, FrequencyDropout
 from fleetfoot.passes.insert_after import insert_after, take_out
 from fleetfoot.recipes.method import Method, method
-from fleetfoot.train.settle_norms import settling_norms
-from fleetfoot.train.steps import Context, Metrics, Step
+from fleetfoot.train.steps.settle_norms import settling_norms
+from fleetfoot.train.steps.step import Context, Metrics, Step
 
 NAME = "frequency_dropout"
 FILTERS = {"random": RANDOM, "gaussian": ("gaussian",), "sharpen": ("gaussian", "sharpen", "gabor")}

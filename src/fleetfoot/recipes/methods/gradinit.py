@@ -6,8 +6,8 @@ from torch import nn
 
 from fleetfoot.core import arguments
 from fleetfoot.recipes.method import Method, Start, method
-from fleetfoot.train import gradinit as learning
-from fleetfoot.train.gradinit import GradInit
+from fleetfoot.train.optim import gradinit as learning
+from fleetfoot.train.optim.gradinit import GradInit
 
 
 @method(

@@ -9,9 +9,9 @@ from fleetfoot.core import arguments
 from fleetfoot.data import cutout as holes
 from fleetfoot.data.loader import Batch
 from fleetfoot.recipes.method import Method, method
-from fleetfoot.train.batch_augment import copies_step
-from fleetfoot.train.fixres import Norms, freeze_body, frozen_norms_step, thaw
-from fleetfoot.train.steps import Context, Metrics, Step
+from fleetfoot.train.steps.batch_augment import copies_step
+from fleetfoot.train.steps.fixres import Norms, freeze_body, frozen_norms_step, thaw
+from fleetfoot.train.steps.step import Context, Metrics, Step
 
 
 @method(

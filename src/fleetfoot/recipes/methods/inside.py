@@ -14,8 +14,8 @@ from fleetfoot.ops.target_drop import TargetDrop
 from fleetfoot.passes.insert_after import insert_after, stage_places, take_out
 from fleetfoot.passes.shake_branches import settle_branches, shake_branches
 from fleetfoot.recipes.method import Method, method
-from fleetfoot.train.manifold_mixup import Loss, manifold_mixup_step
-from fleetfoot.train.progress import telling_progress
+from fleetfoot.train.steps.manifold_mixup import Loss, manifold_mixup_step
+from fleetfoot.train.steps.progress import telling_progress
 
 
 @method(

@@ -8,8 +8,8 @@ from fleetfoot.core.results import PassResult, Skip
 from fleetfoot.nets.create import create
 from fleetfoot.nets.protocol import created_as
 from fleetfoot.recipes.method import Method, method
-from fleetfoot.train.jocor import Pair, jocor_step
-from fleetfoot.train.tsla import two_stage_smoothing
+from fleetfoot.train.steps.jocor import Pair, jocor_step
+from fleetfoot.train.steps.tsla import two_stage_smoothing
 
 
 @method(acts="label", paper="Xu et al., 2020, arXiv:2006.11653")

@@ -1,0 +1,163 @@
+"""The plan: what the machine decides about a run, on disk before step 1 and never changed.
+
+With `minutes` the step count is fitted to the measured time of a step, its images' loading
+included. Every later choice (learning rate, evaluations, saved states) is a function of the plan
+and of the step, so a resumed run has nothing to measure and nothing to decide.
+"""
+
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from fleetfoot.core.errors import DataError, TrainingError
+from fleetfoot.core.files import read_json, write_json
+from fleetfoot.core.results import to_json
+from fleetfoot.train.loaders import Loaders
+from fleetfoot.train.planning.measure_steps import (
+    Cell,
+    Kernels,
+    Layout,
+    Precision,
+)
+
+SCHEMA, SCHEMA_BEFORE = "fleetfoot.plan/2", "fleetfoot.plan/1"
+FILE = "plan.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What a run does, step by step.
+
+    Attributes:
+        total_steps: steps of the run; the last epoch may be cut short.
+        steps_per_epoch: steps of a whole epoch.
+        warmup_steps: steps of rising learning rate.
+        evaluate_every: epochs between evaluations; the end of the run is always evaluated.
+        state_every: steps between saved states besides those at evaluations; 0 for none.
+        batch: images per step, over all processes.
+        seed: of the recipe.
+        device: "cpu", "cuda" or "cuda:N".
+        precision, layout, kernels: how the network is computed; "fused" kernels are our own
+            (`train.fused.fused_view`).
+        threads: of one operator on the CPU.
+        workers: processes that read images; 0 reads in the training process.
+        world: number of processes under torchrun.
+        minutes: what was asked for, or None.
+        expected_seconds: head, steps and evaluations, by the measurement.
+        planning_seconds: what the measurement itself took.
+        step_ms: mean time of a step, loading included.
+        evaluation_seconds: one evaluation of the validation images.
+        head_seconds: the head phase.
+        head_images: training images that it uses: all, unless the minutes are short.
+        measured: the ways to compute that were compared.
+        input: the loader's account of where input time goes.
+        recipe: the recipe, as JSON.
+        loaders: the loaders that measured, with what they hold in memory; not written.
+    """
+
+    total_steps: int
+    steps_per_epoch: int
+    warmup_steps: int
+    evaluate_every: int
+    state_every: int
+    batch: int
+    seed: int
+    device: str
+    precision: Precision
+    layout: Layout
+    kernels: Kernels
+    threads: int
+    workers: int
+    world: int
+    minutes: float | None
+    expected_seconds: float
+    planning_seconds: float
+    step_ms: float
+    evaluation_seconds: float
+    head_seconds: float
+    head_images: int
+    measured: tuple[Cell, ...]
+    input: dict[str, Any]
+    recipe: dict[str, Any]
+    loaders: Loaders | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def epochs(self) -> float:
+        """Length of the run in epochs."""
+        return self.total_steps / self.steps_per_epoch
+
+    def evaluates_after(self, step: int) -> bool:
+        """Return whether the network is evaluated, and its state saved, after ``step`` steps."""
+        if step == self.total_steps:
+            return True
+        epoch, rest = divmod(step, self.steps_per_epoch)
+        return rest == 0 and epoch % self.evaluate_every == 0
+
+    def saves_after(self, step: int) -> bool:
+        """Return whether the state is saved after ``step`` steps without an evaluation."""
+        return self.state_every > 0 and step % self.state_every == 0
+
+
+def write_plan(folder: Path, plan: Plan) -> None:
+    """Write ``plan.json`` into the run folder.
+
+    Raises:
+        TrainingError: it cannot be written; without it no run can be exact.
+    """
+    try:
+        record = to_json(replace(plan, loaders=None), schema=SCHEMA)
+        del record["loaders"]
+        write_json(folder / FILE, record)
+    except OSError as error:
+        raise TrainingError(
+            f"{folder / FILE}: cannot be written ({error.strerror or error}); free some space or "
+            "choose another --out"
+        ) from error
+
+
+def read_plan(folder: Path) -> Plan:
+    """Return the plan of a run folder.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
+    path = folder / FILE
+    record = read_json(path, what="run")
+    schema = record.pop("schema", None)
+    if schema == SCHEMA_BEFORE:
+        _complete(record)
+    elif schema != SCHEMA:
+        raise DataError(f"{path}: is no {SCHEMA}; this version cannot resume the run")
+    names = {field.name for field in fields(Plan)} - {"loaders"}
+    if set(record) != names:
+        odd = ", ".join(sorted(set(record) ^ names))
+        raise DataError(f"{path}: the plan is damaged ({odd})")
+    record["measured"] = tuple(Cell(**cell) for cell in record["measured"])
+    return Plan(**record)
+
+
+def _complete(record: dict[str, Any]) -> None:
+    """Add to a plan of before what it did not know, as it was then."""
+    for way in (record, *record.get("measured", ())):
+        way["kernels"] = "torch"
+    record.get("recipe", {})["kernels"] = "auto"
+
+
+def in_words(plan: Plan) -> str:
+    """Return the plan in one line, with the measured step times of every way to compute."""
+    cells = ", ".join(f"{_way_in_words(cell)} {cell.step_ms:.1f} ms" for cell in plan.measured)
+    compared = f" (measured: {cells})" if cells else ""
+    short = (
+        ", too few to see every image once" if 0 < plan.total_steps < plan.steps_per_epoch else ""
+    )
+    return (
+        f"{plan.total_steps} steps = {plan.epochs:.1f} epochs of batch {plan.batch}{short}, "
+        f"{_way_in_words(plan)}{compared}, {plan.step_ms:.1f} ms a step with its images, "
+        f"{plan.threads} threads, {plan.workers} workers, "
+        f"about {plan.expected_seconds:.0f} s in all"
+    )
+
+
+def _way_in_words(way: Cell | Plan) -> str:
+    ours = ", fused kernels" if way.kernels == "fused" else ""
+    return f"{way.precision} {way.layout}{ours}"

@@ -1,0 +1,146 @@
+"""What one training step computes: the seam for methods with other losses or more networks.
+
+A step is ``step(net, batch, context) -> (loss, metrics)``. It computes, and changes nothing; the
+loop (`take_steps`) does the backward pass and the update. `supervised_step` is the ordinary one.
+
+Letters  N batch, C classes
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fleetfoot.core.errors import UsageError
+from fleetfoot.core.seeds import torch_rng
+from fleetfoot.data.loader import Batch
+from fleetfoot.data.mix import mix_batch
+from fleetfoot.train.inputs import Normalise, autocast
+from fleetfoot.train.process.distributed import this_process
+from fleetfoot.train.recipe import Recipe
+
+Metrics = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a step may know besides the network and the batch.
+
+    Attributes:
+        recipe: the recipe.
+        step: number of steps taken before this one.
+        classes: number of classes.
+        normalise: uint8 images to network input, on the device and in the layout of the plan.
+        precision: "float32", or "bfloat16" for autocast.
+        class_weights: factor on the loss by class, (C,), or None.
+        total_steps: steps of the whole run.
+        steps_per_epoch: steps of one pass over the training images.
+        warmup_steps: steps of rising learning rate.
+        transforms: what is done to normalised training images, in this order, before they are
+            mixed.
+    """
+
+    recipe: Recipe
+    step: int
+    classes: int
+    normalise: Normalise
+    precision: str
+    class_weights: Tensor | None = None
+    total_steps: int = 1
+    steps_per_epoch: int = 1
+    warmup_steps: int = 0
+    transforms: "tuple[Transform, ...]" = ()
+
+    @property
+    def epoch(self) -> int:
+        """The pass over the training images that this step belongs to, counted from 0."""
+        return self.step // self.steps_per_epoch
+
+    @property
+    def progress(self) -> float:
+        """The share of the run that is done, from 0 to below 1."""
+        return self.step / self.total_steps
+
+    def autocast(self) -> torch.autocast:
+        """Return the context in which the network is to be called."""
+        return autocast(self.normalise.device, self.precision)
+
+
+Step = Callable[[nn.Module, Batch, Context], tuple[Tensor, Metrics]]
+
+# From normalised images (N, C, H, W) to images of that shape; draws come from the generator, which
+# is a function of (seed, step). The images handed in are not changed.
+Transform = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True)
+class StepWithMethods:
+    """A step that carries out the methods of a recipe, whose words it keeps."""
+
+    compute: Step
+    methods: tuple[str, ...]
+
+    def __call__(self, net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
+        """Compute loss and metrics."""
+        return self.compute(net, batch, context)
+
+
+def check_methods(step: Step, recipe: Recipe) -> None:
+    """Check that a step carries out the methods of a recipe, and no others.
+
+    Raises:
+        UsageError: it does not.
+    """
+    carried = step.methods if isinstance(step, StepWithMethods) else ()
+    if carried != recipe.methods:
+        raise UsageError(
+            f"the recipe has the methods {_listed(recipe.methods)}, the step carries out "
+            f"{_listed(carried)}: give the step of `recipes.method.step_of(recipe)`"
+        )
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return ", ".join(words) or "none"
+
+
+def supervised_step(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
+    """Cross-entropy with label smoothing, class weights, and mixup and cutmix if asked for."""
+    images, targets = inputs_of(batch, context)
+    with context.autocast():
+        logits_NC = net(images)
+    logits_NC = logits_NC.float()
+    loss = F.cross_entropy(
+        logits_NC,
+        targets,
+        weight=context.class_weights,
+        label_smoothing=context.recipe.label_smoothing,
+    )
+    labels = targets if targets.ndim == 1 else targets.argmax(dim=1)
+    accuracy = (logits_NC.detach().argmax(dim=1) == labels).float().mean()
+    return loss, {"accuracy": accuracy}
+
+
+def inputs_of(batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
+    """Return the batch as network input and targets: labels (N,), or shares (N, C) if mixed."""
+    images = transformed(context.normalise(batch.images), context)
+    labels = batch.labels.to(images.device, non_blocking=True)
+    augment = context.recipe.augment
+    if not (augment.mixup or augment.cutmix or augment.erasing):
+        return context.normalise.laid_out(images), labels
+    targets = F.one_hot(labels, context.classes).float()
+    words = {"seed": context.recipe.seed, "step": context.step, "rank": this_process().rank}
+    images, targets = mix_batch(images, targets, augment, **words)
+    mixed = bool(augment.mixup or augment.cutmix)
+    return context.normalise.laid_out(images), targets if mixed else labels
+
+
+def transformed(images: Tensor, context: Context) -> Tensor:
+    """Return normalised images after every transform of the context."""
+    rank = this_process().rank
+    for place, transform in enumerate(context.transforms):
+        key = (context.recipe.seed, "transform", place, context.step)
+        generator = torch_rng(*key, *([rank] if rank else []))
+        images = transform(images, generator)
+    return images
