@@ -4,8 +4,7 @@ import importlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -13,13 +12,12 @@ pytest.importorskip("torch")
 
 import fleetfoot
 from fleetfoot.core import machine_lock
-from fleetfoot.core.listener import Silent
 from fleetfoot.core.machine_lock import is_measuring, measuring
 from fleetfoot.deploy import cells
 from fleetfoot.deploy.cells import Cell
 from fleetfoot.measure import latency, roofline
 from fleetfoot.measure.energy import measure_energy
-from fleetfoot.train.planning import make_plan as plan
+from fleetfoot.train.planning import measure_steps
 from fleetfoot.train.recipe import Recipe
 
 SOURCE = Path(fleetfoot.__file__).parent
@@ -56,6 +54,9 @@ NO_MEASUREMENT = {
 }
 
 
+NOTHING: Any = None
+
+
 class SeenError(Exception):
     """A probe was reached."""
 
@@ -90,25 +91,6 @@ def test_every_clock_is_accounted_for() -> None:
     assert named - found == set(), "these read no clock any more"
 
 
-def _plan() -> None:
-    """Plan a training of nothing: what measures its steps is a probe."""
-    loaders: Any = SimpleNamespace(classes=2, train=SimpleNamespace(steps_per_epoch=1))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "open_loaders", lambda *_, **__: loaders)
-        patch.setattr(plan, "check_outputs", lambda *_, **__: None)
-        if plan.choose_cell is not probe:
-            patch.setattr(plan, "choose_cell", lambda *_, **__: (None, ()))
-        data, nothing = SimpleNamespace(classes=("a", "b")), cast(Any, None)
-        plan._measured_plan(
-            *(nothing, cast(Any, data), Recipe()),
-            preprocess=nothing,
-            device="cpu",
-            started=0.0,
-            step=nothing,
-            listener=Silent(),
-        )
-
-
 # Each timing with the place inside it that is reached while it measures.
 ENTRIES: dict[str, tuple[Any, str | None, Callable[[], Any]]] = {
     "measure_blocks": (
@@ -124,8 +106,20 @@ ENTRIES: dict[str, tuple[Any, str | None, Callable[[], Any]]] = {
     ),
     "measure_ceilings": (roofline, "_products", roofline.measure_ceilings),
     "measure_energy": (None, None, lambda: measure_energy({"one": probe}, Counter())),
-    "choose_cell": (plan, "choose_cell", lambda: _plan()),
-    "measure_times": (plan, "measure_times", lambda: _plan()),
+    "choose_cell": (
+        measure_steps,
+        "_plain_ways",
+        lambda: measure_steps.choose_cell(
+            *(NOTHING, Recipe()), preprocess=NOTHING, classes=2, device="cpu"
+        ),
+    ),
+    "measure_times": (
+        measure_steps,
+        "_train_state",
+        lambda: measure_steps.measure_times(
+            *(NOTHING, Recipe(), NOTHING), way=NOTHING, device="cpu"
+        ),
+    ),
 }
 
 

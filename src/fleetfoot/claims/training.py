@@ -283,6 +283,7 @@ def _take_steps(state: "TrainState", task: _Task, course: "Course", kept: "KeptT
                 if task.stop is not None and task.stop(course.train_errors):
                     break
             kept.save(state, course)
+            kept.listener.update(step=state.progress.step, total_steps=context.total_steps)
     except LossError:  # a result like others
         course.finite = False
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import nn
 
+from fleetfoot.core.machine_lock import measuring
 from fleetfoot.data.loader import Batch, Loader
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.train.fused.fused_view import check_fused, view_of, why_not_fused
@@ -57,6 +58,7 @@ class Cell:
     steps: int
 
 
+@measuring()
 def choose_cell(
     net: nn.Module,
     recipe: Recipe,
@@ -138,6 +140,7 @@ def _fastest(cells: tuple[Cell, ...]) -> Way:
     return Way(cell.precision, cell.layout, cell.kernels)
 
 
+@measuring()
 def measure_times(
     net: nn.Module,
     recipe: Recipe,
