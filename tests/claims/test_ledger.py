@@ -125,7 +125,7 @@ def test_running_judges_claim_and_control_by_one_rule() -> None:
             "needs this data set",
         ),
         ({"needs": Needs(packages=("no_such",))}, SMOKE, MissingError, r"fleetfoot\[claims\]"),
-        ({"needs": Needs(device="cuda")}, SMOKE, MissingError, "--device cuda"),
+        ({"needs": Needs(device="cuda")}, Setting(), MissingError, "--device cuda"),
         ({}, Setting(scale="cpu", device="cuda"), UsageError, "do not fit"),
         ({"footing": {"gpu": "scaled"}}, Setting(scale="gpu"), UsageError, "do not fit"),
     ],

@@ -6,7 +6,7 @@ from fleetfoot.claims.claim import Claim, Control, Measurement
 from fleetfoot.claims.rules import at_least
 
 
-def claim_of(value: float, control: float, **changes: Any) -> Claim:
+def claim_of(value: float, of_control: float, **changes: Any) -> Claim:
     """Return a claim whose measurement and control have these values."""
     words: dict[str, Any] = {
         "id": "family/what",
@@ -17,7 +17,7 @@ def claim_of(value: float, control: float, **changes: Any) -> Claim:
         "paper_value": 2.0,
         "measure": lambda _: Measurement(value=value),
         "rule": at_least(2.0, 1.5),
-        "control": Control("nothing is measured", lambda _: Measurement(value=control)),
+        "control": Control("nothing is measured", lambda _: Measurement(value=of_control)),
         "footing": {"cpu": "as published"},
     }
     return Claim(**{**words, **changes})

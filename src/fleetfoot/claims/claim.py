@@ -110,7 +110,8 @@ class Claim:
         control: what must fail.
         footing: by scale, what stands on it: "as published" (same network, data and size, or a
             count), "scaled" (same kind of network and data, less of it) or "stand-in" (another
-            network, data or device). Every claim has a smoke scale besides, which decides nothing.
+            network, data or device). Every claim has a smoke scale besides, which decides nothing,
+            but those about an accelerator alone.
         decides_at: scales whose result may be judged; the long scale always does.
         needs: what must be there.
     """
@@ -131,7 +132,8 @@ class Claim:
     @property
     def scales(self) -> tuple[Scale, ...]:
         """The scales at which it can be run."""
-        return tuple(scale for scale in SCALES if scale == "smoke" or scale in self.footing)
+        smoke = ("smoke",) if self.needs.device == "cpu" else ()
+        return tuple(scale for scale in SCALES if scale in (*smoke, *self.footing))
 
     def decides(self, scale: Scale) -> bool:
         """Return whether a result of this scale may be judged."""

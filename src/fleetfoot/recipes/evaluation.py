@@ -8,7 +8,6 @@ import io
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from torch import nn
 
 from fleetfoot.data.loader import Loader
@@ -55,6 +54,8 @@ def crops(split: Split, preprocess: Preprocess, *, limit: int) -> NDArray[np.uin
 
 def thumbnail(crop: NDArray[np.uint8]) -> str:
     """Return a crop, uint8 (S, S, C), as a small JPEG in a data URI."""
+    from PIL import Image  # what evaluates and shows nothing does without it
+
     picture = Image.fromarray(crop if crop.shape[2] == 3 else crop[:, :, 0])
     picture.thumbnail((THUMBNAIL_PIXELS, THUMBNAIL_PIXELS))
     buffer = io.BytesIO()

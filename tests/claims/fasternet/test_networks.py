@@ -22,6 +22,7 @@ def test_every_pair_has_a_form_for_the_cpu_and_one_for_the_gpu() -> None:
     assert claims["fasternet/t0-mobilevit-xxs"].paper_value == 3.3
     assert claims["fasternet/t0-mobilevit-xxs-gpu"].paper_value == 2.8
     assert claims["fasternet/l-swin-b"].scales == ("smoke", "cpu")
+    assert claims["fasternet/l-swin-b-gpu"].scales == ("gpu",)
     assert claims["fasternet/l-swin-b-gpu"].footing == {"gpu": "as published"}
 
 
