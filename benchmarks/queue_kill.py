@@ -31,9 +31,10 @@ from record import RESULTS, write_result
 from torch import nn
 
 from fleetfoot.claims import kept_training, ledger, queue_worker
-from fleetfoot.claims.claim import Claim, Measurement, Setting, at_least
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
 from fleetfoot.claims.queue import Order, Queue
 from fleetfoot.claims.queue_run import work_on
+from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.training import train_once
 from fleetfoot.core.child_process import child_environment
 from fleetfoot.core.listener import Silent
@@ -100,12 +101,13 @@ def claims() -> dict[str, Claim]:
         unit="%",
         paper_value=None,
         measure=lambda setting: measured(setting, 8),
-        verdict=at_least(1.0, 0.5),
-        control=lambda setting: measured(setting, 12),  # shared with the other claim
-        control_sentence="a wider network",
-        scales=("cpu",),
+        rule=at_least(1.0, 0.5),
+        control=Control("a wider network", lambda setting: measured(setting, 12)),
+        footing={"cpu": "as published"},
     )
-    two = dataclasses.replace(one, id=IDS[1], measure=one.control, control=one.measure)
+    two = dataclasses.replace(  # shares its trainings with the other
+        one, id=IDS[1], measure=one.control.measure, control=Control("a narrower one", one.measure)
+    )
     return {claim.id: claim for claim in (one, two)}
 
 

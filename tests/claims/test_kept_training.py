@@ -77,7 +77,7 @@ def test_killed_and_gone_on_with_equals_undisturbed(
 
 def count_steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return a list that gets the seconds of each step from now on."""
-    from fleetfoot.train.steps.step import take_steps
+    from fleetfoot.train.steps import take_steps
 
     taken: list[float] = []
     whole = take_steps.steps_left
