@@ -7,7 +7,7 @@ second, are worked through by a queue of two processes. One queue goes undisturb
 killed at random moments, the whole or a single worker, and begun again each time; values of
 the claims, logits and weights are compared bit by bit. Then an A/A timing by the house's `measure`
 code: a network against itself, on a machine without a queue and beside one at work. The interval of
-each difference must contain 0 as often as without it, and the times must be the same.
+each difference must contain 0 as often as without it, and that of the ratio of the times 1.
 """
 
 import argparse
@@ -35,6 +35,7 @@ from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
 from fleetfoot.claims.queue import Order, Queue
 from fleetfoot.claims.queue_run import work_on
 from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.timing import median_ratio
 from fleetfoot.claims.training import train_once
 from fleetfoot.core.child_process import child_environment
 from fleetfoot.core.listener import Silent
@@ -62,7 +63,7 @@ RECIPE = Recipe(
     methods=("mixup:alpha=1",),
 )
 SAVE_SECONDS = 0.3
-MOST_SECONDS = 4.0  # from the first state after a start to the kill
+MOST_SECONDS = 2.0  # from the first state after a start to the kill
 NET, IMAGE = "fleetnet_small", (3, 64, 64)
 PAIRS = 20
 SCHEDULE = Schedule(min_samples=100, min_seconds=0.0, rounds=20, warm_up_seconds=0.5)
@@ -185,15 +186,15 @@ def timing(scratch: Path) -> dict[str, Any]:
     """Return the A/A timing without a queue and beside one that begins again when it is done."""
     torch.manual_seed(0)
     module = calibrate_norms(create(NET), IMAGE)
-    alone = [pair(module, seed) for seed in range(PAIRS)]
-    beside = []
-    for seed in range(PAIRS):
+    alone, beside = [], []
+    for seed in range(PAIRS):  # in turns, because the machine's pace moves
+        alone.append(pair(module, seed))
         process = start(queue_in(scratch / f"beside-{seed}"))
         time.sleep(10)  # both workers are at their trainings
         beside.append({**pair(module, seed), "queue_at_work": process.poll() is None})
         process.kill()
         process.wait()
-    medians = [float(np.median([row["median_ms"] for row in rows])) for rows in (alone, beside)]
+    ratio = median_ratio(b["median_ms"] / a["median_ms"] for a, b in zip(alone, beside))
     return {
         "net": NET,
         "pairs": PAIRS,
@@ -201,9 +202,9 @@ def timing(scratch: Path) -> dict[str, Any]:
         "beside": beside,
         "contains_zero_without": sum(row["contains_zero"] for row in alone),
         "contains_zero_beside": sum(row["contains_zero"] for row in beside),
-        "median_ms_without": medians[0],
-        "median_ms_beside": medians[1],
-        "ratio": medians[1] / medians[0],
+        "ratio_beside_to_without": ratio.value,
+        "ratio_low": ratio.low,
+        "ratio_high": ratio.high,
     }
 
 

@@ -134,6 +134,16 @@ def _kills(f: Figures) -> str:
     return f"{f['kills']} kills in {f['total_steps']} steps: {word} weights, average and metrics"
 
 
+def _queue(f: Figures) -> str:
+    killing, timing = f["killing"], f["timing"]
+    word = "bit-identical" if killing["identical"] else "NOT identical"
+    said = f"{killing['kills']} kills: {word} weights and values"
+    if timing is None:
+        return said
+    ratio = timing["ratio_beside_to_without"]
+    return f"{said}; a timing beside it takes {ratio:.3f} times as long as without it"
+
+
 def peers_table() -> str:
     """Return milliseconds of ours and timm's by form; empty without peers.json.
 
@@ -242,6 +252,7 @@ ROWS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
     ("tuned", "FasterNet-T0, one thread, batch 1: tuned against PyTorch eager", _tuned),
     ("throughput", "FasterNet-T0 training from JPEG files: `fit` against float32", _throughput),
     ("kill_resume", "`kill -9` and `--resume`", _kills),
+    ("queue", "`claims run --queue`, killed and timed beside", _queue),
     ("photos", "`predict` on photographs, whole process", _predict),
     ("noise", "a network timed against itself, 95 % interval of the difference", _noise),
     ("peers", "networks beside timm's, in the same runs", _peers_row),

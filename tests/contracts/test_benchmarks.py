@@ -54,3 +54,21 @@ def test_small_forms_of_recipes_land_where_they_were_expected() -> None:
         landed = abs(mean - row["expected"]) <= found["tolerance"] == 2.0
         assert (landed and mean > row["baseline"]) != (name in misses), name
         assert row["core_minutes"] <= 3 * 4, name  # four minutes a seed
+
+
+def test_a_queue_killed_twenty_times_ends_with_the_bits_of_the_undisturbed_one() -> None:
+    killing = figures("queue")["killing"]
+    assert killing["kills"] == len(killing["rows"]) >= 20
+    assert killing["identical"]
+    assert killing["killed"] == killing["undisturbed"]
+    assert len(killing["killed"]) == 2
+
+
+def test_a_timing_beside_a_queue_is_not_disturbed() -> None:
+    """Equals are told equal about as often as without it, and take as long."""
+    timing = figures("queue")["timing"]
+    if timing is None:
+        pytest.skip("the timing was not measured yet")
+    assert all(row["queue_at_work"] for row in timing["beside"])
+    assert timing["contains_zero_beside"] >= timing["contains_zero_without"] - 2
+    assert timing["ratio_low"] <= 1 <= timing["ratio_high"]

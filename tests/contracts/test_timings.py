@@ -36,6 +36,7 @@ NO_MEASUREMENT = {
     "fleetfoot.deploy.bundle": "milliseconds of one prediction, as the user sees them",
     "fleetfoot.deploy.worker": "runs the blocks of deploy.cells, which holds the lock",
     "fleetfoot.measure.cuda": "blocks for measure.latency, which holds the lock",
+    "fleetfoot.claims.efficientnet.transfer": "seconds of a training, for the reader",
     "fleetfoot.claims.ledger": "minutes of a claim, for the reader",
     "fleetfoot.claims.kept_training": "when a state is due",
     "fleetfoot.claims.queue_worker": "minutes of a claim, for the reader",
