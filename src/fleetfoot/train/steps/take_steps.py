@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from fleetfoot.core.errors import TrainingError
+from fleetfoot.core.machine_lock import rest
 from fleetfoot.core.seeds import torch_rng
 from fleetfoot.data.loader import Batch, Loader
 from fleetfoot.train.optim.optimizers import set_lr
@@ -67,6 +68,7 @@ def steps_left(
         share = epoch * context.steps_per_epoch / context.total_steps
         batches = loader_at(share).epoch(epoch, start)
         while done.step < context.total_steps:
+            rest()
             with turn():
                 began = time.perf_counter()
                 batch = next(batches, None)
