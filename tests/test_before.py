@@ -15,7 +15,8 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from fleetfoot.claims.ledger import stored
+from fleetfoot.claims.ledger import claims
+from fleetfoot.claims.stored import results_of, stored
 from fleetfoot.core.errors import Interrupted
 from fleetfoot.core.files import read_json
 from fleetfoot.core.listener import Silent
@@ -127,9 +128,11 @@ def test_a_plan_of_format_1_is_read() -> None:
 def test_a_claim_result_of_before_is_read() -> None:
     found = stored([SAMPLES / "results"])
     assert found.keys() == {("fasternet/relu-gelu", "cpu")}
-    (result,) = found.values()
-    assert result["measurement"]["value"] == pytest.approx(1.0852801)
-    assert result["control_outcome"] == "failed_as_it_should"
+    (result,) = results_of(claims()["fasternet/relu-gelu"], found)
+    assert result.measurement.value == pytest.approx(1.0852801)
+    assert result.judgement.control_outcome == "failed_as_it_should"
+    # It was "partly" then; its interval holds the border of "reproduced", 1.12.
+    assert (result.judgement.verdict, result.judgement.by_rule) == ("undecided", "partly")
 
 
 def test_a_run_and_a_bundle_of_before_have_a_report(tmp_path: Path) -> None:
