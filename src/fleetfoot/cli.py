@@ -62,7 +62,11 @@ QUIET = Talk()
 FIT, DEPLOY = FitRequest(), DeployRequest()
 EVALUATE, MEASURE = EvaluateRequest(), MeasureRequest()
 CLAIMS = ClaimsRequest()
-SCHEMA_VERSIONS = {"measure": 2, "claims": 2}  # verbs whose keys have changed since the first
+SCHEMA_VERSIONS = {
+    "measure": 2,
+    "claims": 2,
+    "deploy": 2,
+}  # verbs whose keys have changed since the first
 FIRST_PROCESS = os.environ.get("RANK", "0") == "0"  # under torchrun one process speaks
 
 

@@ -56,8 +56,8 @@ def test_the_fallback_is_always_there(record):
     assert models <= {"model.onnx", f"{stem}.onnx", f"{stem}.xml", f"{stem}.bin"}
 
 
-def test_yardstick_reference_budget_and_card(record, subject):
-    (eager,) = record.content["yardsticks"]
+def test_baseline_reference_budget_and_card(record, subject):
+    (eager,) = record.content["baselines"]
     assert (eager["engine"], eager["precision"], eager["layout"]) == ("eager", "float32", "nchw")
     assert eager["latency_ms_p50"] > 0
     assert record.content["reference"]["correct"] == len(subject.labels)
@@ -71,7 +71,7 @@ def test_yardstick_reference_budget_and_card(record, subject):
 @pytest.fixture
 def quick(instant) -> Options:
     return Options(
-        engines=("onnxruntime",), precisions=("float32",), yardsticks=(), schedule=instant
+        engines=("onnxruntime",), precisions=("float32",), baselines=(), schedule=instant
     )
 
 
@@ -105,7 +105,7 @@ def test_a_fallback_that_answers_otherwise_fails_though_another_form_passes(
         return -self._session.run(None, {self._name: batch})[0]
 
     monkeypatch.setattr(OnnxRuntimeEngine, "run", run)
-    options = Options(precisions=("float32",), yardsticks=(), schedule=instant)
+    options = Options(precisions=("float32",), baselines=(), schedule=instant)
     with pytest.raises(GateError, match="ONNX float32 form, which every bundle needs"):
         deploy(subject.net, tmp_path / "bundle", options=options, **arguments(subject))
 
@@ -129,7 +129,7 @@ def test_uint8_in_probabilities_out_with_sockets_blocked(
     for name in ("socket", "create_connection", "getaddrinfo"):
         monkeypatch.setattr(socket, name, blocked)
     options = Options(
-        graph_preprocess=True, precisions=("float32",), yardsticks=(), schedule=instant
+        graph_preprocess=True, precisions=("float32",), baselines=(), schedule=instant
     )
     deploy(subject.net, tmp_path / "bundle", options=options, **arguments(subject))
     loaded = load(tmp_path / "bundle")
@@ -145,7 +145,7 @@ def test_uint8_in_probabilities_out_with_sockets_blocked(
 def test_forms_too_slow_to_win_are_compared_on_fewer_images(subject, tmp_path: Path, instant):
     crops = np.tile(subject.crops, (11, 1, 1, 1))  # 132 images
     gate = GateSet(crops, np.tile(subject.labels, 11))
-    options = Options(precisions=("float32",), yardsticks=(), schedule=instant)
+    options = Options(precisions=("float32",), baselines=(), schedule=instant)
     record = deploy(
         subject.net,
         tmp_path / "bundle",

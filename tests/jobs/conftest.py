@@ -69,7 +69,7 @@ def make_bundle(folder: Path) -> Path:
         chosen=chosen,
         fallback=chosen,
         candidates=[chosen],
-        yardsticks=[],
+        baselines=[],
         reference={},
         budget=None,
     )

@@ -125,7 +125,7 @@ def test_deployed_forms_are_listed_with_the_reason():
         net="n",
         chosen={"top1": 0.9, "parity": {"images": 500, "correct": 450}},
         candidates=(kept, row),
-        yardsticks=({**kept, "engine": "eager"},),
+        baselines=({**kept, "engine": "eager"},),
         reference={"top1": None, "correct": None, "images": 500},
         gate_images=500,
         gate_source="photos",

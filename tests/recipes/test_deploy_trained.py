@@ -57,7 +57,7 @@ def test_int8_learns_its_ranges_from_training_images(
         options=Options(
             engines=("onnxruntime",),
             precisions=("int8",),
-            yardsticks=(),
+            baselines=(),
             schedule=INSTANT,
             max_drop=1.0,
         ),

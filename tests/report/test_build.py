@@ -33,7 +33,7 @@ def test_headline_takes_the_final_split(run_folder: Path) -> None:
     test = part(run_folder, "evaluation.json")["test"]
     assert (headline["top1"], headline["images"]) == (test["top1"], 24)
     bundle = part(run_folder, "bundle/bundle.json")
-    eager = next(y for y in bundle["yardsticks"] if y["precision"] == "float32")
+    eager = next(y for y in bundle["baselines"] if y["precision"] == "float32")
     assert headline["speedup"] == pytest.approx(
         eager["latency_ms_p50"] / bundle["chosen"]["latency_ms_p50"]
     )

@@ -34,7 +34,7 @@ BUNDLE = {
         cell("onnxruntime", "float32", 5.0, kept=True, passed=True, reason="the fallback"),
         CHOSEN,
     ],
-    "yardsticks": [cell("eager", "bfloat16", 6.0), cell("eager", "float32", 8.0)],
+    "baselines": [cell("eager", "bfloat16", 6.0), cell("eager", "float32", 8.0)],
 }
 
 
@@ -45,12 +45,12 @@ def test_rows_are_fastest_first_and_unknown_last() -> None:
     assert rows[-1]["reason"] == "no kernels"
     assert rows[0]["speedup"] == 4.0
     assert rows[-1]["speedup"] is None
-    assert rows[2]["kept"] is None  # a yardstick is no candidate
+    assert rows[2]["kept"] is None  # a baseline is no candidate
 
 
 def test_eager_is_the_float32_one() -> None:
     assert eager_ms(BUNDLE) == 8.0
-    assert eager_ms({"yardsticks": [cell("compile", "float32", 3.0)]}) is None
+    assert eager_ms({"baselines": [cell("compile", "float32", 3.0)]}) is None
 
 
 def test_parity_of_the_chosen() -> None:

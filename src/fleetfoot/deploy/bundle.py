@@ -17,19 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetfoot.core.errors import DataError, FleetfootError, MissingError, UsageError
-from fleetfoot.core.files import read_json, sha256_of
+from fleetfoot.core.files import read_json
 from fleetfoot.data.decode import ImageSource, decode
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.deploy.engines import Engine, installed_engines, open_engine
 from fleetfoot.deploy.form import GraphForm
+from fleetfoot.deploy.read_record import read_record
 from fleetfoot.measure.accuracy import softmax
 from fleetfoot.measure.device import allowed_threads, fingerprint
-
-SCHEMA = "fleetfoot.bundle/1"
-FORMAT = 1
-PARTS = ("files", "device", "graph", "chosen", "fallback")
-KINDS = {"classes": list, **dict.fromkeys(PARTS, dict)}
-FORM_KINDS = {"engine": str, "precision": str, "layout": str, "threads": int, "file": str}
 
 
 @dataclass(frozen=True)
@@ -186,9 +181,7 @@ def load(
     folder = Path(path)
     if not (folder / "bundle.json").is_file() and (folder / "bundle" / "bundle.json").is_file():
         folder = folder / "bundle"
-    record = read_json(folder / "bundle.json", what="bundle")
-    _check_format(folder, record)
-    _check_files(folder, record)
+    record = read_record(folder)
     preprocess = Preprocess.from_json(read_json(folder / "preprocess.json", what="bundle"))
     choices, notes = _choices(record, engine, precision)
     opened, choice, more = _open_first(folder, choices, threads)
@@ -204,47 +197,6 @@ def load(
     )
     _check_fit(bundle)
     return bundle
-
-
-def _check_format(folder: Path, record: Mapping[str, Any]) -> None:
-    if record.get("schema") != SCHEMA or record.get("format") != FORMAT:
-        raise DataError(
-            f"{folder}: bundle format {record.get('format')!r} is not known; this version reads "
-            f"format {FORMAT}"
-        )
-    missing = [key for key, kind in KINDS.items() if not _filled(record.get(key), kind)]
-    if missing:
-        raise DataError(f"{folder}: bundle.json lacks {', '.join(missing)}; it is damaged")
-    for name in ("chosen", "fallback"):
-        form = record[name]
-        lacking = [key for key, kind in FORM_KINDS.items() if not _filled(form.get(key), kind)]
-        if lacking:
-            raise DataError(
-                f"{folder}: the {name} form in bundle.json lacks {', '.join(lacking)}; "
-                "it is damaged"
-            )
-
-
-def _filled(value: Any, kind: type) -> bool:
-    return type(value) is kind and bool(value)
-
-
-def _check_files(folder: Path, record: Mapping[str, Any]) -> None:
-    for name, expected in record["files"].items():
-        file = folder / name
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise DataError(f"{folder}: bundle.json names a file outside the bundle: {name}")
-        try:
-            actual = sha256_of(file)
-        except OSError as error:
-            raise DataError(
-                f"{file}: the bundle's file cannot be read ({error.strerror}); deploy again"
-            ) from error
-        if actual != expected:
-            raise DataError(f"{file}: was altered since the bundle was written; deploy again")
-    for form in (record["chosen"], record["fallback"]):
-        if form["file"] not in record["files"]:  # the engine may open nothing that is not checked
-            raise DataError(f"{folder / form['file']}: the bundle has no such file")
 
 
 def _choices(

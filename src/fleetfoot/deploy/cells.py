@@ -31,7 +31,7 @@ from fleetfoot.measure.latency import Latency, Schedule, measure_blocks
 if TYPE_CHECKING:
     from torch import nn
 
-YARDSTICKS = ("eager", "compile")
+BASELINES = ("eager", "compile")
 OPEN_SECONDS = {"eager": 60.0, "compile": 300.0}
 OPEN_SECONDS_ENGINE = 60.0
 BLOCK_SECONDS = 60.0

@@ -22,7 +22,7 @@ from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells, median_of_fr
 from fleetfoot.deploy.gate import GateSet, spread
 from fleetfoot.deploy.graphs import FALLBACK_FILE, Graphs
 from fleetfoot.deploy.options import Options
-from fleetfoot.deploy.reference import accuracy, eager_logits, yardstick_cells, yardsticks
+from fleetfoot.deploy.reference import accuracy, baseline_cells, baselines, eager_logits
 from fleetfoot.deploy.tune import EQUAL, Candidate, choose, gated, timed
 from fleetfoot.deploy.write_bundle import (
     Card,
@@ -75,7 +75,7 @@ def deploy(
         classes: names, in the order of the logits.
         gate: real images that every form is compared on.
         card: what the bundle says about the network.
-        eager: the network as trained, unfolded: the reference and the yardstick; ``net`` if None.
+        eager: the network as trained, unfolded: the reference and the baseline; ``net`` if None.
         options: see `Options`.
 
     Raises:
@@ -94,7 +94,7 @@ def deploy(
             chosen=chosen,
             fallback=_fallback(graphs, candidates),
             candidates=candidates,
-            yardsticks=yardsticks(reference, graphs.image, graphs.options, timings),
+            baselines=baselines(reference, graphs.image, graphs.options, timings),
             reference=accuracy(reference_NC, gate),
             budget=_verify(graphs.options, graphs.cells([chosen])[0]),
         )
@@ -116,10 +116,10 @@ def _check_outputs(logits_NC: NDArray[np.float32], classes: Sequence[str]) -> No
 def _timed(
     graphs: Graphs, reference: nn.Module
 ) -> tuple[list[Candidate], Mapping[str, CellTiming]]:
-    """Export and time every candidate, and the yardsticks in turn with them."""
+    """Export and time every candidate, and the baselines in turn with them."""
     candidates, options = graphs.export(), graphs.options
     timings = measure_cells(
-        [*graphs.cells(candidates), *yardstick_cells(reference, graphs.image, options)],
+        [*graphs.cells(candidates), *baseline_cells(reference, graphs.image, options)],
         options.schedule,
     )
     return [timed(c, timings[c.name]) if c.file else c for c in candidates], timings

@@ -24,7 +24,7 @@ class Options:
             probabilities out.
         calibration_images: uint8 crops (N, H, W, C) for the ranges of int8; without them there is
             no int8.
-        yardsticks: torch engines measured beside, ``eager`` and ``compile``.
+        baselines: torch engines measured beside, ``eager`` and ``compile``.
         budget_ms: limit that the chosen form is verified against, in three fresh processes.
         schedule: how long candidates are measured.
     """
@@ -35,6 +35,6 @@ class Options:
     precisions: tuple[str, ...] = PRECISIONS
     graph_preprocess: bool = False
     calibration_images: NDArray[np.uint8] | None = None
-    yardsticks: tuple[str, ...] = ("eager",)
+    baselines: tuple[str, ...] = ("eager",)
     budget_ms: float | None = None
     schedule: Schedule = SCHEDULE

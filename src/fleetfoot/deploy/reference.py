@@ -1,4 +1,4 @@
-"""The network in eager torch: the reference of the gate, and the yardstick of speed.
+"""The network in eager torch: the reference of the gate, and the baseline of speed.
 
 Letters  N images, H height, W width, C channels (of images) or classes (of logits)
 """
@@ -36,7 +36,7 @@ def eager_logits(
     return np.concatenate(logits)
 
 
-def yardstick_cells(net: nn.Module, image: tuple[int, ...], options: Options) -> list[Cell]:
+def baseline_cells(net: nn.Module, image: tuple[int, ...], options: Options) -> list[Cell]:
     """Return the timing cells of the torch engines that are measured beside."""
     return [
         Cell(
@@ -46,16 +46,16 @@ def yardstick_cells(net: nn.Module, image: tuple[int, ...], options: Options) ->
             input_shape=(1, *image),
             module=net,
         )
-        for engine in options.yardsticks
+        for engine in options.baselines
     ]
 
 
-def yardsticks(
+def baselines(
     net: nn.Module, image: tuple[int, ...], options: Options, timings: Mapping[str, CellTiming]
 ) -> list[dict[str, Any]]:
     """Return the figures of those cells, as a bundle records them."""
     rows: list[dict[str, Any]] = []
-    for cell in yardstick_cells(net, image, options):
+    for cell in baseline_cells(net, image, options):
         blank = Candidate(
             engine=cell.engine, precision=cell.precision, layout=cell.layout, threads=cell.threads
         )

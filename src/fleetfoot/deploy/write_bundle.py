@@ -18,8 +18,9 @@ from fleetfoot.core.files import read_json, sha256_of, write_json
 from fleetfoot.core.results import to_json
 from fleetfoot.data.decode import decode
 from fleetfoot.data.preprocess import Preprocess
-from fleetfoot.deploy.bundle import FORMAT, SCHEMA, Bundle
+from fleetfoot.deploy.bundle import Bundle
 from fleetfoot.deploy.form import GraphForm
+from fleetfoot.deploy.read_record import FORMAT, SCHEMA
 from fleetfoot.deploy.tune import Candidate
 from fleetfoot.measure.device import device_profile
 
@@ -52,7 +53,7 @@ class Measured:
         chosen: the form that answers.
         fallback: the ONNX float32 form.
         candidates: all forms, fastest first.
-        yardsticks: cells of eager and compiled torch, never candidates.
+        baselines: cells of eager and compiled torch, never candidates.
         reference: accuracy of the eager float32 network on the gate images.
         budget: limit and what was verified; None without a budget.
     """
@@ -60,7 +61,7 @@ class Measured:
     chosen: Candidate
     fallback: Candidate
     candidates: Sequence[Candidate]
-    yardsticks: Sequence[Mapping[str, Any]]
+    baselines: Sequence[Mapping[str, Any]]
     reference: Mapping[str, Any]
     budget: Mapping[str, Any] | None
 
@@ -145,7 +146,7 @@ def write_record(
             "chosen": measured.chosen,
             "fallback": measured.fallback,
             "candidates": measured.candidates,
-            "yardsticks": measured.yardsticks,
+            "baselines": measured.baselines,
             "reference": measured.reference,
             "budget": measured.budget,
             "weights": card.weights,

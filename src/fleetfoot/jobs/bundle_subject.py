@@ -8,7 +8,7 @@ from typing import Any, Literal, cast
 
 from fleetfoot.core.errors import MissingError, UsageError, require
 from fleetfoot.deploy.bundle import load
-from fleetfoot.deploy.cells import YARDSTICKS, Cell
+from fleetfoot.deploy.cells import BASELINES, Cell
 from fleetfoot.deploy.form import GraphForm
 from fleetfoot.jobs.measure_plan import BYTES, Counted, Planned, named_engines, named_precisions
 from fleetfoot.jobs.measure_record import Setup
@@ -99,7 +99,7 @@ class BundleSubject:
     def _problem(self, plan: Planned, words: Words) -> str | None:
         if words.device != "cpu":
             return "a bundle is measured on the cpu alone"
-        if plan.setup.engine in YARDSTICKS:
+        if plan.setup.engine in BASELINES:
             return f"a bundle holds no torch network: measure {self.bundle.record.get('net')}"
         if words.sizes is not None and words.sizes != (plan.setup.size,):
             return f"the bundle is made for {plan.setup.size} px"

@@ -31,7 +31,7 @@ class DeployRecord:
         net: name of the network.
         chosen: the form that answers, with its figures.
         candidates: every form that was tried, with figures and the reason why it was not kept.
-        yardsticks: eager torch, measured beside.
+        baselines: eager torch, measured beside.
         reference: accuracy of the eager float32 network on the gate images.
         gate_images: how many images the gate saw, and where they come from.
         gate_source: the data set, or "noise".
@@ -41,7 +41,7 @@ class DeployRecord:
     net: str
     chosen: dict[str, Any]
     candidates: tuple[dict[str, Any], ...]
-    yardsticks: tuple[dict[str, Any], ...]
+    baselines: tuple[dict[str, Any], ...]
     reference: dict[str, Any]
     gate_images: int
     gate_source: str
@@ -131,7 +131,7 @@ def _written(
         net=network.name,
         chosen=dict(content["chosen"]),
         candidates=tuple(content["candidates"]),
-        yardsticks=tuple(content["yardsticks"]),
+        baselines=tuple(content["baselines"]),
         reference=dict(content["reference"]),
         gate_images=content["reference"]["images"],
         gate_source=images.source,
@@ -204,7 +204,7 @@ def _write_export(bundle: Path, folder: Path, record: DeployRecord) -> None:
         for file in bundle.glob(f"{graph.stem}.*"):
             if file.suffix in EXPORTED[graph.suffix]:
                 shutil.copy2(file, place / file.name)
-        write_json(place / "export.json", to_json(record, schema="fleetfoot.export/1"))
+        write_json(place / "export.json", to_json(record, schema="fleetfoot.export/2"))
 
 
 def show(record: DeployRecord, stream: TextIO) -> None:
@@ -218,7 +218,7 @@ def show(record: DeployRecord, stream: TextIO) -> None:
         ("top-1", top1),
         *(
             ("eager", f"{number(row['latency_ms_p50'])} ms {row['engine']} {row['precision']}")
-            for row in record.yardsticks
+            for row in record.baselines
         ),
     ]
     lines(stream, pairs)

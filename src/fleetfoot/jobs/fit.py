@@ -204,7 +204,7 @@ def _end_with(error: Exception, record: RunRecord) -> None:
 
 def _record(spec: "RunSpec", folder: Path, result: "RunResult") -> FitRecord:
     chosen, content = result.bundle.chosen, result.bundle.content
-    eager = next((y for y in content["yardsticks"] if y["engine"] == "eager"), {})
+    eager = next((y for y in content["baselines"] if y["engine"] == "eager"), {})
     own = next((c for c in content["candidates"] if c["kept"]), {})
     parity = own.get("parity") or {}
     return FitRecord(

@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from fleetfoot.core.errors import FleetfootError, one_line
-from fleetfoot.deploy.cells import YARDSTICKS, Cell
+from fleetfoot.deploy.cells import BASELINES, Cell
 from fleetfoot.deploy.engines import engine_precisions, installed_engines
 from fleetfoot.jobs.measure_record import Setup
 from fleetfoot.jobs.measure_words import ENGINES
@@ -71,7 +71,7 @@ def named_precisions(engine: str, names: Iterable[str]) -> tuple[str, ...]:
     """Return the precisions to try; "all" is every one that needs no calibration images."""
     if engine not in ENGINES:
         return ("float32",)  # one row to say that there is no such engine
-    if engine in YARDSTICKS:
+    if engine in BASELINES:
         everything: tuple[str, ...] = ("float32", "bfloat16")
     elif engine in installed_engines():
         everything = tuple(name for name in engine_precisions(engine) if name != "int8")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from fleetfoot.core.errors import FleetfootError, UsageError
 from fleetfoot.core.seeds import rng
-from fleetfoot.deploy.cells import YARDSTICKS, Cell
+from fleetfoot.deploy.cells import BASELINES, Cell
 from fleetfoot.deploy.engines import ENGINES as GRAPH_ENGINES
 from fleetfoot.deploy.engines import installed_engines
 from fleetfoot.deploy.form import GraphForm
@@ -102,7 +102,7 @@ class NetSubject:
         try:
             _refuse_unknown(plan, device)
             self._refuse_too_large(plan)
-            if plan.setup.engine in YARDSTICKS:
+            if plan.setup.engine in BASELINES:
                 return replace(plan, cell=replace(cell, module=self._net))
             file, shape = self._graph(plan, folder, image)
         except FleetfootError as error:
@@ -186,7 +186,7 @@ def _refuse_unknown(plan: Planned, device: str) -> None:
     reason = why_unknown(plan.setup.engine, plan.setup.precision)
     if reason is not None:
         raise UsageError(reason)
-    if device == "cuda" and plan.setup.engine not in YARDSTICKS:
+    if device == "cuda" and plan.setup.engine not in BASELINES:
         raise UsageError(f"{plan.setup.engine} is measured on the cpu alone")
 
 

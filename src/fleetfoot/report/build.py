@@ -9,7 +9,7 @@ from fleetfoot.report.checks import audit_checks
 from fleetfoot.report.curves import curves
 from fleetfoot.report.run_files import Json, RunFiles
 
-SCHEMA = "fleetfoot.report/1"
+SCHEMA = "fleetfoot.report/2"
 
 # What a reader misses when a file is not there; the reason comes from `RunFiles.missing`.
 PARTS = {

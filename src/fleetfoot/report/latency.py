@@ -33,9 +33,9 @@ PARITY = (
 
 
 def latency_rows(bundle: Json) -> list[Json]:
-    """Return candidates and yardsticks of a bundle, fastest first, those without a time last.
+    """Return candidates and baselines of a bundle, fastest first, those without a time last.
 
-    Each row has `CELL`, ``kind`` ("candidate" or "yardstick"), ``chosen``, ``passed`` (the
+    Each row has `CELL`, ``kind`` ("candidate" or "baseline"), ``chosen``, ``passed`` (the
     gate), ``kept``, ``reason``, ``speedup`` over the eager form, and ``parity`` (`PARITY`, or None
     where not compared).
     """
@@ -46,18 +46,18 @@ def latency_rows(bundle: Json) -> list[Json]:
         for cell in bundle.get("candidates", ())
     ]
     rows += [
-        _row(cell, "yardstick", chosen=False, eager=eager) for cell in bundle.get("yardsticks", ())
+        _row(cell, "baseline", chosen=False, eager=eager) for cell in bundle.get("baselines", ())
     ]
     return sorted(rows, key=lambda row: (_time(row), str(row["engine"]), str(row["precision"])))
 
 
 def eager_ms(bundle: Json) -> float | None:
-    """Return the p50 of the eager form (float32, as published), the yardstick of speed-ups."""
+    """Return the p50 of the eager form (float32, as published), the baseline of speed-ups."""
     # The published form is the default layout; with several cells it is listed first.
     return next(
         (
             cell["latency_ms_p50"]
-            for cell in bundle.get("yardsticks", ())
+            for cell in bundle.get("baselines", ())
             if (cell["engine"], cell["precision"]) == ("eager", "float32")
         ),
         None,

@@ -95,4 +95,4 @@ def _form(row: Json) -> str:
 def _bar_colour(row: Json) -> str:
     if row["chosen"]:
         return "good"
-    return "dim" if row["kind"] == "yardstick" else "c1"
+    return "dim" if row["kind"] == "baseline" else "c1"

@@ -13,6 +13,7 @@ from typing import Any
 
 from fleetfoot.core.errors import DataError
 from fleetfoot.core.files import read_json
+from fleetfoot.deploy.read_record import as_of_today
 
 Json = dict[str, Any]
 OF_SOME_RUNS = ("head",)  # parts that nobody misses
@@ -78,7 +79,8 @@ def _optional(path: Path, part: str, missing: dict[str, str]) -> Json:
         missing[part] = f"{path.name} is not there"
         return {}
     try:
-        return read_json(path, what=part)
+        found = read_json(path, what=part)
+        return as_of_today(found) if part == "bundle" else found
     except DataError as error:
         missing[part] = f"{path.name} {str(error).removeprefix(f'{path}: ')}"
         return {}
