@@ -21,7 +21,7 @@ def _build(spec: int, num_classes: int, *, in_chans: int = 3) -> nn.Module:
     return nn.Linear(in_chans * spec, num_classes)
 
 
-MEMBER = Member(spec=2, params=1, macs=2, checked_against="sheet:x", note="small")
+MEMBER = Member(spec=2, params=1, macs=2, note="small")
 
 
 def _register(*names: str) -> None:
@@ -62,3 +62,14 @@ def test_a_member_names_its_own_paper_and_a_file_its_family() -> None:
     register_family(_build, paper="ours", members=members, family="animals")
     assert [entry.paper for entry in registry.entries()] == ["ours", "theirs"]
     assert {entry.family for entry in registry.entries()} == {"animals"}
+
+
+@pytest.mark.usefixtures("empty")
+def test_a_family_gives_what_its_members_leave_out() -> None:
+    zebra = replace(MEMBER, input=(1, 28, 28), classes=4, checked_against="timm")
+    register_family(
+        _build, {"ant": MEMBER, "zebra": zebra}, paper="ours", input=(3, 32, 32), classes=10
+    )
+    facts = [(e.input, e.classes, e.checked_against) for e in registry.entries()]
+    naive = "naive:tests/nets/test_test_registry.py::check_against_naive"
+    assert facts == [((3, 32, 32), 10, naive), ((1, 28, 28), 4, "timm:zebra")]

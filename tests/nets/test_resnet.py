@@ -37,7 +37,7 @@ def test_equals_torchvision(name: str) -> None:
 @pytest.mark.parametrize("name", VARIANTS)
 def test_counts_by_hand(name: str) -> None:
     """Table 1, layer by layer; a norm has two numbers a channel, the maps are 112, 56 ... 7."""
-    row = VARIANTS[name]
+    row = VARIANTS[name].spec
     params, macs = 3 * 49 * 64 + 128, 3 * 49 * 64 * 112**2
     channels = 64
     for stage, (width, blocks) in enumerate(zip((64, 128, 256, 512), row.blocks)):

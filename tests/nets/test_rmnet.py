@@ -88,7 +88,7 @@ class Row(NamedTuple):
 
 
 def blocks_of(name: str) -> list[Row]:
-    row = VARIANTS[name]
+    row = VARIANTS[name].spec
     blocks = [Row(3, 64, 64, 112, False), Row(64, 64, 64, 56, False)]
     for stage, width in enumerate((64, 128, 256, 512)):
         side = 56 // 2**stage
@@ -107,7 +107,7 @@ def test_counts_of_the_sheet_when_merged(name: str) -> None:
         weights = 9 * block.before * block.after
         params += weights + block.after
         macs += weights * block.side**2
-    assert (params, round(macs / 1e9, 3)) == SHEET[VARIANTS[name].pairs]
+    assert (params, round(macs / 1e9, 3)) == SHEET[VARIANTS[name].spec.pairs]
 
 
 @pytest.mark.parametrize(

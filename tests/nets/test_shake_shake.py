@@ -61,7 +61,7 @@ def check_against_naive(name: str) -> None:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_counts_by_hand(name: str) -> None:
-    width = VARIANTS[name].width
+    width = VARIANTS[name].spec.width
     stem = 3 * 9 * 16
     params, macs = stem, stem * 32**2
     before = 16

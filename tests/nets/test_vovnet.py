@@ -13,7 +13,7 @@ from fleetfoot.measure.counts import count
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
 from fleetfoot.nets.names import foreign_names
-from fleetfoot.nets.vovnet import ROWS, VoVNet
+from fleetfoot.nets.vovnet import V1, V2, VoVNet
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from tests.nets.naive_state import Reader, assert_equal, double, noise
 
@@ -99,7 +99,7 @@ def check_against_naive(name: str) -> None:
 
 def thin(name: str, **options: object) -> nn.Module:
     """A member with a sixteenth of the channels."""
-    spec = ROWS[name].spec
+    spec = (V1 | V2)[name].spec
     spec = replace(
         spec,
         widths=tuple(c // 16 for c in spec.widths),
@@ -132,7 +132,7 @@ def test_options_are_the_naive_form_too(options: dict[str, object]) -> None:
 
 
 def test_the_register_is_the_table() -> None:
-    assert set(ROWS) == set(FORMS)
+    assert set(V1) | set(V2) == set(FORMS)
 
 
 @pytest.mark.parametrize(
@@ -256,9 +256,9 @@ def test_refuses_other_words(options: dict[str, object], message: str) -> None:
 )
 def test_a_spec_refuses_what_does_not_match(change: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        replace(ROWS["vovnet39"].spec, **change)
+        replace(V1["vovnet39"].spec, **change)
 
 
 def test_the_second_version_has_its_own_paper() -> None:
-    papers = {name.startswith("ese"): entry(name).paper for name in ROWS}
+    papers = {name.startswith("ese"): entry(name).paper for name in V1 | V2}
     assert papers == {True: "arXiv:1911.06667", False: "arXiv:1904.09730"}

@@ -2,7 +2,7 @@
 
 import fnmatch
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Builder = Callable[..., "nn.Module"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Member:
     """One network of a family: its spec, and facts that a contract test recomputes.
 
@@ -23,10 +23,11 @@ class Member:
         spec: first argument of the family's class; decides the shape.
         params: parameters with `classes` outputs.
         macs: multiply-accumulates of one image of shape `input`.
-        checked_against: ``timm:NAME``, ``torchvision:NAME``, ``sheet:FILE`` or ``naive:TESTID``.
         note: what sets it apart, a few words.
-        input: shape of one input without the batch axis.
-        classes: outputs of the published form.
+        input: shape of one input without the batch axis; None is that of its family.
+        classes: outputs of the published form; None is as many as its family has.
+        checked_against: "timm" or "torchvision", which have a network of this name; None is the
+            naive network in the test of its family.
         weights: key of the weights table, or None where no weights can be had.
         paper: where it is defined, if not in the paper of its family.
     """
@@ -34,10 +35,11 @@ class Member:
     spec: Any
     params: int
     macs: int
-    checked_against: str
     note: str
-    input: tuple[int, ...] = (3, 224, 224)
-    classes: int = 1000
+    _: KW_ONLY
+    input: tuple[int, ...] | None = None
+    classes: int | None = None
+    checked_against: str | None = None
     weights: str | None = None
     paper: str | None = None
 
@@ -49,13 +51,16 @@ class NetEntry(Member):
     Attributes:
         name: the name users type; timm's where timm has the network.
         family: name of the file that registers it.
-        paper: where it is defined.
+        checked_against: ``timm:NAME``, ``torchvision:NAME`` or ``naive:TESTID``.
         net: the class of the family: ``net(spec, num_classes, in_chans=..., **options)``.
     """
 
     name: str
     family: str
-    paper: str = field()  # always there
+    input: tuple[int, ...] = field()  # these four are always there
+    classes: int = field()
+    checked_against: str = field()
+    paper: str = field()
     net: Builder
 
     @property
@@ -68,24 +73,39 @@ _entries: dict[str, NetEntry] = {}
 
 
 def register_family(
-    net: Builder, *, paper: str, members: Mapping[str, Member], family: str | None = None
+    net: Builder,
+    members: Mapping[str, Member],
+    *,
+    paper: str,
+    family: str | None = None,
+    input: tuple[int, ...] = (3, 224, 224),
+    classes: int = 1000,
 ) -> None:
     """Register networks that one class builds: ``net(spec, num_classes, *, in_chans, **options)``.
 
     Args:
         net: the class.
+        members: the networks by name; a contract test recomputes their counts.
         paper: where the members are defined that name no paper of their own.
-        members: the networks by name.
         family: name of the file that registers them; None is the file that defines ``net``.
+        input: of the members that name none.
+        classes: of the members that name none.
 
     Raises:
         ValueError: a name is taken.
     """
     family = family or net.__module__.rpartition(".")[2]
+    naive = f"naive:tests/nets/test_{family}.py::check_against_naive"
     for name, member in members.items():
         if name in _entries:
             raise ValueError(f"network {name!r} is registered twice")
-        facts: dict[str, Any] = vars(member) | {"paper": member.paper or paper}
+        peer = member.checked_against
+        facts: dict[str, Any] = vars(member) | {
+            "input": member.input or input,
+            "classes": member.classes or classes,
+            "checked_against": f"{peer}:{name}" if peer else naive,
+            "paper": member.paper or paper,
+        }
         _entries[name] = NetEntry(**facts, name=name, family=family, net=net)
 
 

@@ -74,33 +74,9 @@ class AlexNetSpec:
     as_torchvision: bool = False  # pools round down; dropout and first weights, see Departs
 
 
-class Variant(NamedTuple):
-    """What makes a `Member`."""
-
-    spec: AlexNetSpec
-    params: int
-    macs: int
-    note: str
-    classes: int = 1000
-
-
 TWO = AlexNetSpec(convs=TWO_GPUS, columns=2)
 SIX = AlexNetSpec(convs=(*TWO_GPUS, SIXTH), columns=2)
 TOWER = AlexNetSpec(convs=ONE_TOWER, as_torchvision=True)
-VARIANTS = {
-    "alexnet_2012": Variant(TWO, 60_965_224, 724_406_816, "as published: two columns, LRN"),
-    "alexnet_2012_one_gpu": Variant(
-        AlexNetSpec(convs=ONE_GPU), 59_798_312, 391_514_384, "one column, conv1-4 of half the width"
-    ),
-    "alexnet_2012_22k": Variant(
-        SIX,
-        146_645_969,
-        820_388_384,
-        "a sixth convolution, for pre-training; its size is ours",
-        21_841,
-    ),
-    "alexnet": Variant(TOWER, 61_100_840, 714_188_480, "one column, no LRN, as in torchvision"),
-}
 
 
 class AlexNet(Classifier):
@@ -109,9 +85,7 @@ class AlexNet(Classifier):
     Features are the maps in front of each pooling but the first.
 
     Args:
-        spec: the member of the family.
         num_classes: 0 gives the features of fc7, (N, 4096).
-        in_chans: channels of the images.
         lrn: "paper", "released" (alpha divided by the window, as cuda-convnet does) or "none".
         dropout: rate behind fc6 and fc7; of `alexnet` in front of them.
     """
@@ -183,18 +157,31 @@ class AlexNet(Classifier):
         return self.classifier(x if self.spec.as_torchvision else self.dropout(x))
 
 
-NAIVE = "naive:tests/nets/test_alexnet.py::check_against_naive"
-
-# Counts are for `classes` outputs at 224 x 224; a contract test recomputes each of them.
 register_family(
     AlexNet,
-    paper="NIPS 2012 (Krizhevsky, Sutskever, Hinton)",
-    members={
-        name: Member(
-            **row._asdict(),
-            checked_against="torchvision:alexnet" if row.spec.as_torchvision else NAIVE,
-            paper="arXiv:1404.5997" if row.spec.as_torchvision else None,
-        )
-        for name, row in VARIANTS.items()
+    {
+        "alexnet_2012": Member(TWO, 60_965_224, 724_406_816, "as published: two columns, LRN"),
+        "alexnet_2012_one_gpu": Member(
+            AlexNetSpec(convs=ONE_GPU),
+            59_798_312,
+            391_514_384,
+            "one column, conv1-4 of half the width",
+        ),
+        "alexnet_2012_22k": Member(
+            SIX,
+            146_645_969,
+            820_388_384,
+            "a sixth convolution, for pre-training; its size is ours",
+            classes=21_841,
+        ),
+        "alexnet": Member(
+            TOWER,
+            61_100_840,
+            714_188_480,
+            "one column, no LRN, as in torchvision",
+            checked_against="torchvision",
+            paper="arXiv:1404.5997",
+        ),
     },
+    paper="NIPS 2012 (Krizhevsky, Sutskever, Hinton)",
 )

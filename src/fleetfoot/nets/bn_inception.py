@@ -75,12 +75,6 @@ class BNInceptionSpec:
         return nn.Sequential(parts)
 
 
-VARIANTS = {
-    "bn_inception": (BNInceptionSpec(norm=True, act=nn.ReLU), "BN-x5 and BN-x30"),
-    "bn_inception_sigmoid": (BNInceptionSpec(norm=True, act=nn.Sigmoid), "BN-x5-Sigmoid"),
-    "inception": (BNInceptionSpec(norm=False, act=nn.ReLU), "no batch norm: LRN, dropout"),
-    "inception_sigmoid": (BNInceptionSpec(norm=False, act=nn.Sigmoid), "no norm: does not train"),
-}
 LayerMaker = Callable[..., nn.Sequential]  # (in_channels, channels, kernel_size=1, stride=1)
 
 
@@ -125,9 +119,7 @@ class BNInception(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
 
     Args:
-        spec: the member of the family.
         num_classes: 0 gives pooled features, (N, 1024).
-        in_chans: channels of the images.
         dropout: rate before the classifier; None is the published one, 0 with batch norm, else 0.4.
         conv_bias: biases in front of batch norms, as the port of the Caffe weights keeps them.
         lrn: local response norms of the stem; None is the published choice. The paper's
@@ -182,18 +174,18 @@ class BNInception(Classifier):
                     nn.init.zeros_(module.bias)
 
 
-# Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
+def _member(*, norm: bool, act: type[nn.Module], note: str) -> Member:
+    params = 11_285_224 if norm else 11_275_208
+    return Member(BNInceptionSpec(norm=norm, act=act), params, 2_032_600_064, note)
+
+
 register_family(
     BNInception,
-    paper="arXiv:1502.03167",
-    members={
-        name: Member(
-            spec=spec,
-            params=11_285_224 if spec.norm else 11_275_208,
-            macs=2_032_600_064,
-            checked_against="naive:tests/nets/test_bn_inception.py::check_against_naive",
-            note=note,
-        )
-        for name, (spec, note) in VARIANTS.items()
+    {
+        "bn_inception": _member(norm=True, act=nn.ReLU, note="BN-x5 and BN-x30"),
+        "bn_inception_sigmoid": _member(norm=True, act=nn.Sigmoid, note="BN-x5-Sigmoid"),
+        "inception": _member(norm=False, act=nn.ReLU, note="no batch norm: LRN, dropout"),
+        "inception_sigmoid": _member(norm=False, act=nn.Sigmoid, note="no norm: does not train"),
     },
+    paper="arXiv:1502.03167",
 )

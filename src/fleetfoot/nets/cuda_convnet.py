@@ -75,38 +75,33 @@ class CudaConvnetSpec:
                 one_of(word, AFTER, "after")
 
 
-class Variant(NamedTuple):
-    """One layer file, with its counts for 10 classes."""
-
-    spec: CudaConvnetSpec
-    params: int
-    macs: int
-    note: str
+def _member(spec: CudaConvnetSpec, params: int, macs: int, note: str) -> Member:
+    return Member(spec, params, macs, note, input=(3, spec.size, spec.size))
 
 
 VARIANTS = {
-    "26": Variant(
+    "26": _member(
         CudaConvnetSpec(layers=NET_26, size=32, hidden=64, linear_std=0.1),
         145_578,
         12_354_176,
         "the 80-second net",
     ),
-    "18": Variant(
+    "18": _member(
         CudaConvnetSpec(layers=NET_18, size=32), 89_578, 12_298_240, "normalised over space"
     ),
-    "13": Variant(
+    "13": _member(
         CudaConvnetSpec(layers=(*CONVS, *LOCALS_13)), 1_116_490, 18_517_248, "unshared filters"
     ),
-    "13_lrn": Variant(
+    "13_lrn": _member(
         CudaConvnetSpec(layers=(*CONVS_LRN, *LOCALS_13)),
         1_116_490,
         18_517_248,
         "the 13 % net with LRN",
     ),
-    "11": Variant(
+    "11": _member(
         CudaConvnetSpec(layers=(*CONVS_LRN, *LOCALS_11)), 2_112_970, 19_512_576, "wider, with LRN"
     ),
-    "11_no_lrn": Variant(
+    "11_no_lrn": _member(
         CudaConvnetSpec(layers=(*CONVS, *LOCALS_11)),
         2_112_970,
         19_512_576,
@@ -119,9 +114,7 @@ class CudaConvnet(Classifier):
     """Images (N, in_chans, size, size), of that size only, to logits (N, num_classes).
 
     Args:
-        spec: the member of the family.
         num_classes: 0 gives the features in front of the classifier.
-        in_chans: channels of the images.
         size: side of the images; None is the published 24 (13 % and 11 %) or 32.
         act: "relu" or "tanh".
         dropout: rate before the classifier; there was none.
@@ -184,14 +177,7 @@ class CudaConvnet(Classifier):
 
 register_family(
     CudaConvnet,
+    {f"cuda_convnet_{error}": member for error, member in VARIANTS.items()},
     paper="NIPS 2012 (Krizhevsky, Sutskever, Hinton)",
-    members={
-        f"cuda_convnet_{name}": Member(
-            **row._asdict(),
-            checked_against="naive:tests/nets/test_cuda_convnet.py::check_against_naive",
-            input=(3, row.spec.size, row.spec.size),
-            classes=10,
-        )
-        for name, row in VARIANTS.items()
-    },
+    classes=10,
 )

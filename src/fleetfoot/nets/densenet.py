@@ -9,7 +9,6 @@ Letters  N batch, H height, W width
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -68,20 +67,11 @@ class DenseNetSpec:
         same_length(transitions=self.layers[1:], pools=self.pools)
 
 
-class Row(NamedTuple):
-    """A member: its spec, its counts, what is special, and the side of its images."""
-
-    spec: DenseNetSpec
-    params: int
-    macs: int
-    note: str
-    pixels: int = 224
-
-
-def _bc(growth: int, *layers: int) -> DenseNetSpec:
-    return DenseNetSpec(
+def _bc(params: int, macs: int, *, growth: int, layers: tuple[int, ...]) -> Member:
+    spec = DenseNetSpec(
         growth=growth, layers=layers, stem_channels=2 * growth, bottleneck=4 * growth
     )
+    return Member(spec, params, macs, f"k = {growth}", checked_against="torchvision")
 
 
 DSOD_BODY = DenseNetSpec(
@@ -102,12 +92,20 @@ CIFAR = DenseNetSpec(
     pools=("mean", "mean"),
 )
 ROWS = {
-    "densenet121": Row(_bc(32, 6, 12, 24, 16), 7_978_856, 2_834_161_664, note="k = 32"),
-    "densenet161": Row(_bc(48, 6, 12, 36, 24), 28_681_000, 7_727_907_072, note="k = 48"),
-    "densenet169": Row(_bc(32, 6, 12, 32, 32), 14_149_480, 3_359_843_328, note="k = 32"),
-    "densenet201": Row(_bc(32, 6, 12, 48, 32), 20_013_928, 4_291_365_888, note="k = 32"),
-    "densenet67": Row(DSOD_BODY, 2_122_760, 2_378_749_696, note="k = 16, body of a small DSOD"),
-    "densenet40": Row(CIFAR, 1_019_722, 264_812_928, note="k = 12, for CIFAR", pixels=32),
+    "densenet121": _bc(7_978_856, 2_834_161_664, growth=32, layers=(6, 12, 24, 16)),
+    "densenet161": _bc(28_681_000, 7_727_907_072, growth=48, layers=(6, 12, 36, 24)),
+    "densenet169": _bc(14_149_480, 3_359_843_328, growth=32, layers=(6, 12, 32, 32)),
+    "densenet201": _bc(20_013_928, 4_291_365_888, growth=32, layers=(6, 12, 48, 32)),
+    "densenet67": Member(
+        DSOD_BODY,
+        2_122_760,
+        2_378_749_696,
+        "k = 16, body of a small DSOD",
+        paper="arXiv:1708.01241",
+    ),
+    "densenet40": Member(
+        CIFAR, 1_019_722, 264_812_928, "k = 12, for CIFAR", input=(3, 32, 32), classes=10
+    ),
 }
 
 
@@ -115,9 +113,6 @@ class DenseNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes).
 
     Args:
-        spec: the member of the family.
-        num_classes: 0 gives pooled features.
-        in_chans: channels of the images.
         dropout: rate before the classifier.
     """
 
@@ -159,23 +154,4 @@ class DenseNet(Classifier):
         return self.flatten(self.pool(self.head(self.forward_features(x)[-1])))
 
 
-NAIVE = "naive:tests/nets/test_densenet.py::check_against_naive"
-
-# A contract test recomputes each of the counts.
-register_family(
-    DenseNet,
-    paper="arXiv:1608.06993",
-    members={
-        name: Member(
-            spec=row.spec,
-            params=row.params,
-            macs=row.macs,
-            checked_against=f"torchvision:{name}" if row.spec.stem == "large" else NAIVE,
-            note=row.note,
-            paper="arXiv:1708.01241" if row.spec is DSOD_BODY else None,
-            input=(3, row.pixels, row.pixels),
-            classes=1000 if row.pixels == 224 else 10,
-        )
-        for name, row in ROWS.items()
-    },
-)
+register_family(DenseNet, ROWS, paper="arXiv:1608.06993")

@@ -47,18 +47,14 @@ def scaled_member(base: MobileNetSpec, name: str, figures: Figures) -> Member:
     original = name.startswith("tf_")
     label = name.rpartition("_")[2].title()
     spec = replace(base.scaled(width=width, depth=depth), dropout=dropout)
-    return Member(
-        spec=spec.of_tensorflow() if original else spec,
-        params=params,
-        macs=macs,
-        input=(3, size, size),
-        checked_against=f"timm:{name}",
-        note=f"{label}: {width} times the width, {depth} times the depth; "
-        f"{'SAME' if original else 'symmetric'} padding",
+    note = (
+        f"{label}: {width} times the width, {depth} times the depth; "
+        f"{'SAME' if original else 'symmetric'} padding"
     )
+    spec = spec.of_tensorflow() if original else spec
+    return Member(spec, params, macs, note, input=(3, size, size), checked_against="timm")
 
 
-# Counts are for 1000 classes at the native size; a contract test recomputes each of them.
 MEMBERS = {
     "b0": (1.0, 1.0, 224, 0.2, 5_288_548, 385_814_752),
     "b1": (1.0, 1.1, 240, 0.2, 7_794_184, 686_802_832),
@@ -72,11 +68,11 @@ MEMBERS = {
 
 register_family(
     MobileNet,
-    family="efficientnet",
-    paper="arXiv:1905.11946",
-    members={
+    {
         name: scaled_member(B0, name, figures)
         for key, figures in MEMBERS.items()
         for name in (f"efficientnet_{key}", f"tf_efficientnet_{key}")
     },
+    family="efficientnet",
+    paper="arXiv:1905.11946",
 )

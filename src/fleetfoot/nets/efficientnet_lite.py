@@ -21,7 +21,6 @@ BASE = MobileNetSpec(
     fixed=("stem", "head", "ends"),
 )
 
-# Counts are for 1000 classes at the native size; a contract test recomputes each of them.
 MEMBERS = {
     "lite0": (1.0, 1.0, 224, 0.2, 4_652_008, 385_187_552),
     "lite1": (1.0, 1.1, 240, 0.2, 5_416_680, 600_185_232),
@@ -39,11 +38,11 @@ def _member(key: str, prefix: str) -> Member:
 
 register_family(
     MobileNet,
-    family="efficientnet_lite",
-    paper="none (tensorflow/tpu, models/official/efficientnet/lite)",
-    members={
+    {
         f"{prefix}efficientnet_{key}": _member(key, prefix)
         for prefix in ("", "tf_")
         for key in MEMBERS
     },
+    family="efficientnet_lite",
+    paper="none (tensorflow/tpu, models/official/efficientnet/lite)",
 )

@@ -57,9 +57,6 @@ class FleetNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); each stage halves the map.
 
     Args:
-        spec: the member of the family.
-        num_classes: 0 gives pooled features.
-        in_chans: channels of the images.
         width: factor on all channels, which are then rounded up to whole tiles of 32.
         frozen_stem: the first filters are not trained; `whiten_stem` sets them from images.
         mirrored: test-time augmentation by a horizontal flip, inside the network: in evaluation
@@ -147,28 +144,23 @@ def scaled_channels(channels: int, width: float) -> int:
     return max(1, math.ceil(channels * width / TILE)) * TILE
 
 
-# Counts are for 10 classes at 32 x 32; a contract test recomputes each of them.
 register_family(
     FleetNet,
-    paper="ours",
-    members={
+    {
         "fleetnet": Member(
-            spec=FleetNetSpec(stages=(64, 256, 256)),
-            params=1_977_962,
-            macs=151_882_240,
-            input=(3, 32, 32),
-            classes=10,
-            checked_against="naive:tests/nets/test_fleetnet.py::check_against_naive",
-            note="for photographs of 32 pixels, such as CIFAR-10",
+            FleetNetSpec(stages=(64, 256, 256)),
+            1_977_962,
+            151_882_240,
+            "for photographs of 32 pixels, such as CIFAR-10",
         ),
         "fleetnet_small": Member(
-            spec=FleetNetSpec(stages=(64, 64, 128)),
-            params=353_386,
-            macs=48_071_936,
-            input=(3, 32, 32),
-            classes=10,
-            checked_against="naive:tests/nets/test_fleetnet.py::check_against_naive",
-            note="for digits and other simple marks, 8 to 32 pixels",
+            FleetNetSpec(stages=(64, 64, 128)),
+            353_386,
+            48_071_936,
+            "for digits and other simple marks, 8 to 32 pixels",
         ),
     },
+    paper="ours",
+    input=(3, 32, 32),
+    classes=10,
 )

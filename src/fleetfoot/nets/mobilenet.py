@@ -101,9 +101,6 @@ class MobileNet(Classifier):
     A family is a table of specs for this class.
 
     Args:
-        spec: the member of the family.
-        num_classes: 0 gives pooled features.
-        in_chans: channels of the images.
         drop_path: rate of stochastic depth that block i of B reaches i / B of; None is the
             published one.
         dropout: rate before the classifier; None is the published one.

@@ -27,9 +27,6 @@ class MobileNetV1(MobileNet):
     """`MobileNet` with the table of this file; without residual branches, hence no ``drop_path``.
 
     Args:
-        spec: the member of the family.
-        num_classes: 0 gives pooled features.
-        in_chans: channels of the images.
         dropout: rate before the classifier.
         norm_eps: of the batch norms; None is 1e-5.
         padding: "symmetric" or TensorFlow's "same"; None is symmetric.
@@ -55,28 +52,16 @@ class MobileNetV1(MobileNet):
         )
 
 
-def _member(name: str, *, width: float, params: int, macs: int) -> Member:
-    """Return a network by its width multiplier, alpha in the paper."""
-    return Member(
-        spec=V1.scaled(width=width, depth=1.0),
-        params=params,
-        macs=macs,
-        checked_against=f"timm:{name}",
-        note=f"{width} times the width",
-    )
+def _member(width: float, params: int, macs: int) -> Member:
+    spec = V1.scaled(width=width, depth=1.0)
+    return Member(spec, params, macs, f"{width} times the width", checked_against="timm")
 
-
-# Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
-MEMBERS = {
-    "mobilenetv1_100": (1.0, 4_231_976, 568_740_352),
-    "mobilenetv1_125": (1.25, 6_270_840, 879_516_800),
-}
 
 register_family(
     MobileNetV1,
-    paper="arXiv:1704.04861",
-    members={
-        name: _member(name, width=width, params=params, macs=macs)
-        for name, (width, params, macs) in MEMBERS.items()
+    {
+        "mobilenetv1_100": _member(1.0, 4_231_976, 568_740_352),
+        "mobilenetv1_125": _member(1.25, 6_270_840, 879_516_800),
     },
+    paper="arXiv:1704.04861",
 )

@@ -57,16 +57,11 @@ def _member(key: str, prefix: str) -> Member:
     """Return a network by its baseline and width; the narrowest keeps the stem's channels."""
     base, width, params, macs = MEMBERS[key]
     spec = (replace(base, fixed=("stem",)) if width < 0.75 else base).scaled(width=width, depth=1.0)
-    return Member(
-        spec=spec.of_tensorflow() if prefix else spec,
-        params=params,
-        macs=macs,
-        checked_against=f"timm:{prefix}mobilenetv3_{key}",
-        note=f"{width} times the width; {'SAME' if prefix else 'symmetric'} padding",
-    )
+    note = f"{width} times the width; {'SAME' if prefix else 'symmetric'} padding"
+    spec = spec.of_tensorflow() if prefix else spec
+    return Member(spec, params, macs, note, checked_against="timm")
 
 
-# Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
 MEMBERS = {
     "large_075": (LARGE, 0.75, 3_993_528, 154_560_624),
     "large_100": (LARGE, 1.0, 5_483_032, 216_589_760),
@@ -77,8 +72,8 @@ MEMBERS = {
 
 register_family(
     MobileNet,
+    {f"mobilenetv3_{key}": _member(key, "") for key in MEMBERS}
+    | {f"tf_mobilenetv3_{key}": _member(key, "tf_") for key in MEMBERS if key != "small_050"},
     family="mobilenet_v3",
     paper="arXiv:1905.02244",
-    members={f"mobilenetv3_{key}": _member(key, "") for key in MEMBERS}
-    | {f"tf_mobilenetv3_{key}": _member(key, "tf_") for key in MEMBERS if key != "small_050"},
 )

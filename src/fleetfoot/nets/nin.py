@@ -55,46 +55,11 @@ IMAGENET = (
 )
 
 
-class Published(NamedTuple):
-    """A released table, where it was used, and its counts there."""
-
-    rows: tuple[Row, ...]
-    params: int
-    macs: int
-    note: str
-    classes: int = 10
-    input: tuple[int, ...] = (3, 32, 32)
-    dropout_from: int = 1
-    paper: str | None = None
-
-
-TABLES = {
-    "nin_cifar10": Published(CIFAR10, 966_986, 222_486_528, "for CIFAR-10"),
-    "nin_cifar100": Published(
-        CIFAR100, 984_356, 223_592_448, "for CIFAR-100: smaller first weights", classes=100
-    ),
-    "nin_imagenet": Published(
-        IMAGENET,
-        7_595_176,
-        1_100_188_800,
-        "the public Caffe model for ImageNet",
-        classes=1000,
-        input=(3, 224, 224),
-        dropout_from=3,
-        paper="not in the paper: public Caffe model",
-    ),
-    "nin_mnist": Published(MNIST, 349_674, 50_699_712, "for MNIST, narrow", input=(1, 28, 28)),
-    "nin_svhn": Published(SVHN, 1_986_026, 274_235_392, "for SVHN: 5x5 in the third block"),
-}
-
-
 class NIN(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes), the mean of one map a class.
 
     Args:
-        spec: the member of the family.
         num_classes: 0 gives the mean of the map in front of the class maps.
-        in_chans: channels of the images.
         dropout: rate behind the pools, 0.5 as published.
         logit_relu: a ReLU on the class maps, as released: logits are then never negative. A map
             that dies gets no gradient; False leaves it out.
@@ -154,21 +119,34 @@ class NIN(Classifier):
         return self.flatten(self.pool(self.act(self.classifier(self.forward_features(x)[-1]))))
 
 
-# A contract test recomputes the counts.
 register_family(
     NIN,
-    paper="arXiv:1312.4400",
-    members={
-        name: Member(
-            spec=NINSpec(rows=table.rows, dropout_from=table.dropout_from),
-            params=table.params,
-            macs=table.macs,
-            input=table.input,
-            classes=table.classes,
-            checked_against="naive:tests/nets/test_nin.py::check_against_naive",
-            note=table.note,
-            paper=table.paper,
-        )
-        for name, table in TABLES.items()
+    {
+        "nin_cifar10": Member(NINSpec(rows=CIFAR10), 966_986, 222_486_528, "for CIFAR-10"),
+        "nin_cifar100": Member(
+            NINSpec(rows=CIFAR100),
+            984_356,
+            223_592_448,
+            "for CIFAR-100: smaller first weights",
+            classes=100,
+        ),
+        "nin_imagenet": Member(
+            NINSpec(rows=IMAGENET, dropout_from=3),
+            7_595_176,
+            1_100_188_800,
+            "the public Caffe model for ImageNet",
+            classes=1000,
+            input=(3, 224, 224),
+            paper="not in the paper: public Caffe model",
+        ),
+        "nin_mnist": Member(
+            NINSpec(rows=MNIST), 349_674, 50_699_712, "for MNIST, narrow", input=(1, 28, 28)
+        ),
+        "nin_svhn": Member(
+            NINSpec(rows=SVHN), 1_986_026, 274_235_392, "for SVHN: 5x5 in the third block"
+        ),
     },
+    paper="arXiv:1312.4400",
+    input=(3, 32, 32),
+    classes=10,
 )

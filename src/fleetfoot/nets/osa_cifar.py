@@ -40,9 +40,6 @@ class OSACifar(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 4 times smaller.
 
     Args:
-        spec: the member of the family.
-        num_classes: 0 gives pooled features.
-        in_chans: channels of the images.
         wiring: "merged" or "full", how a block ends.
         dropout: rate before the classifier.
 
@@ -83,30 +80,18 @@ class OSACifar(Classifier):
         return self.flatten(self.pool(self.head(self.forward_features(x)[-1])))
 
 
-NAIVE = "naive:tests/nets/test_osa_cifar.py::check_against_naive"
+def _member(layers: int, width: int, params: int, macs: int) -> Member:
+    note = f"blocks of {layers} layers of {width} channels, for CIFAR"
+    return Member(OSACifarSpec(layers=layers, width=width), params, macs, note)
 
-# Counts are for 10 classes at 32 x 32; a contract test recomputes each of them.
+
 register_family(
     OSACifar,
-    paper="arXiv:1904.09730",
-    members={
-        "osa_cifar_12x20": Member(
-            spec=OSACifarSpec(layers=12, width=20),
-            params=739_498,
-            macs=206_036_352,
-            checked_against=NAIVE,
-            note="blocks of 12 layers of 20 channels, for CIFAR",
-            input=(3, 32, 32),
-            classes=10,
-        ),
-        "osa_cifar_5x43": Member(
-            spec=OSACifarSpec(layers=5, width=43),
-            params=896_800,
-            macs=251_415_168,
-            checked_against=NAIVE,
-            note="blocks of 5 layers of 43 channels, for CIFAR",
-            input=(3, 32, 32),
-            classes=10,
-        ),
+    {
+        "osa_cifar_12x20": _member(12, 20, 739_498, 206_036_352),
+        "osa_cifar_5x43": _member(5, 43, 896_800, 251_415_168),
     },
+    paper="arXiv:1904.09730",
+    input=(3, 32, 32),
+    classes=10,
 )

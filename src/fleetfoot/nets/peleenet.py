@@ -82,9 +82,7 @@ class PeleeNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
 
     Args:
-        spec: the member of the family.
         num_classes: 0 gives pooled features, (N, 704).
-        in_chans: channels of the images.
         dropout: rate before the classifier; None is the published 0.05.
     """
 
@@ -126,17 +124,5 @@ class PeleeNet(Classifier):
                 nn.init.zeros_(module.bias)
 
 
-# Counts are for 1000 classes at 224 x 224; a contract test recomputes each of them.
-register_family(
-    PeleeNet,
-    paper="arXiv:1804.06882",
-    members={
-        "peleenet": Member(
-            spec=PeleeNetSpec(),
-            params=2_802_248,
-            macs=507_757_568,
-            checked_against="naive:tests/nets/test_peleenet.py::check_against_naive",
-            note="two ways a layer, conv before norm",
-        ),
-    },
-)
+PELEENET = Member(PeleeNetSpec(), 2_802_248, 507_757_568, "two ways a layer, conv before norm")
+register_family(PeleeNet, {"peleenet": PELEENET}, paper="arXiv:1804.06882")

@@ -37,6 +37,9 @@ class CreatedAs:
 class Classifier(nn.Module):
     """Base of the networks for classification; images are (N, in_chans, H, W).
 
+    A network is ``net(spec, num_classes, in_chans=3, **options)``: ``spec`` is the member of the
+    family, and ``num_classes=0`` gives pooled features. Each class describes only its own options.
+
     A family sets the attributes in its ``__init__``. One whose head is not pool, flatten, dropout
     and classifier overrides `forward_pooled`.
 

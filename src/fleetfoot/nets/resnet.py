@@ -9,7 +9,6 @@ Letters  N batch, H height, W width
 import math
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 from torch import nn
 
@@ -20,24 +19,6 @@ from fleetfoot.core.rounding import round_channels
 from fleetfoot.nets.protocol import Classifier, FeatureInfo
 from fleetfoot.ops.conv import conv_norm_act
 from fleetfoot.ops.stochastic_depth import linear_rates
-
-
-class Variant(NamedTuple):
-    """One column of the table, with its counts for 1000 classes at 224 x 224."""
-
-    blocks: tuple[int, ...]
-    bottleneck: bool
-    params: int
-    macs: int
-
-
-VARIANTS = {
-    "resnet18": Variant((2, 2, 2, 2), False, 11_689_512, 1_814_073_344),
-    "resnet34": Variant((3, 4, 6, 3), False, 21_797_672, 3_663_761_408),
-    "resnet50": Variant((3, 4, 6, 3), True, 25_557_032, 4_089_184_256),
-    "resnet101": Variant((3, 4, 23, 3), True, 44_549_160, 7_801_405_440),
-    "resnet152": Variant((3, 8, 36, 3), True, 60_192_808, 11_513_626_624),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +53,24 @@ class ResNetSpec:
         )
 
 
+def _member(blocks: tuple[int, ...], kind: str, params: int, macs: int) -> Member:
+    spec = ResNetSpec(blocks=blocks, bottleneck=kind == "bottlenecks")
+    return Member(spec, params, macs, f"{sum(blocks)} {kind}", checked_against="timm")
+
+
+VARIANTS = {
+    "resnet18": _member((2, 2, 2, 2), "blocks of two", 11_689_512, 1_814_073_344),
+    "resnet34": _member((3, 4, 6, 3), "blocks of two", 21_797_672, 3_663_761_408),
+    "resnet50": _member((3, 4, 6, 3), "bottlenecks", 25_557_032, 4_089_184_256),
+    "resnet101": _member((3, 4, 23, 3), "bottlenecks", 44_549_160, 7_801_405_440),
+    "resnet152": _member((3, 8, 36, 3), "bottlenecks", 60_192_808, 11_513_626_624),
+}
+
+
 class ResNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
 
     Args:
-        spec: the member of the family.
-        num_classes: 0 gives pooled features.
-        in_chans: channels of the images.
         zero_init_last: each block starts as its shortcut; the paper's blocks do not.
         drop_path: highest rate of stochastic depth, at the last block.
         dropout: rate before the classifier.
@@ -127,17 +119,4 @@ class ResNet(Classifier):
         reset_residual_net(self, zero_init_last=zero_init_last)
 
 
-register_family(
-    ResNet,
-    paper="arXiv:1512.03385",
-    members={
-        name: Member(
-            spec=ResNetSpec(blocks=row.blocks, bottleneck=row.bottleneck),
-            params=row.params,
-            macs=row.macs,
-            checked_against=f"timm:{name}",
-            note=f"{sum(row.blocks)} {'bottlenecks' if row.bottleneck else 'blocks of two'}",
-        )
-        for name, row in VARIANTS.items()
-    },
-)
+register_family(ResNet, VARIANTS, paper="arXiv:1512.03385")

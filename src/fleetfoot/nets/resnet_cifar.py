@@ -6,7 +6,6 @@ Letters  N batch, H height, W width
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from torch import nn
 
@@ -17,21 +16,6 @@ from fleetfoot.nets.protocol import Classifier, FeatureInfo
 from fleetfoot.ops.conv import conv_norm_act
 from fleetfoot.ops.stochastic_depth import linear_rates
 from fleetfoot.ops.zero_shortcut import ZeroShortcut
-
-
-class Variant(NamedTuple):
-    """One row of Table 6, with its counts for 10 classes at 32 x 32."""
-
-    blocks: int  # n
-    params: int
-    macs: int
-
-
-VARIANTS = {
-    "resnet20_cifar": Variant(3, 269_722, 40_551_040),
-    "resnet56_cifar": Variant(9, 853_018, 125_485_696),
-    "resnet110_cifar": Variant(18, 1_727_962, 252_887_680),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +37,6 @@ class ResNetCifar(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 4 times smaller.
 
     Args:
-        spec: the member of the family.
-        num_classes: 0 gives pooled features.
-        in_chans: channels of the images.
         zero_init_last: each block starts as its shortcut; the paper's blocks do not.
         drop_path: highest rate of stochastic depth, at the last block.
         dropout: rate before the classifier.
@@ -99,19 +80,14 @@ class ResNetCifar(Classifier):
         reset_residual_net(self, zero_init_last=zero_init_last)
 
 
-register_family(
-    ResNetCifar,
-    paper="arXiv:1512.03385",
-    members={
-        name: Member(
-            spec=ResNetCifarSpec(blocks=row.blocks),
-            params=row.params,
-            macs=row.macs,
-            checked_against="naive:tests/nets/test_resnet_cifar.py::check_against_naive",
-            note=f"{row.blocks} blocks a stage, for images of 32 pixels",
-            input=(3, 32, 32),
-            classes=10,
-        )
-        for name, row in VARIANTS.items()
-    },
-)
+def _member(blocks: int, params: int, macs: int) -> Member:
+    note = f"{blocks} blocks a stage, for images of 32 pixels"
+    return Member(ResNetCifarSpec(blocks=blocks), params, macs, note)
+
+
+VARIANTS = {  # Table 6
+    "resnet20_cifar": _member(3, 269_722, 40_551_040),
+    "resnet56_cifar": _member(9, 853_018, 125_485_696),
+    "resnet110_cifar": _member(18, 1_727_962, 252_887_680),
+}
+register_family(ResNetCifar, VARIANTS, paper="arXiv:1512.03385", input=(3, 32, 32), classes=10)

@@ -10,7 +10,6 @@ Letters  N batch, H height, W width
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,27 +19,6 @@ from fleetfoot.core.arguments import at_least, rate
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo
 from fleetfoot.ops.conv import conv_norm_act, relu
-
-
-class Variant(NamedTuple):
-    """One row of the README, with its counts as trained for 1000 classes at 224 x 224."""
-
-    pairs: int
-    ratio: float
-    params: int
-    macs: int
-
-
-VARIANTS = {
-    "repvgg_21": Variant(2, 0.0, 16_229_736, 2_400_931_840),
-    "repvgg_37": Variant(4, 0.0, 30_179_176, 4_456_140_800),
-    "repvgg_69": Variant(8, 0.0, 58_078_056, 8_566_558_720),
-    "repvgg_133": Variant(16, 0.0, 113_875_816, 16_787_394_560),
-    "rmrep_21": Variant(2, 0.25, 14_486_056, 2_144_030_720),
-    "rmrep_37": Variant(4, 0.25, 26_691_816, 3_942_338_560),
-    "rmrep_69": Variant(8, 0.5, 44_128_616, 6_511_349_760),
-    "rmrep_133": Variant(16, 0.75, 72_027_496, 10_621_767_680),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +67,6 @@ class RMRep(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
 
     Args:
-        spec: the member of the family.
-        num_classes: 0 gives pooled features.
-        in_chans: channels of the images.
         small_images: one block of stride 1 as the stem in place of two of stride 2, as the authors
             do for CIFAR; all maps are four times larger.
         dropout: rate before the classifier.
@@ -130,19 +105,20 @@ class RMRep(Classifier):
         reset_residual_net(self, zero_init_last=False)
 
 
-register_family(
-    RMRep,
-    paper="arXiv:2111.00687",
-    members={
-        name: Member(
-            spec=RMRepSpec(pairs=row.pairs, ratio=row.ratio),
-            params=row.params,
-            macs=row.macs,
-            checked_against="naive:tests/nets/test_rmnet.py::check_against_naive",
-            note=f"{5 + 8 * row.pairs} layers, {row.ratio:.0%} of the channels handed on"
-            if row.ratio
-            else f"{5 + 8 * row.pairs} layers, the network without RM blocks",
-        )
-        for name, row in VARIANTS.items()
-    },
-)
+def _member(pairs: int, ratio: float, params: int, macs: int) -> Member:
+    kept = f"{ratio:.0%} of the channels handed on" if ratio else "the network without RM blocks"
+    note = f"{5 + 8 * pairs} layers, {kept}"
+    return Member(RMRepSpec(pairs=pairs, ratio=ratio), params, macs, note)
+
+
+VARIANTS = {
+    "repvgg_21": _member(2, 0.0, 16_229_736, 2_400_931_840),
+    "repvgg_37": _member(4, 0.0, 30_179_176, 4_456_140_800),
+    "repvgg_69": _member(8, 0.0, 58_078_056, 8_566_558_720),
+    "repvgg_133": _member(16, 0.0, 113_875_816, 16_787_394_560),
+    "rmrep_21": _member(2, 0.25, 14_486_056, 2_144_030_720),
+    "rmrep_37": _member(4, 0.25, 26_691_816, 3_942_338_560),
+    "rmrep_69": _member(8, 0.5, 44_128_616, 6_511_349_760),
+    "rmrep_133": _member(16, 0.75, 72_027_496, 10_621_767_680),
+}
+register_family(RMRep, VARIANTS, paper="arXiv:2111.00687")

@@ -7,7 +7,6 @@ Letters  N batch, C channels, H height, W width
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,21 +18,6 @@ from fleetfoot.ops.conv import conv_norm_act
 from fleetfoot.ops.shake_shake import Backward, Forward, Level, ShakeShake
 
 STEM = 16
-
-
-class Variant(NamedTuple):
-    """A network of table 1, with its counts for 10 classes at 32 x 32."""
-
-    width: int  # channels of the first stage
-    params: int
-    macs: int
-
-
-VARIANTS = {
-    "shake_shake_26_2x32d": Variant(32, 2_923_130, 426_689_792),
-    "shake_shake_26_2x64d": Variant(64, 11_653_946, 1_685_506_560),
-    "shake_shake_26_2x96d": Variant(96, 26_192_890, 3_776_892_672),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,9 +80,6 @@ class ShakeShakeNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); each stage but the first halves.
 
     Args:
-        spec: the member of the family.
-        num_classes: 0 gives pooled features.
-        in_chans: channels of the images.
         forward_share: share of the branches in training: "shake" or "even".
         backward_share: of their gradients: "shake", "even" or "keep".
         level: one share an "image" or a "batch".
@@ -138,19 +119,14 @@ class ShakeShakeNet(Classifier):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
 
-register_family(
-    ShakeShakeNet,
-    paper="arXiv:1705.07485",
-    members={
-        name: Member(
-            spec=ShakeShakeSpec(width=row.width),
-            params=row.params,
-            macs=row.macs,
-            checked_against="naive:tests/nets/test_shake_shake.py::check_against_naive",
-            note=f"26 layers, two branches of {row.width} channels in the first stage",
-            input=(3, 32, 32),
-            classes=10,
-        )
-        for name, row in VARIANTS.items()
-    },
-)
+def _member(width: int, params: int, macs: int) -> Member:
+    note = f"26 layers, two branches of {width} channels in the first stage"
+    return Member(ShakeShakeSpec(width=width), params, macs, note)
+
+
+VARIANTS = {  # Table 1
+    "shake_shake_26_2x32d": _member(32, 2_923_130, 426_689_792),
+    "shake_shake_26_2x64d": _member(64, 11_653_946, 1_685_506_560),
+    "shake_shake_26_2x96d": _member(96, 26_192_890, 3_776_892_672),
+}
+register_family(ShakeShakeNet, VARIANTS, paper="arXiv:1705.07485", input=(3, 32, 32), classes=10)

@@ -11,7 +11,7 @@ Letters  N batch, H height, W width
 
 from collections import OrderedDict
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from functools import partial
 
 from torch import nn
 
@@ -47,16 +47,6 @@ class VoVNetSpec:
         same_length(modules=self.modules, widths=self.widths, channels=self.channels)
 
 
-class Row(NamedTuple):
-    """A member: its spec, its counts for 1000 classes at 224 x 224, and what is special."""
-
-    spec: VoVNetSpec
-    params: int
-    macs: int
-    note: str
-    in_timm: bool = False
-
-
 def _second(spec: VoVNetSpec, ese: str) -> VoVNetSpec:
     """The form of VoVNetV2."""
     return replace(spec, stem="stride", shortcut=True, ese=ese)
@@ -75,24 +65,27 @@ V57 = VoVNetSpec(modules=(1, 1, 4, 3))
 V99 = VoVNetSpec(modules=(1, 3, 9, 3))
 EVERY = "V2, eSE in every module, the authors' form"
 LAST = "V2, eSE in the last module of a stage, timm's form"
-ROWS = {
-    "vovnet27_slim": Row(V27_SLIM, 3_525_736, 2_870_328_320, "narrow; the paper's stem"),
-    "vovnet39": Row(V39, 22_600_296, 7_765_860_352, "the paper's stem"),
-    "vovnet57": Row(V57, 36_640_296, 9_623_777_280, "the paper's stem"),
-    "vovnet39a": Row(replace(V39, stem="stride"), 22_600_296, 7_072_227_328, "strided stem", True),
-    "vovnet57a": Row(replace(V57, stem="stride"), 36_640_296, 8_930_144_256, "strided stem", True),
-    "ese_vovnet19b": Row(V19, 11_205_416, 4_121_937_920, "V2, one module a stage"),
-    "ese_vovnet19b_dw": Row(_separable(V19), 6_543_080, 1_333_489_824, "V2, separable", True),
-    "ese_vovnet19b_slim": Row(V19_SLIM, 3_166_136, 1_680_214_784, "V2, narrow", True),
-    "ese_vovnet19b_slim_dw": Row(
-        _separable(V19_SLIM), 1_897_752, 398_071_376, "V2, narrow and separable", True
+in_timm = partial(Member, checked_against="timm")
+V1 = {
+    "vovnet27_slim": Member(V27_SLIM, 3_525_736, 2_870_328_320, "narrow; the paper's stem"),
+    "vovnet39": Member(V39, 22_600_296, 7_765_860_352, "the paper's stem"),
+    "vovnet57": Member(V57, 36_640_296, 9_623_777_280, "the paper's stem"),
+    "vovnet39a": in_timm(replace(V39, stem="stride"), 22_600_296, 7_072_227_328, "strided stem"),
+    "vovnet57a": in_timm(replace(V57, stem="stride"), 36_640_296, 8_930_144_256, "strided stem"),
+}
+V2 = {
+    "ese_vovnet19b": Member(V19, 11_205_416, 4_121_937_920, "V2, one module a stage"),
+    "ese_vovnet19b_dw": in_timm(_separable(V19), 6_543_080, 1_333_489_824, "V2, separable"),
+    "ese_vovnet19b_slim": in_timm(V19_SLIM, 3_166_136, 1_680_214_784, "V2, narrow"),
+    "ese_vovnet19b_slim_dw": in_timm(
+        _separable(V19_SLIM), 1_897_752, 398_071_376, "V2, narrow and separable"
     ),
-    "ese_vovnet39": Row(_second(V39, "every"), 26_209_128, 7_075_831_808, EVERY),
-    "ese_vovnet57": Row(_second(V57, "every"), 42_479_912, 8_935_976_960, EVERY),
-    "ese_vovnet99": Row(_second(V99, "every"), 70_548_520, 16_495_554_560, EVERY),
-    "ese_vovnet39b": Row(_second(V39, "last"), 24_568_936, 7_074_193_408, LAST, True),
-    "ese_vovnet57b": Row(_second(V57, "last"), 38_608_936, 8_932_110_336, LAST, True),
-    "ese_vovnet99b": Row(_second(V99, "last"), 63_199_272, 16_488_214_528, LAST, True),
+    "ese_vovnet39": Member(_second(V39, "every"), 26_209_128, 7_075_831_808, EVERY),
+    "ese_vovnet57": Member(_second(V57, "every"), 42_479_912, 8_935_976_960, EVERY),
+    "ese_vovnet99": Member(_second(V99, "every"), 70_548_520, 16_495_554_560, EVERY),
+    "ese_vovnet39b": in_timm(_second(V39, "last"), 24_568_936, 7_074_193_408, LAST),
+    "ese_vovnet57b": in_timm(_second(V57, "last"), 38_608_936, 8_932_110_336, LAST),
+    "ese_vovnet99b": in_timm(_second(V99, "last"), 63_199_272, 16_488_214_528, LAST),
 }
 
 
@@ -100,9 +93,6 @@ class VoVNet(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
 
     Args:
-        spec: the member of the family.
-        num_classes: 0 gives pooled features.
-        in_chans: channels of the images.
         stem: "pool" or "stride", what halves the map before the first stage; None is the member's.
         shortcut: add the input of each module but the first of a stage to its output; None is the
             member's.
@@ -176,21 +166,5 @@ def _stem(spec: VoVNetSpec, in_chans: int) -> nn.Sequential:
     return nn.Sequential(*layers)
 
 
-NAIVE = "naive:tests/nets/test_vovnet.py::check_against_naive"
-
-# A contract test recomputes each of the counts.
-register_family(
-    VoVNet,
-    paper="arXiv:1904.09730",
-    members={
-        name: Member(
-            spec=row.spec,
-            params=row.params,
-            macs=row.macs,
-            checked_against=f"timm:{name}" if row.in_timm else NAIVE,
-            note=row.note,
-            paper="arXiv:1911.06667" if name.startswith("ese") else None,
-        )
-        for name, row in ROWS.items()
-    },
-)
+register_family(VoVNet, V1, paper="arXiv:1904.09730")
+register_family(VoVNet, V2, paper="arXiv:1911.06667")
