@@ -34,8 +34,9 @@ from fleetfoot.measure.provenance import provenance
 from fleetfoot.nets.create import create
 from fleetfoot.train.fused.fused_view import view_of
 from fleetfoot.train.inputs import Normalise
+from fleetfoot.train.optim.rules import AdamW
 from fleetfoot.train.process.allocator import keep_freed_memory
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.recipe import Examples, Recipe
 from fleetfoot.train.steps.step import Context, supervised_step
 from fleetfoot.train.steps.take_steps import take_step
 from fleetfoot.train.train_state import TrainState, prepare
@@ -60,7 +61,11 @@ class Job:
     """One way to compute, with a network, an optimiser and readers of its own."""
 
     def __init__(self, split: Any, *, precision: str, layout: str, kernels: str) -> None:
-        recipe = Recipe(batch=BATCH, augment=AUGMENT, optimizer="adamw", lr=1e-4)
+        recipe = Recipe(
+            batch=BATCH,
+            optimizer=AdamW(lr=1e-4),
+            examples=Examples(augment=AUGMENT),
+        )
         net = prepare(create("fasternet_t0"), recipe, layout=layout, device="cpu")
         self.state = TrainState.of(net, recipe)
         self.state.model = view_of(net, kernels)

@@ -9,20 +9,20 @@ from fleetfoot.claims import kept_training
 from fleetfoot.claims.claim import Setting
 from fleetfoot.claims.training import Outcome, train_once
 from fleetfoot.data.augment import Augment
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.method_word import methods
+from fleetfoot.train.optim.rules import AdamW
+from fleetfoot.train.recipe import Checkpoints, Compute, Examples, Recipe
 
 STEPS = 12 * 3  # three an epoch
 
-RECIPE = Recipe(  # what could go wrong at once: momenta, dropout, norms, an average, augmentation
+RECIPE = Recipe(
     epochs=12,
     batch=20,
-    optimizer="adamw",
-    lr=0.01,
-    ema=0.9,
-    precision="bfloat16",
-    layout="nhwc",
-    augment=Augment(crop="pad", pad=1, flip=0.5),
-    methods=("mixup:alpha=1",),
+    optimizer=AdamW(lr=0.01),
+    examples=Examples(augment=Augment(crop="pad", pad=1, flip=0.5)),
+    checkpoints=Checkpoints(ema=0.9),
+    compute=Compute(precision="bfloat16", layout="nhwc"),
+    methods=methods("mixup:alpha=1"),
 )
 
 

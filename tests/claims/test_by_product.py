@@ -13,7 +13,8 @@ from fleetfoot.claims.by_product import train_by_product
 from fleetfoot.claims.claim import Setting
 from fleetfoot.claims.training_images import preprocess_of
 from fleetfoot.data.open_data import open_data
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.optim.rules import AdamW
+from fleetfoot.train.recipe import Compute, Recipe
 
 
 def test_the_network_is_trained_in_place_and_no_folder_stays(
@@ -30,7 +31,11 @@ def test_the_network_is_trained_in_place_and_no_folder_stays(
     torch.manual_seed(0)
     net = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
     before = net[1].weight.detach().clone()
-    recipe = Recipe(epochs=1, lr=0.01, precision="float32", layout="nchw", workers=0)
+    recipe = Recipe(
+        epochs=1,
+        optimizer=AdamW(lr=0.01),
+        compute=Compute(precision="float32", layout="nchw", workers=0),
+    )
     result = train_by_product(
         net, open_data("digits"), recipe, preprocess=preprocess_of("digits"),
         setting=Setting(scale="smoke"),

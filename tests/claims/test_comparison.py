@@ -108,7 +108,7 @@ def test_a_training_is_taken_once(asked: list[tuple[int, Mapping[str, Any]]]) ->
     assert ways.train("a", GPU, seed=0, lr=0.5, epochs=3) is not first
     assert lines().train("a", GPU, seed=0) is not first, "another comparison"
     recipes = [words["recipe"] for _, words in asked]
-    assert [(recipe.lr, recipe.epochs) for recipe in recipes] == [
+    assert [(recipe.optimizer.lr, recipe.epochs) for recipe in recipes] == [
         *[(0.01, 9)] * 2,
         (0.5, 3),
         (0.01, 9),

@@ -3,6 +3,7 @@
 import pytest
 
 from fleetfoot.claims.he_recipe import he_recipe
+from fleetfoot.train.optim.rules import SGD
 
 
 @pytest.mark.parametrize(("size", "pad"), [(16, 2), (32, 4)])
@@ -12,6 +13,6 @@ def test_shifts_are_an_eighth_of_the_image(size: int, pad: int) -> None:
 
 
 def test_the_rate_falls_twice_unless_it_shall_not() -> None:
-    assert he_recipe(32).milestones == (0.5, 0.75)
-    assert he_recipe(32, milestones=()).milestones == ()
-    assert (he_recipe(32).lr, he_recipe(32).weight_decay) == (0.1, 1e-4)
+    assert he_recipe(32).schedule.milestones == (0.5, 0.75)
+    assert he_recipe(32, milestones=()).schedule.milestones == ()
+    assert he_recipe(32).optimizer == SGD(lr=0.1, weight_decay=1e-4)

@@ -102,7 +102,7 @@ from fleetfoot.train.recipe import Recipe
 import torch
 from torch import nn
 torch.manual_seed(0)
-step = method.step_of(Recipe(methods=("jocor", "mixup:alpha=1")))
+step = method.step_of(Recipe().with_changes(methods=("jocor", "mixup:alpha=1")))
 print(identity(nn.Linear(2, 2), step, {"a", "b", "c"}, lambda errors: errors[-1] <= 25.0))
 """
     command = [sys.executable, "-c", program]

@@ -18,7 +18,9 @@ from fleetfoot.data.augment import Augment
 from fleetfoot.data.loader import Batch
 from fleetfoot.recipes import method
 from fleetfoot.recipes.method import Method, Start
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.optim.rules import SGD
+from fleetfoot.train.optim.schedules import Steps
+from fleetfoot.train.recipe import Compute, Examples, Recipe
 from fleetfoot.train.steps.step import Context, Metrics, supervised_step
 
 CPU, SMOKE = Setting(scale="cpu"), Setting(scale="smoke")
@@ -26,16 +28,10 @@ PLAIN = Augment(crop="none", flip=0.0)
 RECIPE = Recipe(
     epochs=2,
     batch=20,
-    optimizer="sgd",
-    momentum=0.0,
-    lr=0.05,
-    weight_decay=0.0,
-    warmup=0.0,
-    schedule="steps",
-    milestones=(),
-    label_smoothing=0.0,
-    precision="float32",
-    augment=PLAIN,
+    optimizer=SGD(lr=0.05, momentum=0.0),
+    schedule=Steps(milestones=()),
+    examples=Examples(augment=PLAIN, label_smoothing=0.0),
+    compute=Compute(precision="float32"),
 )
 
 
@@ -143,7 +139,8 @@ def test_methods_of_a_recipe_are_composed(monkeypatch: pytest.MonkeyPatch) -> No
     ids=lambda changes: next(iter(changes)),
 )
 def test_what_trainings_of_claims_do_not_know_is_refused(changes: dict[str, object]) -> None:
-    with pytest.raises(UsageError, match=f"{next(iter(changes))} = .* is not known to trainings"):
+    word = next(iter(changes)).replace("head_steps", "head.steps")
+    with pytest.raises(UsageError, match=f"{word} = .* is not known to trainings"):
         outcome(RECIPE.with_changes(**changes))
 
 

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from fleetfoot.core import registry
 from fleetfoot.core.registry import NetEntry
-from fleetfoot.core.results import to_json
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.nets.create import create
 from fleetfoot.nets.cuda_convnet import CudaConvnet, CudaConvnetSpec, Layer
@@ -99,8 +98,8 @@ def images(count: int = 4) -> Tensor:
 
 def operated(used: Recipe) -> nn.Module:
     seed_everything(used.seed)
-    name = used.methods[0].partition(":")[0]
-    net = method.operate(create(NETS.get(name, "tiny_resnet")), used)
+    name = used.methods[0].name
+    net = method.apply_surgery(create(NETS.get(name, "tiny_resnet")), used)
     if any(found.initialise is not None for found in method.methods_of(used)):
         labels = torch.arange(12) % len(tiny.CLASSES)
         method.initialise(net, method.Start(images=images(12), labels=labels, recipe=used))
@@ -187,7 +186,7 @@ def killed_at(number: int, step: Step) -> Step:
 @pytest.mark.parametrize("name", NAMES)
 def test_killed_and_resumed_equals_undisturbed(name: str, plan: Plan, tmp_path: Path) -> None:
     used = recipe(word(name))
-    own = replace(plan, recipe=to_json(used))
+    own = replace(plan, recipe=used.to_json())
     step = method.step_of(used)
 
     def run(folder: str, **words: Any) -> None:

@@ -12,6 +12,7 @@ from fleetfoot.data.augment import (
     NUMBERS,
     RIGHT,
     Augment,
+    Mix,
     augmented,
     auto_augmented,
     draw,
@@ -159,15 +160,20 @@ def test_all_in_one() -> None:
         {"flip": 1.5},
         {"flip": "sometimes"},
         {"rand_augment": 31},
-        {"mixup": -0.1},
-        {"cutmix": -1.0},
-        {"mix_probability": 2.0},
-        {"erasing": -0.5},
+        {"rand_augment_std": -0.5},
     ],
 )
 def test_bad_settings_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="augment: "):
         Augment(**changes)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"mixup": -0.1}, {"cutmix": -1.0}, {"mix_probability": 2.0}, {"erasing": -0.5}]
+)
+def test_bad_settings_of_mixing_are_refused(changes: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="augment: "):
+        Mix(**changes)
 
 
 def test_a_batch_of_cifar_is_quick() -> None:

@@ -5,9 +5,13 @@ from typing import Literal
 import pytest
 
 from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.data.augment import Augment
 from fleetfoot.jobs import settings
 from fleetfoot.recipes.catalog import recipe_named
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.method_word import methods
+from fleetfoot.train.optim.rules import SGD, AdamW
+from fleetfoot.train.optim.schedules import Plateau
+from fleetfoot.train.recipe import Checkpoints, Examples, Recipe
 
 pytest.importorskip("pydantic")
 
@@ -80,7 +84,7 @@ def test_fields_of_a_part_are_reached_with_a_dot():
         ("epoch", "3", ["'epoch' is not a setting"]),
         ("learning_rate", "1", ["not a setting"]),
         ("batchsize", "1", ["nearest: batch"]),
-        ("flip", "1", ["part.flip"]),
+        ("flap", "1", ["part.flip"]),
     ],
 )
 def test_a_bad_setting_is_named_with_what_is_allowed(key: str, text: str, words: list[str]):
@@ -93,12 +97,25 @@ def test_a_bad_setting_is_named_with_what_is_allowed(key: str, text: str, words:
 
 def test_a_written_config_gives_the_same_recipe_back(tmp_path: Path):
     pytest.importorskip("tomli_w")
-    recipe = Sample(lr=0.3, ema=None, part=Part(rand_augment=None, scale=(0.1, 0.2)))
+    recipe = Recipe(
+        optimizer=SGD(lr=0.3, nesterov=False),
+        schedule=Plateau(patience=2),
+        examples=Examples(augment=Augment(rand_augment=None, scale=(0.1, 0.2))),
+        methods=methods("mixup", "cutout:side=8"),
+    )
     settings.write_config(tmp_path / "config.toml", recipe, run={"net": "x", "size": None})
+    text = (tmp_path / "config.toml").read_text()
+    assert "\nformat = 2\n" in text
+    assert '"cutout:side=8"' in text
     config = settings.read_config(tmp_path / "config.toml")
     assert (config["run.net"], config["run.size"]) == ("x", "none")
-    again = settings.apply_settings(Sample(), settings.recipe_settings(config), source="config")
+    again = settings.apply_settings(Recipe(), settings.recipe_settings(config), source="config")
     assert again == recipe
+
+
+def test_a_file_of_a_later_format_is_refused():
+    with pytest.raises(DataError, match="format 3"):
+        settings.recipe_settings({"format": 3, "recipe.epochs": 4})
 
 
 def test_a_hand_written_config_needs_no_table(tmp_path: Path):
@@ -120,9 +137,11 @@ def test_a_config_that_is_missing_or_no_toml_is_refused(tmp_path: Path):
 
 def test_the_real_recipe_takes_every_setting_it_writes(tmp_path: Path):
     pytest.importorskip("tomli_w")
-    from fleetfoot.train.recipe import Recipe
-
-    recipe = Recipe(minutes=1.5, lr=0.02, ema=0.9)
+    recipe = Recipe(
+        minutes=1.5,
+        optimizer=AdamW(lr=0.02),
+        checkpoints=Checkpoints(ema=0.9),
+    )
     settings.write_config(tmp_path / "config.toml", recipe, run={})
     config = settings.recipe_settings(settings.read_config(tmp_path / "config.toml"))
     assert settings.apply_settings(Recipe(), config, source="config") == recipe
@@ -136,3 +155,44 @@ def test_a_recipe_of_a_paper_comes_back_from_its_file(tmp_path: Path, name: str)
     settings.write_config(path, recipe, run={})
     found = settings.recipe_settings(settings.read_config(path))
     assert settings.apply_settings(Recipe(), found) == recipe
+
+
+SAMPLES = Path(__file__).resolve().parents[1] / "samples" / "recipes_1"
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("*.toml")), ids=lambda path: path.stem)
+def test_a_config_of_format_1_gives_the_same_recipe(path: Path) -> None:
+    config = settings.recipe_settings(settings.read_config(path))
+    assert settings.apply_settings(Recipe(), config) == recipe_named(path.stem)
+
+
+def test_every_setting_of_before_still_has_its_word() -> None:
+    config = settings.recipe_settings(settings.read_config(SAMPLES / "transfer.toml"))
+    kinds = {"milestones": "steps", "decay_every": "exponential", "patience": "plateau"}
+    kinds |= {"step_factor": "steps", "drops": "plateau"}
+    rules = {"nesterov": "sgd", "muon_lr": "muon", "muon_momentum": "muon"}
+    for key, value in config.items():
+        first = {"schedule": kinds.get(key, "cosine"), "optimizer": rules.get(key, "adamw")}
+        alone = {} if key in ("epochs", "minutes", "head_only") else {key: value}
+        settings.apply_settings(recipe_named("transfer"), {**first, **alone})
+
+
+def test_a_word_for_a_part_chooses_its_kind() -> None:
+    recipe = settings.apply_settings(
+        Recipe(), {"optimizer": "sgd", "nesterov": "false", "schedule": "linear", "head": "linear"}
+    )
+    assert recipe.optimizer == SGD(lr=1e-3, weight_decay=0.05, nesterov=False)
+    assert (recipe.schedule.kind, recipe.head.kind) == ("linear", "linear")
+    with pytest.raises(UsageError, match="--set: 'nesterov' is a setting of optimizer=sgd alone"):
+        settings.apply_settings(Recipe(), {"nesterov": "false"})
+    with pytest.raises(UsageError, match=r"--set: .*'lion' is not one of adamw, sgd"):
+        settings.apply_settings(Recipe(), {"optimizer": "lion"})
+
+
+def test_words_behind_a_config_may_choose_another_kind(tmp_path: Path) -> None:
+    settings.write_config(
+        tmp_path / "a.toml", Recipe(optimizer=SGD(lr=0.3, nesterov=False)), run={}
+    )
+    config = settings.recipe_settings(settings.read_config(tmp_path / "a.toml"))
+    found = settings.apply_settings(Recipe(), {**config, "optimizer": "adamw", "lr": "0.2"})
+    assert found.optimizer == AdamW(lr=0.2, weight_decay=0.0)

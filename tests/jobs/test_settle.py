@@ -12,6 +12,7 @@ from fleetfoot.jobs.settle import fitted, settle, situation_of
 from fleetfoot.recipes.catalog import RECIPES, recipe_named
 from fleetfoot.recipes.small_images import MIRRORED
 from fleetfoot.search.choice import Candidate, Choice
+from fleetfoot.train.optim.rules import SGD, AdamW
 from fleetfoot.train.recipe import Recipe
 
 
@@ -35,13 +36,13 @@ def test_without_a_size_the_least_that_the_network_takes(words: dict[str, Any], 
 
 
 def test_a_batch_leaves_an_epoch_eight_steps_and_the_rate_follows():
-    recipe = Recipe(batch=512, optimizer="sgd", lr=0.5)
+    recipe = Recipe(batch=512, optimizer=SGD(lr=0.5, weight_decay=0.05))
     assert fitted(recipe, 45_000) == recipe
     small = fitted(recipe, 1438)
-    assert (small.batch, small.lr) == (128, 0.125)
-    adam = fitted(Recipe(batch=32, optimizer="adamw", lr=1e-3), 100)
+    assert (small.batch, small.optimizer.lr) == (128, 0.125)
+    adam = fitted(Recipe(batch=32, optimizer=AdamW(lr=1e-3)), 100)
     assert adam.batch == 8
-    assert adam.lr == pytest.approx(1e-3 / 2)
+    assert adam.optimizer.lr == pytest.approx(1e-3 / 2)
 
 
 def test_tiny_data_keep_the_smallest_batch():
@@ -83,12 +84,12 @@ def test_a_recipe_of_a_paper_brings_its_network(
 
 def test_methods_come_besides_those_of_the_settings() -> None:
     _, _, recipe = settled(methods=("cutout:side=3",), settings={"methods": ["mixup"]})
-    assert recipe.methods == ("mixup", "cutout:side=3")
+    assert [str(word) for word in recipe.methods] == ["mixup", "cutout:side=3"]
 
 
 def test_sizes_of_training_images_follow_the_size_that_was_asked_for() -> None:
     _, _, recipe = settled(recipe="fasternet_t0", size=112)
-    assert [side for _, side in recipe.sizes] == [96, 112]
+    assert [side for _, side in recipe.examples.sizes] == [96, 112]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_answers_are_mirrored_where_training_images_are(
     words: dict[str, Any], changes: dict[str, Any], options: tuple[tuple[str, bool], ...]
 ) -> None:
     _, _, recipe = settled(**words, settings=changes)
-    assert recipe.options == options
+    assert recipe.network.options == options
 
 
 def test_a_budget_is_for_the_options_that_will_be_trained(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from fleetfoot.recipes.build import build
 from fleetfoot.recipes.pixels import preprocess_for
 from fleetfoot.recipes.run_spec import RunSpec
 from fleetfoot.recipes.transfer import transfer
+from fleetfoot.train.method_word import methods
 from fleetfoot.train.recipe import Recipe
 
 NET = "tf_efficientnet_lite0"
@@ -68,7 +69,7 @@ def test_every_size_of_the_training_images_has_to_fit(squares: Path) -> None:
 
 def test_first_weights_are_not_set_over_trained_ones(squares: Path, tmp_path: Path) -> None:
     words = {"data": str(squares), "net": "nin_cifar10", "size": 32}
-    data, recipe = open_data(str(squares)), Recipe(methods=("kaiming",))
+    data, recipe = open_data(str(squares)), Recipe(methods=methods("kaiming"))
     spec = RunSpec(**words, weights=str(tmp_path), recipe=recipe)
     with pytest.raises(UsageError, match=r"method kaiming sets first weights.* --weights none"):
         build(spec, data, preprocess_for(spec, data))
@@ -91,7 +92,7 @@ def test_saved_weights_bring_their_function_and_their_pixels(squares: Path, tmp_
 
 def test_first_weights_are_not_set_again_on_resume(squares: Path) -> None:
     data = open_data(str(squares))
-    recipe = Recipe(methods=("kaiming",))
+    recipe = Recipe(methods=methods("kaiming"))
     spec = RunSpec(data=str(squares), net="cuda_convnet_26", size=24, recipe=recipe)
     pixels = preprocess_for(spec, data)
     plain, set_again = (build(spec, data, pixels, initialise=on) for on in (False, True))

@@ -21,8 +21,9 @@ from fleetfoot.recipes.published import Published
 from fleetfoot.recipes.run_spec import RunSpec
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import open_loaders
+from fleetfoot.train.optim.learning_rate import lr_at
 from fleetfoot.train.optim.optimizers import set_lr
-from fleetfoot.train.optim.schedule import lr_at
+from fleetfoot.train.optim.rules import VelocitySGD
 from fleetfoot.train.steps.step import Context, supervised_step
 from fleetfoot.train.steps.take_steps import take_step
 from fleetfoot.train.train_state import TrainState, prepare
@@ -58,7 +59,8 @@ def test_a_published_recipe_builds_and_takes_a_step(name: str) -> None:
     recipe = published.recipe()
     size = min(published.size, max(32, 2 * least_size(published)))  # norms need some positions
     sizes = tuple(
-        (start, max(size, round(side * size / published.size))) for start, side in recipe.sizes
+        (start, max(size, round(side * size / published.size)))
+        for start, side in recipe.examples.sizes
     )
     recipe = recipe.with_changes(batch=2, sizes=sizes, evaluate_every=1)
     data = noise(grey=published.data == "MNIST")
@@ -68,7 +70,7 @@ def test_a_published_recipe_builds_and_takes_a_step(name: str) -> None:
     loaders = open_loaders(data, recipe, preprocess=preprocess, workers=0)
     state = TrainState.of(net, recipe)
     before = [parameter.detach().clone() for parameter in net.parameters()]
-    warmup = round(1000 * recipe.warmup)
+    warmup = round(1000 * recipe.schedule.warmup)
     set_lr(state.optimizer, lr_at(0, recipe, total_steps=1000, warmup_steps=warmup))
     normalise = Normalise(preprocess, layout="nchw", device=torch.device("cpu"))
     context = Context(recipe, 0, 2, normalise, "float32", total_steps=1000)
@@ -89,7 +91,7 @@ def test_the_record_names_a_network_that_takes_its_size(name: str) -> None:
     assert published.hours > 0
     assert published.top1 is None or 50 < published.top1 < 100
     options = {*option_names(facts.builder)}
-    assert {word for word, _ in published.recipe().options} <= options
+    assert {word for word, _ in published.recipe().network.options} <= options
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -117,46 +119,50 @@ def test_recipes_have_one_name_each_and_those_of_papers_a_subject() -> None:
 
 def test_alexnet_is_that_of_2012() -> None:
     recipe = recipe_named("alexnet")
-    assert (recipe.batch, recipe.lr, recipe.momentum, recipe.weight_decay) == (128, 0.01, 0.9, 5e-4)
-    assert (recipe.optimizer, recipe.schedule, recipe.drops) == ("velocity_sgd", "plateau", 3)
+    assert recipe.batch == 128
+    assert recipe.optimizer == VelocitySGD(lr=0.01, momentum=0.9, weight_decay=5e-4)
+    assert (recipe.schedule.kind, recipe.schedule.drops) == ("plateau", 3)
     assert (recipe.augment.crop, recipe.augment.colour_pca) == ("inside", "stored")
-    assert recipe.centred_input
+    assert recipe.examples.centred_input
 
 
 def test_fasternet_has_the_columns_of_table_6() -> None:
     rows = {name: recipe_named(f"fasternet_{name}") for name in ("t0", "t1", "m", "l")}
-    assert [r.lr for r in rows.values()] == pytest.approx([0.004, 0.004, 0.002, 0.002])
-    assert [r.weight_decay for r in rows.values()] == [0.005, 0.01, 0.05, 0.05]
+    assert [r.optimizer.lr for r in rows.values()] == pytest.approx([0.004, 0.004, 0.002, 0.002])
+    assert [r.optimizer.weight_decay for r in rows.values()] == [0.005, 0.01, 0.05, 0.05]
     assert [r.augment.rand_augment for r in rows.values()] == [None, 9, 21, 21]
-    assert [r.augment.mixup for r in rows.values()] == [0.05, 0.1, 0.5, 0.7]
-    assert [r.clip_norm for r in rows.values()] == [None, None, 1.0, 0.01]
-    last = rows["t0"].sizes[-1]
+    assert [r.augment.mix.mixup for r in rows.values()] == [0.05, 0.1, 0.5, 0.7]
+    assert [r.optimizer.clip_norm for r in rows.values()] == [None, None, 1.0, 0.01]
+    last = rows["t0"].examples.sizes[-1]
     assert (round(last[0] * 300), last[1]) == (280, 224)
-    assert all(r.lr * r.final_lr == pytest.approx(1e-5) for r in rows.values())
+    assert all(r.optimizer.lr * r.schedule.final_lr == pytest.approx(1e-5) for r in rows.values())
 
 
 def test_efficientnet_follows_its_batch() -> None:
     recipe = recipe_named("efficientnet_b0")
-    assert (recipe.batch, recipe.lr, recipe.ema) == (2048, pytest.approx(0.128), 0.9999)
+    assert (recipe.batch, recipe.checkpoints.ema) == (2048, 0.9999)
+    assert recipe.optimizer.lr == pytest.approx(0.128)
     steps = 350 * (1_281_167 // 2048)
-    words = {"total_steps": steps, "warmup_steps": round(recipe.warmup * steps)}
+    words = {"total_steps": steps, "warmup_steps": round(recipe.schedule.warmup * steps)}
     last = lr_at(steps - 1, recipe, **words)
     assert last == pytest.approx(0.128 * 0.97**145)
 
 
 def test_batch_norm_multiplies_the_rate_and_divides_the_decay() -> None:
     plain, x5, x30 = map(recipe_named, ("inception", "bn_inception_x5", "bn_inception_x30"))
-    assert (plain.lr, x5.lr, x30.lr) == pytest.approx((0.0015, 0.0075, 0.045))
-    assert plain.weight_decay == pytest.approx(5 * x5.weight_decay)
-    epochs = [r.decay_every * (r.epochs or 0) for r in (plain, x5)]
+    rates = [recipe.optimizer.lr for recipe in (plain, x5, x30)]
+    assert rates == pytest.approx([0.0015, 0.0075, 0.045])
+    assert plain.optimizer.weight_decay == pytest.approx(5 * x5.optimizer.weight_decay)
+    epochs = [r.schedule.decay_every * (r.epochs or 0) for r in (plain, x5)]
     assert epochs == pytest.approx([8.0, 8 / 6])
-    assert (plain.dropout, x5.dropout) == (0.4, 0.0)
+    assert (plain.network.dropout, x5.network.dropout) == (0.4, 0.0)
 
 
 def test_nin_learns_at_the_released_rates() -> None:
     recipe = recipe_named("nin_cifar10")
-    assert recipe.lr * recipe.body_lr == pytest.approx(0.1)  # 1, times the loss factor 0.1
-    assert recipe.lr * recipe.body_lr * recipe.weight_decay == pytest.approx(1e-5)
+    body_lr = recipe.optimizer.lr * recipe.optimizer.groups.body_lr
+    assert body_lr == pytest.approx(0.1)  # 1, times the loss factor 0.1
+    assert body_lr * recipe.optimizer.weight_decay == pytest.approx(1e-5)
 
 
 def test_the_guide_has_a_row_for_each_with_the_figures_of_the_record() -> None:

@@ -9,6 +9,7 @@ from fleetfoot.core.errors import UsageError
 from fleetfoot.core.results import PassResult
 from fleetfoot.recipes import method
 from fleetfoot.recipes.method import Method, MethodEntry
+from fleetfoot.train.method_word import methods
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps.step import Context
 
@@ -33,11 +34,11 @@ def only_tanh(monkeypatch):
 
 
 def recipe(*words):
-    return Recipe(epochs=1, methods=words)
+    return Recipe(epochs=1, methods=methods(*words))
 
 
 def test_a_surgery_operates_and_finish_ends():
-    net = method.operate(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), recipe("tanh:gain=2"))
+    net = method.apply_surgery(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), recipe("tanh:gain=2"))
     assert isinstance(net[1], nn.Tanh)
     assert isinstance(method.finish(net, recipe("tanh"))[1], nn.Identity)
 
@@ -63,12 +64,12 @@ def test_a_wrong_word_is_one_line(word, message):
 
 def test_a_surgery_without_a_place_is_refused():
     with pytest.raises(UsageError, match="method tanh finds no place in Linear"):
-        method.operate(nn.Linear(2, 2), recipe("tanh"))
+        method.apply_surgery(nn.Linear(2, 2), recipe("tanh"))
 
 
 def test_no_methods_change_nothing():
     net = nn.Linear(2, 2)
-    assert method.operate(net, recipe()) is net
+    assert method.apply_surgery(net, recipe()) is net
     assert method.finish(net, recipe()) is net
     step = object()
     assert method.step_of(recipe(), step) is step

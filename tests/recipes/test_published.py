@@ -2,7 +2,7 @@ import pytest
 
 from fleetfoot.nets.catalog import entry
 from fleetfoot.recipes.published import PEAK_MACS, SHARE_OF_PEAK, Published
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.recipe import Examples, Recipe
 
 
 def published(**changes):
@@ -18,7 +18,7 @@ def test_macs_are_three_passes_over_every_image_of_every_epoch():
 
 
 def test_sizes_count_by_the_share_of_the_run_that_they_have():
-    recipe = Recipe(epochs=4, sizes=((0.0, 112), (0.75, 224)))
+    recipe = Recipe(epochs=4, examples=Examples(sizes=((0.0, 112), (0.75, 224))))
     whole = published(recipe=lambda: Recipe(epochs=4)).macs
     assert published(recipe=lambda: recipe).macs == whole * (0.75 / 4 + 0.25)
 

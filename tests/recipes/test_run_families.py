@@ -22,8 +22,10 @@ from fleetfoot.data.samples import Data, Split
 from fleetfoot.nets.catalog import entries, entry
 from fleetfoot.nets.create import create
 from fleetfoot.train.loop import train
+from fleetfoot.train.optim.rules import SGD, VelocitySGD
+from fleetfoot.train.optim.schedules import Linear, Steps
 from fleetfoot.train.planning.make_plan import make_plan
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.recipe import Compute, Examples, Recipe
 
 GOLDEN = Path(__file__).resolve().parent.parent / "golden" / "short_runs.json"
 TOLERANCE = 0.02
@@ -39,15 +41,10 @@ PIXELS = {
 ORDINARY = Recipe(
     epochs=3,
     batch=64,
-    optimizer="sgd",
-    lr=0.05,
-    weight_decay=5e-4,
-    schedule="linear",
-    warmup=0.2,
-    label_smoothing=0.0,
-    precision="bfloat16",
-    layout="nhwc",
-    augment=Augment(crop="pad", pad=2, flip=0.5),
+    optimizer=SGD(lr=0.05, weight_decay=5e-4),
+    schedule=Linear(warmup=0.2),
+    examples=Examples(augment=Augment(crop="pad", pad=2, flip=0.5), label_smoothing=0.0),
+    compute=Compute(precision="bfloat16", layout="nhwc"),
 )
 
 
@@ -79,17 +76,10 @@ def on_photos(net: str, *, images: int = 5000, **changes: Any) -> ShortRun:
 ALEXNET = Recipe(
     epochs=8,
     batch=64,
-    optimizer="velocity_sgd",
-    lr=1e-3,
-    momentum=0.9,
-    weight_decay=4e-3,
-    schedule="steps",
-    milestones=(0.75,),
-    warmup=0.0,
-    label_smoothing=0.0,
-    precision="bfloat16",
-    layout="nhwc",
-    augment=Augment(crop="none", flip=0.5),
+    optimizer=VelocitySGD(lr=1e-3, momentum=0.9, weight_decay=4e-3),
+    schedule=Steps(milestones=(0.75,)),
+    examples=Examples(augment=Augment(crop="none", flip=0.5), label_smoothing=0.0),
+    compute=Compute(precision="bfloat16", layout="nhwc"),
 )
 
 ADAM: dict[str, Any] = {"optimizer": "adamw", "lr": 2e-3, "weight_decay": 0.01}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from fleetfoot.core.errors import DataError, Interrupted, TrainingError, UsageError
 from fleetfoot.core.listener import Silent
-from fleetfoot.data.augment import Augment
+from fleetfoot.data.augment import Augment, Mix
 from fleetfoot.data.loader import Batch
 from fleetfoot.train.steps.step import Context, StepWithMethods, supervised_step
 
@@ -49,8 +49,16 @@ def lines(folder: Path, kind: str) -> list[dict[str, Any]]:
     [
         HARD,
         {"optimizer": "sgd", "balance": "sampler", "early_stop": 2},
-        {"ema": 0.5, "balance": "weights", "augment": Augment(crop="pad", mixup=0.5, cutmix=1.0)},
-        {"frozen_norm": True, "augment": Augment(crop="resized", erasing=0.5), "head_steps": 5},
+        {
+            "ema": 0.5,
+            "balance": "weights",
+            "augment": Augment(crop="pad", mix=Mix(mixup=0.5, cutmix=1.0)),
+        },
+        {
+            "frozen_norm": True,
+            "augment": Augment(crop="resized", mix=Mix(erasing=0.5)),
+            "head_steps": 5,
+        },
         {
             "optimizer": "rmsprop",
             "schedule": "plateau",
@@ -191,7 +199,7 @@ def test_a_new_run_forgets_the_old_states(tmp_path: Path) -> None:
 
 def test_another_recipe_or_network_is_refused_on_resume(tmp_path: Path) -> None:
     tiny.run(tmp_path, tiny.recipe(epochs=1))
-    with pytest.raises(UsageError, match=r"another recipe \(batch, lr differ\)"):
+    with pytest.raises(UsageError, match=r"another recipe \(batch, optimizer.lr differ\)"):
         tiny.run(tmp_path, tiny.recipe(epochs=1, batch=10, lr=0.5), resume=True)
     other = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
     with pytest.raises(DataError, match="another network"):

@@ -13,9 +13,10 @@ from fleetfoot.data.augment import Augment
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data, Sample, Split
 from fleetfoot.train.loop import TrainResult, train
+from fleetfoot.train.optim.rules import AdamW
 from fleetfoot.train.planning.make_plan import make_plan
 from fleetfoot.train.planning.plan import Plan, read_plan
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.recipe import Compute, Examples, Recipe
 from fleetfoot.train.saved_state import load_latest
 
 CLASSES = ("a", "b", "c")
@@ -76,15 +77,14 @@ class TinyNet(nn.Module):
 
 
 def recipe(**changes: Any) -> Recipe:
-    defaults: dict[str, Any] = {
-        "epochs": 3,
-        "batch": 8,
-        "lr": 1e-2,
-        "precision": "float32",
-        "layout": "nchw",
-        "augment": Augment(crop="pad", pad=1, flip=0.5),
-    }
-    return Recipe(**{**defaults, **changes})
+    small = Recipe(
+        epochs=3,
+        batch=8,
+        optimizer=AdamW(lr=1e-2),
+        examples=Examples(augment=Augment(crop="pad", pad=1, flip=0.5)),
+        compute=Compute(precision="float32", layout="nchw"),
+    )
+    return small.with_changes(**changes)
 
 
 def new_net(seed: int = 0) -> TinyNet:

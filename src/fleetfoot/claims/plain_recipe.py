@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleetfoot.data.augment import Augment
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.optim.rules import VelocitySGD
+from fleetfoot.train.optim.schedules import Steps
+from fleetfoot.train.recipe import Examples, Recipe
 
 
 def plain_recipe(*, augment: Mapping[str, Any] | None = None, **words: Any) -> Recipe:
@@ -12,7 +14,7 @@ def plain_recipe(*, augment: Mapping[str, Any] | None = None, **words: Any) -> R
 
     Args:
         augment: words of `Augment`; what it leaves open is neither cropped nor flipped.
-        words: fields of `Recipe`.
+        words: settings of `Recipe`, by names that fit one alone.
 
     Raises:
         UsageError: a value out of its range.
@@ -20,12 +22,8 @@ def plain_recipe(*, augment: Mapping[str, Any] | None = None, **words: Any) -> R
     images: dict[str, Any] = {"crop": "none", "flip": 0.0, **(augment or {})}
     plain = Recipe(
         batch=32,
-        optimizer="velocity_sgd",
-        weight_decay=0.0,
-        schedule="steps",
-        milestones=(),
-        warmup=0.0,
-        label_smoothing=0.0,
-        augment=Augment(**images),
+        optimizer=VelocitySGD(lr=1e-3),
+        schedule=Steps(milestones=()),
+        examples=Examples(augment=Augment(**images), label_smoothing=0.0),
     )
     return plain.with_changes(**words)

@@ -21,7 +21,7 @@ from fleetfoot.claims.identity import identity
 from fleetfoot.claims.training_images import Part, images_of, normalised, preprocess_of
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.machine_lock import working
-from fleetfoot.core.results import to_json
+from fleetfoot.core.parts import flatten
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.measure.device import device_profile
 
@@ -42,10 +42,10 @@ CLASSES = 10  # of every data set here
 # Fields of a recipe that only a run of `fit` carries out, with what means "not used".
 UNKNOWN: dict[str, Any] = {
     "minutes": None,
-    "early_stop": None,
-    "head_steps": 0,
-    "balance": "none",
-    "sizes": (),
+    "checkpoints.early_stop": None,
+    "head.steps": 0,
+    "examples.balance": "none",
+    "examples.sizes": [],
 }
 
 # Student's t at 97.5 % for 1, 2, ... degrees of freedom; beyond them the last, a little too wide.
@@ -167,10 +167,12 @@ def _trained(make_net: Callable[[], nn.Module], task: _Task, setting: Setting) -
     recipe, device = task.recipe, setting.device
     with exact_arithmetic(threads=1, device=torch.device(device)):
         seed_everything(recipe.seed)
-        net = method.operate(make_net().train(), recipe).to(device)
+        net = method.apply_surgery(make_net().train(), recipe).to(device)
         _initialise(net, task)
         key = "" if setting.trainings is None else _key(net, task, setting)
-        state = TrainState.of(prepare(net, recipe, layout=recipe.layout, device=device), recipe)
+        state = TrainState.of(
+            prepare(net, recipe, layout=recipe.compute.layout, device=device), recipe
+        )
         with kept_training(setting, key) as kept:
             course = kept.begin(state)
             if course.logits is None:
@@ -200,16 +202,16 @@ def _key(net: nn.Module, task: _Task, setting: Setting) -> str:
         (split.name, [(sample.key, sample.label) for sample in split.samples])
         for split in (task.train, task.judges)
     ]
-    decides = (to_json(task.recipe), task.preprocess, splits, task.step, task.stop, net)
+    decides = (task.recipe.to_json(), task.preprocess, splits, task.step, task.stop, net)
     return identity(decides, setting.device, is_smoke(setting), torch.__version__)
 
 
 def _check_known(recipe: "Recipe") -> None:
     """Refuse what only a run of `fit` carries out."""
-    used = {name: getattr(recipe, name) for name in UNKNOWN}
-    used = {name: value for name, value in used.items() if value != UNKNOWN[name]}
-    if recipe.schedule == "plateau":
-        used["schedule"] = recipe.schedule
+    settings = flatten(recipe.to_json())
+    used = {path: settings[path] for path in UNKNOWN if settings[path] != UNKNOWN[path]}
+    if recipe.schedule.kind == "plateau":
+        used["schedule"] = recipe.schedule.kind
     for name, value in used.items():
         raise UsageError(f"recipe: {name} = {value!r} is not known to trainings of claims")
 
@@ -292,17 +294,17 @@ def _context(recipe: "Recipe", loader: "Loader", device: torch.device) -> "Conte
     from fleetfoot.train.inputs import Normalise
     from fleetfoot.train.steps.step import Context
 
-    normalise = Normalise(loader.preprocess, layout=recipe.layout, device=device)
+    normalise = Normalise(loader.preprocess, layout=recipe.compute.layout, device=device)
     total = (recipe.epochs or 1) * loader.steps_per_epoch
     return Context(
         recipe,
         0,
         CLASSES,
         normalise,
-        recipe.precision,
+        recipe.compute.precision,
         total_steps=total,
         steps_per_epoch=loader.steps_per_epoch,
-        warmup_steps=round(recipe.warmup * total),
+        warmup_steps=round(recipe.schedule.warmup * total),
     )
 
 
@@ -320,9 +322,9 @@ def _initialise(net: nn.Module, task: _Task) -> None:
 def _way(recipe: "Recipe", device: str) -> dict[str, Any]:
     """Return precision and layout with "auto" resolved: never by timing, which may change."""
     fast = device != "cpu" or _computes_bfloat16()
-    precision = ("bfloat16" if fast else "float32") if recipe.precision == "auto" else None
-    layout = "nhwc" if recipe.layout == "auto" else recipe.layout
-    return {"precision": precision or recipe.precision, "layout": layout}
+    precision = ("bfloat16" if fast else "float32") if recipe.compute.precision == "auto" else None
+    layout = "nhwc" if recipe.compute.layout == "auto" else recipe.compute.layout
+    return {"precision": precision or recipe.compute.precision, "layout": layout}
 
 
 @cache

@@ -22,6 +22,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from fleetfoot.core.errors import UsageError, require
+from fleetfoot.core.ranges import NotNegative, Share, check_fields
 from fleetfoot.data.colour_pca import Colours, colour_shifted
 from fleetfoot.data.decode import Pixels, picture_of
 from fleetfoot.data.draws import uniforms
@@ -36,6 +37,26 @@ RAND_AUGMENT_OPS, MOST_MAGNITUDE = 2, 30
 FLIP, DOWN, RIGHT, RAND_AUGMENT, FIRST_ATTEMPT = range(5)
 FIRST_COLOUR = FIRST_ATTEMPT + 2 * ATTEMPTS
 NUMBERS = FIRST_COLOUR + 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mix:
+    """What to do to a batch of normalised images; see `mix`.
+
+    Attributes:
+        mixup: alpha of mixup; 0 for none.
+        cutmix: alpha of cutmix; 0 for none.
+        mix_probability: share of batches that are mixed at all.
+        erasing: probability that a random rectangle of an image is erased.
+    """
+
+    mixup: NotNegative = 0.0
+    cutmix: NotNegative = 0.0
+    mix_probability: Share = 1.0
+    erasing: Share = 0.0
+
+    def __post_init__(self) -> None:
+        check_fields(self, what="augment")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +76,7 @@ class Augment:
         auto_augment: the operations that were learnt on ImageNet.
         colour_pca: noise along the principal axes of colours: of ImageNet as AlexNet's code has
             them ("stored"), of the training images ("computed"), or "none".
-        mixup: alpha of mixup; 0 for none.
-        cutmix: alpha of cutmix; 0 for none.
-        mix_probability: share of batches that are mixed at all.
-        erasing: probability that a random rectangle of an image is erased.
+        mix: what combines the images of a batch, and erases parts of them.
     """
 
     crop: Literal["none", "pad", "inside", "resized"] = "resized"
@@ -70,10 +88,7 @@ class Augment:
     rand_augment_std: float = 0.0
     auto_augment: bool = False
     colour_pca: Colours = "none"
-    mixup: float = 0.0
-    cutmix: float = 0.0
-    mix_probability: float = 1.0
-    erasing: float = 0.0
+    mix: Mix = Mix()
 
     def __post_init__(self) -> None:
         problem = self._problem()
@@ -98,17 +113,10 @@ class Augment:
             return f"rand_augment is {self.rand_augment}, must be 0 to {MOST_MAGNITUDE}"
         if self.colour_pca not in COLOURS:
             return f"colour_pca is {self.colour_pca!r}, must be one of {', '.join(COLOURS)}"
-        if min(self.mixup, self.cutmix, self.rand_augment_std) < 0:
-            return "mixup, cutmix and rand_augment_std must not be negative"
-        return self._wrong_chance()
-
-    def _wrong_chance(self) -> str | None:
-        chances = {"mix_probability": self.mix_probability, "erasing": self.erasing}
-        if self.flip != "alternate":
-            chances["flip"] = self.flip
-        for name, value in chances.items():
-            if isinstance(value, str) or not 0 <= value <= 1:
-                return f"{name} is {value!r}, must be 0 to 1"
+        if self.rand_augment_std < 0:
+            return f"rand_augment_std is {self.rand_augment_std}, must not be negative"
+        if self.flip != "alternate" and (isinstance(self.flip, str) or not 0 <= self.flip <= 1):
+            return f"flip is {self.flip!r}, must be 0 to 1"
         return None
 
 

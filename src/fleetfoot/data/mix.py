@@ -15,18 +15,18 @@ from torch import Tensor
 
 from fleetfoot.core.errors import require
 from fleetfoot.core.seeds import rng
-from fleetfoot.data.augment import Augment
+from fleetfoot.data.augment import Mix
 
 
 def mix_batch(
-    images: Tensor, targets: Tensor, augment: Augment, *, seed: int, step: int, rank: int = 0
+    images: Tensor, targets: Tensor, mix: Mix, *, seed: int, step: int, rank: int = 0
 ) -> tuple[Tensor, Tensor]:
     """Return a batch after mixup or cutmix (one of them, by chance, where both are on) and erasing.
 
     Args:
         images: float, (N, C, H, W).
         targets: class probabilities, float, (N, K).
-        augment: its ``mixup``, ``cutmix``, ``mix_probability`` and ``erasing`` are used.
+        mix: what to do.
         seed: of the run.
         step: counted over the whole run.
         rank: of the process whose share of the batch this is.
@@ -37,26 +37,26 @@ def mix_batch(
     Raises:
         MissingError: torchvision is absent or broken, and something is to be mixed.
     """
-    if not (augment.mixup or augment.cutmix or augment.erasing):
+    if not (mix.mixup or mix.cutmix or mix.erasing):
         return images, targets
     v2: Any = require("torchvision.transforms.v2", extra="train")
     generator = rng(seed, "mix", step, *([rank] if rank else []))
     with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
         torch.default_generator.manual_seed(int(generator.integers(2**62)))
-        mixers = _mixers(v2, augment)
-        if mixers and len(images) > 1 and generator.random() < augment.mix_probability:
+        mixers = _mixers(v2, mix)
+        if mixers and len(images) > 1 and generator.random() < mix.mix_probability:
             mixer = mixers[int(generator.integers(len(mixers)))]
             images, targets = mixer(images, targets)
-        if augment.erasing:
-            eraser = v2.RandomErasing(p=augment.erasing)
+        if mix.erasing:
+            eraser = v2.RandomErasing(p=mix.erasing)
             images = torch.stack([eraser(image) for image in images])
     return images, targets
 
 
-def _mixers(v2: Any, augment: Augment) -> list[Any]:
+def _mixers(v2: Any, mix: Mix) -> list[Any]:
     mixers: list[Any] = []
-    if augment.mixup:
-        mixers.append(v2.MixUp(alpha=augment.mixup))
-    if augment.cutmix:
-        mixers.append(v2.CutMix(alpha=augment.cutmix))
+    if mix.mixup:
+        mixers.append(v2.MixUp(alpha=mix.mixup))
+    if mix.cutmix:
+        mixers.append(v2.CutMix(alpha=mix.cutmix))
     return mixers

@@ -1,51 +1,44 @@
 """Settings of a recipe: ``--set key=value``, ``--config FILE``, and the config.toml of a run.
 
-A key is the name of a field; a field of a part is written with a dot (``augment.flip``). Values are
-checked against the type of the field by pydantic. TOML has no null: ``"none"`` stands for it.
+A key is the path of a setting (``optimizer.lr``), as short as it fits one alone (``lr``); a part's
+name chooses its kind (``schedule=linear``). Values are checked against the type of the field by
+pydantic. TOML has no null: ``"none"`` stands for it. In format 1 of a file the recipe was one flat
+table, with the settings of every kind; a file without a number is read so too.
 """
 
-import difflib
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import fields, is_dataclass, replace
+from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from fleetfoot.core.errors import DataError, UsageError, require
 from fleetfoot.core.files import write_text
+from fleetfoot.core.parts import changed, flatten
 from fleetfoot.core.results import to_json
+from fleetfoot.train.method_word import MethodWord, methods
+from fleetfoot.train.recipe import Recipe, kinds_last
 
 R = TypeVar("R")
 NONE = "none"
+KEY, FORMAT = "format", 2
 
 
-def apply_settings(
-    recipe: R, settings: Mapping[str, Any], *, source: str = "--set", ignore: Iterable[str] = ()
-) -> R:
-    """Return ``recipe`` with fields changed.
+def apply_settings(recipe: R, settings: Mapping[str, Any], *, source: str = "--set") -> R:
+    """Return ``recipe`` with settings changed.
 
     Args:
         recipe: a frozen dataclass; its parts may be dataclasses too.
-        settings: dotted key -> value; text is read as TOML where it can be.
+        settings: path -> value; text is read as TOML where it can be.
         source: where the settings come from, for messages.
-        ignore: keys of ``settings`` that are somebody else's.
 
     Raises:
         UsageError: unknown key (with the nearest ones) or a value of the wrong type or range.
         MissingError: pydantic is not installed.
     """
-    changes: dict[str, Any] = {}
-    kinds = setting_types(type(recipe))
-    for key, value in settings.items():
-        if key in ignore:
-            continue
-        if key not in kinds:
-            raise UsageError(f"{source}: {key!r} is not a setting; {_nearest(key, kinds)}")
-        changes[key] = _checked(key, value, kinds[key], source)
     try:
-        return _replaced(recipe, changes)
-    except (ValueError, TypeError) as error:
+        return changed(recipe, settings, convert=_checked)
+    except (UsageError, ValueError, TypeError) as error:
         raise UsageError(f"{source}: {error}") from error
 
 
@@ -69,59 +62,38 @@ def recipe_settings(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings of the recipe in a flat config: table ``recipe``, or keys at the top.
 
     Keys of the other tables (``run.*``: net, data, size, ...) are left out.
+
+    Raises:
+        DataError: the file has the format of a later version.
     """
-    return {
+    if config.get(KEY, 1) not in (1, FORMAT):
+        raise DataError(f"settings of format {config[KEY]!r}: this version reads up to {FORMAT}")
+    settings = {
         key.removeprefix("recipe."): value
         for key, value in config.items()
-        if not key.startswith("run.")
+        if not key.startswith("run.") and key != KEY
     }
+    return settings if KEY in config else kinds_last(settings)
 
 
-def write_config(path: Path, recipe: Any, *, run: Mapping[str, Any]) -> None:
+def write_config(path: Path, recipe: Recipe, *, run: Mapping[str, Any]) -> None:
     """Write every setting after defaults; ``--config`` takes the file back.
 
     Args:
         path: the file, usually ``config.toml`` of a run folder.
-        recipe: the recipe that is used, a dataclass.
+        recipe: the recipe that is used.
         run: words of the command line that are no settings of the recipe (net, size, seed, ...).
     """
     tomli_w: Any = require("tomli_w", extra="train")
-    tables = {"run": _without_null(to_json(run)), "recipe": _without_null(to_json(recipe))}
-    write_text(
-        path, "# every setting of this run; `--config` takes it back\n" + tomli_w.dumps(tables)
-    )
+    tables = {"run": _without_null(to_json(run)), "recipe": _without_null(recipe.to_json())}
+    text = tomli_w.dumps({KEY: FORMAT, **tables})
+    write_text(path, "# every setting of this run; `--config` takes it back\n" + text)
 
 
-def flatten(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested tables as dotted keys.
-
-    >>> flatten({"lr": 0.1, "augment": {"flip": 0.5}})
-    {'lr': 0.1, 'augment.flip': 0.5}
-    """
-    flat: dict[str, Any] = {}
-    for key, value in table.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
-def setting_types(kind: type) -> dict[str, Any]:
-    """Return dotted key -> type of every setting of a recipe class."""
-    hints = get_type_hints(kind)
-    types: dict[str, Any] = {}
-    for field in fields(kind):
-        part = hints[field.name]
-        if isinstance(part, type) and is_dataclass(part):
-            inner = setting_types(part)
-            types |= {f"{field.name}.{key}": value for key, value in inner.items()}
-        else:
-            types[field.name] = part
-    return types
-
-
-def _checked(key: str, value: Any, kind: Any, source: str) -> Any:
+def _checked(path: str, value: Any, kind: Any) -> Any:
+    """Return what a value means for a setting of a type."""
+    if kind == tuple[MethodWord, ...]:
+        return methods(*_checked(path, value, tuple[str, ...]))
     pydantic: Any = require("pydantic", extra="train")
     adapter = pydantic.TypeAdapter(kind)
     for candidate in _readings(value, kind):
@@ -131,7 +103,7 @@ def _checked(key: str, value: Any, kind: Any, source: str) -> Any:
             return adapter.validate_python(candidate)
         except pydantic.ValidationError:
             continue
-    raise UsageError(f"{source}: {key}={value} is not {_allowed(kind)}")
+    raise UsageError(f"{path}={value} is not {_allowed(kind)}")
 
 
 def _readings(value: Any, kind: Any) -> list[Any]:
@@ -171,30 +143,6 @@ def _type_word(kind: Any) -> str:
         parts = ", ".join(_type_word(part) for part in get_args(kind) if part is not Ellipsis)
         return f"a list [{parts}]"
     return words.get(kind) or getattr(kind, "__name__", str(kind))
-
-
-def _nearest(key: str, kinds: Mapping[str, Any]) -> str:
-    by_leaf = {name.rpartition(".")[2]: name for name in kinds}
-    near = difflib.get_close_matches(key, kinds, n=3, cutoff=0.5)
-    near += [by_leaf[leaf] for leaf in difflib.get_close_matches(key, by_leaf, n=2, cutoff=0.6)]
-    names = list(dict.fromkeys(near)) or sorted(kinds)
-    return f"{'nearest' if near else 'there are'}: {', '.join(names)}"
-
-
-def _replaced(recipe: Any, changes: Mapping[str, Any]) -> Any:
-    own = {key: value for key, value in changes.items() if "." not in key}
-    for part in {key.partition(".")[0] for key in changes if "." in key}:
-        inner = {
-            key.removeprefix(f"{part}."): value
-            for key, value in changes.items()
-            if key.startswith(f"{part}.")
-        }
-        own[part] = _replaced(getattr(recipe, part), inner)
-    if not own:
-        return recipe
-    # a recipe knows that epochs and minutes exclude each other
-    change = getattr(recipe, "with_changes", None)
-    return change(**own) if change is not None else replace(recipe, **own)
 
 
 def _without_null(value: Any) -> Any:

@@ -31,6 +31,8 @@ from fleetfoot.search.candidates import (
 from fleetfoot.search.choice import Candidate, Choice, Situation
 from fleetfoot.search.choose import SMALL_NETS, default_choice
 from fleetfoot.search.measure_candidates import measure_candidates
+from fleetfoot.train.method_word import methods
+from fleetfoot.train.optim.rules import AdamW
 from fleetfoot.train.recipe import Recipe
 
 SAMPLED_IMAGES = 64
@@ -119,8 +121,8 @@ def fitted(recipe: Recipe, images: int) -> Recipe:
     while batch > SMALLEST_BATCH and images // batch < LEAST_STEPS:
         batch //= 2
     share = batch / recipe.batch
-    factor = share**0.5 if recipe.optimizer == "adamw" else share
-    return recipe.with_changes(batch=batch, lr=recipe.lr * factor)
+    factor = share**0.5 if isinstance(recipe.optimizer, AdamW) else share
+    return recipe.with_changes(batch=batch, lr=recipe.optimizer.lr * factor)
 
 
 def _choice(request: FitRequest, data: Data, listener: Listener) -> Choice:
@@ -143,7 +145,7 @@ def _choice(request: FitRequest, data: Data, listener: Listener) -> Choice:
         threads=_threads(request),
         listener=listener,
         options={
-            candidate.net: dict(_recipe(request, candidate, images=len(data.train)).options)
+            candidate.net: dict(_recipe(request, candidate, images=len(data.train)).network.options)
             for candidate in candidates
         },
     )
@@ -186,13 +188,13 @@ def _recipe(request: FitRequest, choice: Choice | Candidate, *, images: int) -> 
     recipe = fitted(recipe_named(name), images)
     if choice.net not in SMALL_NETS:
         recipe = recipe.with_changes(whitened_stem=False)
-    if recipe.sizes:
-        recipe = recipe.with_changes(sizes=scaled(recipe.sizes, choice.size / SUBJECTS[name][1]))
+    sizes = recipe.examples.sizes
+    if sizes:
+        recipe = recipe.with_changes(sizes=scaled(sizes, choice.size / SUBJECTS[name][1]))
     recipe = _changed(recipe, request)
-    if "options" not in request.changes and (
-        choice.net not in SMALL_NETS or not recipe.augment.flip
-    ):
-        kept = tuple(option for option in recipe.options if option not in MIRRORED)
+    chosen = any(key.rpartition(".")[2] == "options" for key in request.changes)
+    if not chosen and (choice.net not in SMALL_NETS or not recipe.augment.flip):
+        kept = tuple(option for option in recipe.network.options if option not in MIRRORED)
         recipe = recipe.with_changes(options=kept)
     return recipe
 
@@ -201,6 +203,6 @@ def _changed(recipe: Recipe, request: FitRequest) -> Recipe:
     words = {"epochs": request.epochs, "minutes": request.minutes, "seed": request.seed}
     given = {name: value for name, value in words.items() if value is not None}
     recipe = apply_settings(recipe, request.changes).with_changes(**given)
-    recipe = recipe.with_changes(methods=(*recipe.methods, *request.methods))
+    recipe = recipe.with_changes(methods=(*recipe.methods, *methods(*request.methods)))
     methods_of(recipe)  # refuses what is not known
     return recipe

@@ -3,7 +3,7 @@
 ``--config`` reads the same file, written by a run or by hand, and fills in what was not given.
 """
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from fleetfoot.jobs.settings import (
     apply_settings,
     read_config,
     recipe_settings,
-    setting_types,
     write_config,
 )
 
@@ -35,7 +34,8 @@ def filled_in(request: FitRequest) -> FitRequest:
     if request.config is None:
         return request
     stored = read_config(Path(request.config))
-    settings = {**recipe_settings(stored), **request.changes}
+    said = {k: v for k, v in recipe_settings(stored).items() if k not in request.changes}
+    settings = {**said, **request.changes}  # in their order: the later kind of a part counts
     told = _request(stored, Path(request.config))
     return replace(told, **{**request.given(), "settings": settings})
 
@@ -79,6 +79,6 @@ def _request(stored: dict[str, Any], path: Path) -> FitRequest:
     table = {key.removeprefix(RUN): v for key, v in stored.items() if key.startswith(RUN)}
     if "budget_ms" in table:
         table.setdefault("budget", table.pop("budget_ms"))
-    known = setting_types(FitRequest).keys() - NOT_STORED
+    known = {field.name for field in fields(FitRequest)} - NOT_STORED
     words = {name: value for name, value in table.items() if name in known}
     return apply_settings(FitRequest(), words, source=f"{path}, table run")

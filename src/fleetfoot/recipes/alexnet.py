@@ -15,7 +15,9 @@ Departs   one mean for each channel, where the authors take one for each pixel. 
 from fleetfoot.data.augment import Augment
 from fleetfoot.data.colour_pca import Colours
 from fleetfoot.recipes.published import Published
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.optim.rules import Groups, VelocitySGD
+from fleetfoot.train.optim.schedules import Plateau, Steps
+from fleetfoot.train.recipe import Checkpoints, Examples, Recipe
 
 
 def alexnet(colours: Colours = "stored") -> Recipe:
@@ -28,20 +30,15 @@ def alexnet(colours: Colours = "stored") -> Recipe:
     return Recipe(
         epochs=90,
         batch=128,
-        optimizer="velocity_sgd",
-        lr=0.01,
-        momentum=0.9,
-        weight_decay=5e-4,
-        schedule="plateau",
-        patience=4,
-        drops=3,
-        step_factor=0.1,
-        warmup=0.0,
-        label_smoothing=0.0,
-        augment=Augment(crop="inside", flip=0.5, colour_pca=colours),
-        centred_input=True,
-        crop_fraction=224 / 256,
-        evaluate_every=1,
+        optimizer=VelocitySGD(lr=0.01, momentum=0.9, weight_decay=5e-4),
+        schedule=Plateau(patience=4, drops=3, step_factor=0.1),
+        examples=Examples(
+            augment=Augment(crop="inside", flip=0.5, colour_pca=colours),
+            centred_input=True,
+            crop_fraction=224 / 256,
+            label_smoothing=0.0,
+        ),
+        checkpoints=Checkpoints(evaluate_every=1),
     )
 
 
@@ -50,19 +47,14 @@ def cuda_convnet() -> Recipe:
     return Recipe(
         epochs=520,
         batch=128,
-        optimizer="velocity_sgd",
-        lr=1e-3,
-        bias_lr=2.0,
-        momentum=0.9,
-        weight_decay=4e-3,
-        schedule="steps",
-        milestones=(500 / 520, 510 / 520),
-        step_factor=0.1,
-        warmup=0.0,
-        label_smoothing=0.0,
-        augment=Augment(crop="inside", flip=0.5),
-        centred_input=True,
-        crop_fraction=24 / 32,
+        optimizer=VelocitySGD(lr=1e-3, momentum=0.9, weight_decay=4e-3, groups=Groups(bias_lr=2.0)),
+        schedule=Steps(milestones=(500 / 520, 510 / 520), step_factor=0.1),
+        examples=Examples(
+            augment=Augment(crop="inside", flip=0.5),
+            centred_input=True,
+            crop_fraction=24 / 32,
+            label_smoothing=0.0,
+        ),
     )
 
 

@@ -15,7 +15,9 @@ Departs   images are centred and scaled by channel: no contrast normalisation, n
 
 from fleetfoot.data.augment import Augment
 from fleetfoot.recipes.published import Published
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.optim.rules import SGD
+from fleetfoot.train.optim.schedules import Steps
+from fleetfoot.train.recipe import Examples, Recipe
 
 STILL = Augment(crop="none", flip=0.0)
 MOVED = Augment(crop="pad", pad=5, flip=0.5)
@@ -26,17 +28,9 @@ def allcnn(augment: Augment = STILL) -> Recipe:
     return Recipe(
         epochs=350,
         batch=256,
-        optimizer="sgd",
-        nesterov=False,
-        lr=0.05,
-        momentum=0.9,
-        weight_decay=1e-3,
-        schedule="steps",
-        milestones=(200 / 350, 250 / 350, 300 / 350),
-        step_factor=0.1,
-        warmup=0.01,
-        label_smoothing=0.0,
-        augment=augment,
+        optimizer=SGD(lr=0.05, momentum=0.9, nesterov=False, weight_decay=1e-3),
+        schedule=Steps(milestones=(200 / 350, 250 / 350, 300 / 350), step_factor=0.1, warmup=0.01),
+        examples=Examples(augment=augment, label_smoothing=0.0),
     )
 
 
@@ -47,14 +41,16 @@ def allcnn_moved() -> Recipe:
 
 def allcnn_imagenet() -> Recipe:
     """Return the recipe for ImageNet: 450,000 steps of 64 images."""
-    return allcnn(Augment(crop="inside", flip=0.5)).with_changes(
+    return Recipe(
         epochs=22,
         batch=64,
-        lr=0.01,
-        weight_decay=5e-4,
-        milestones=(200 / 450, 400 / 450),
-        warmup=0.0,
-        crop_fraction=224 / 256,
+        optimizer=SGD(lr=0.01, momentum=0.9, nesterov=False, weight_decay=5e-4),
+        schedule=Steps(milestones=(200 / 450, 400 / 450), step_factor=0.1),
+        examples=Examples(
+            augment=Augment(crop="inside", flip=0.5),
+            crop_fraction=224 / 256,
+            label_smoothing=0.0,
+        ),
     )
 
 

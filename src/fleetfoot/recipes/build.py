@@ -60,15 +60,15 @@ def build(
         pretrained=spec.weights == "auto",
         **options,
     )
-    for size in dict.fromkeys((spec.size, *(side for _, side in recipe.sizes))):
+    for size in dict.fromkeys((spec.size, *(side for _, side in recipe.examples.sizes))):
         check_size(net, size, name=spec.net)
     if spec.weights not in ("auto", "none"):
         load_weights(net, spec.weights)
-    elif recipe.whitened_stem:
+    elif recipe.network.whitened_stem:
         whiten_stem: Any = net.whiten_stem
         images = preprocess.normalise(crops(data.train, preprocess, limit=WHITENING_IMAGES))
         whiten_stem(torch.from_numpy(images))
-    net = method.operate(net, recipe)
+    net = method.apply_surgery(net, recipe)
     if initialisers and initialise:
         method.initialise(net, _start(data, preprocess, recipe))
     return net
@@ -86,13 +86,13 @@ def _net_options(spec: RunSpec) -> dict[str, Any]:
     """Return the words for `create`; what the recipe leaves open is as published."""
     recipe = spec.recipe
     known = option_names(entry(spec.net).builder)
-    rates = {"drop_path": recipe.drop_path, "dropout": recipe.dropout}
+    rates = {"drop_path": recipe.network.drop_path, "dropout": recipe.network.dropout}
     # A rate of 0 is what a network without that word has; any other it refuses itself.
     options: dict[str, Any] = {
         word: rate for word, rate in rates.items() if rate or (rate == 0 and word in known)
     }
-    options = _saved_options(spec) | options | dict(recipe.options)
-    if recipe.whitened_stem:
+    options = _saved_options(spec) | options | dict(recipe.network.options)
+    if recipe.network.whitened_stem:
         options["frozen_stem"] = True
     if "size" in known:  # a network with filters of their own at each position
         options["size"] = spec.size
@@ -109,4 +109,4 @@ def _saved_options(spec: RunSpec) -> dict[str, Any]:
 
 def _may_map(spec: RunSpec) -> bool:
     recipe = spec.recipe
-    return spec.weights == "auto" and recipe.head_steps > 0 and recipe.head != "linear"
+    return spec.weights == "auto" and recipe.head.steps > 0 and recipe.head.kind != "linear"

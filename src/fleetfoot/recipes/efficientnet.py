@@ -11,7 +11,9 @@ Departs   nowhere known: the networks bring dropout and stochastic depth, AutoAu
 
 from fleetfoot.data.augment import Augment
 from fleetfoot.recipes.published import Published
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.optim.rules import Groups, RMSProp
+from fleetfoot.train.optim.schedules import Exponential
+from fleetfoot.train.recipe import Checkpoints, Examples, Recipe
 
 EPOCHS, WARMUP_EPOCHS, DECAY_EPOCHS = 350, 5, 2.4
 LR_OF_256 = 0.016
@@ -24,20 +26,22 @@ def efficientnet(batch: int = 2048) -> Recipe:
     return Recipe(
         epochs=EPOCHS,
         batch=batch,
-        optimizer="rmsprop",
-        lr=LR_OF_256 * batch / 256,
-        momentum=0.9,
-        beta2=0.9,
-        weight_decay=1e-5,
-        decay_biases=True,
-        schedule="exponential",
-        step_factor=0.97,
-        decay_every=DECAY_EPOCHS / EPOCHS,
-        warmup=WARMUP_EPOCHS / EPOCHS,
-        label_smoothing=0.1,
-        ema=0.9999,
-        augment=Augment(crop="resized", scale=(0.08, 1.0), flip=0.5, auto_augment=True),
-        crop_fraction=0.875,
+        optimizer=RMSProp(
+            lr=LR_OF_256 * batch / 256,
+            momentum=0.9,
+            beta2=0.9,
+            weight_decay=1e-5,
+            groups=Groups(decay_biases=True),
+        ),
+        schedule=Exponential(
+            decay_every=DECAY_EPOCHS / EPOCHS, step_factor=0.97, warmup=WARMUP_EPOCHS / EPOCHS
+        ),
+        examples=Examples(
+            augment=Augment(crop="resized", scale=(0.08, 1.0), flip=0.5, auto_augment=True),
+            crop_fraction=0.875,
+            label_smoothing=0.1,
+        ),
+        checkpoints=Checkpoints(ema=0.9999),
     )
 
 

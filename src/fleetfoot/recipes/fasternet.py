@@ -13,9 +13,11 @@ Departs   RandAugment is torchvision's: other operations, each of them always do
 from functools import partial
 from typing import NamedTuple
 
-from fleetfoot.data.augment import MOST_MAGNITUDE, Augment
+from fleetfoot.data.augment import MOST_MAGNITUDE, Augment, Mix
 from fleetfoot.recipes.published import Published
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.optim.rules import AdamW, Groups
+from fleetfoot.train.optim.schedules import Cosine
+from fleetfoot.train.recipe import Examples, Recipe
 
 
 class Row(NamedTuple):
@@ -50,27 +52,26 @@ def fasternet(variant: str) -> Recipe:
     return Recipe(
         epochs=EPOCHS,
         batch=row.batch,
-        optimizer="adamw",
-        lr=lr,
-        weight_decay=row.weight_decay,
-        decay_norms_and_biases=True,
-        schedule="cosine",
-        epochwise=True,
-        warmup=WARMUP_EPOCHS / EPOCHS,
-        final_lr=FINAL_LR / lr,
-        label_smoothing=0.1,
-        clip_norm=row.clip_norm,
-        augment=Augment(
-            crop="resized",
-            scale=(0.08, 1.0),
-            flip=0.5,
-            rand_augment=row.magnitude * scale or None,
-            rand_augment_std=STD * scale,
-            mixup=row.mixup,
-            cutmix=1.0,
+        optimizer=AdamW(
+            lr=lr,
+            weight_decay=row.weight_decay,
+            clip_norm=row.clip_norm,
+            groups=Groups(decay_norms_and_biases=True),
         ),
-        sizes=((0.0, 192), (1 - LAST_EPOCHS / EPOCHS, 224)),
-        crop_fraction=0.9,
+        schedule=Cosine(warmup=WARMUP_EPOCHS / EPOCHS, final_lr=FINAL_LR / lr, epochwise=True),
+        examples=Examples(
+            augment=Augment(
+                crop="resized",
+                scale=(0.08, 1.0),
+                flip=0.5,
+                rand_augment=row.magnitude * scale or None,
+                rand_augment_std=STD * scale,
+                mix=Mix(mixup=row.mixup, cutmix=1.0),
+            ),
+            sizes=((0.0, 192), (1 - LAST_EPOCHS / EPOCHS, 224)),
+            crop_fraction=0.9,
+            label_smoothing=0.1,
+        ),
     )
 
 

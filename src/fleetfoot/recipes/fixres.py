@@ -9,7 +9,10 @@ Source    Touvron et al., NeurIPS 2019, arXiv:1906.06423, section 4; images as a
 """
 
 from fleetfoot.data.augment import Augment
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.method_word import methods
+from fleetfoot.train.optim.rules import SGD
+from fleetfoot.train.optim.schedules import Cosine
+from fleetfoot.train.recipe import Examples, Recipe
 
 
 def fix_resolution() -> Recipe:
@@ -17,13 +20,8 @@ def fix_resolution() -> Recipe:
     return Recipe(
         epochs=56,
         batch=512,
-        optimizer="sgd",
-        lr=1e-3,
-        momentum=0.9,
-        weight_decay=1e-4,
-        schedule="cosine",
-        warmup=0.0,
-        label_smoothing=0.0,
-        augment=Augment(crop="none", flip=0.0),
-        methods=("fixres",),
+        optimizer=SGD(lr=1e-3, momentum=0.9, weight_decay=1e-4),
+        schedule=Cosine(warmup=0.0),
+        examples=Examples(augment=Augment(crop="none", flip=0.0), label_smoothing=0.0),
+        methods=methods("fixres"),
     )

@@ -22,6 +22,7 @@ from fleetfoot.core.results import PassResult
 from fleetfoot.data.loader import Batch
 from fleetfoot.nets.protocol import created_as
 from fleetfoot.recipes import methods as package
+from fleetfoot.train.method_word import MethodWord
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps.step import (
     Context,
@@ -55,15 +56,17 @@ class Method:
     """What a method changes of a run; None where it changes nothing.
 
     Attributes:
+        word: in the recipe; given by `methods_of`.
         surgery: changes a network in training mode, in place, before the first step.
         initialise: sets the first weights, after every surgery.
         step: wraps the step; a step computes and changes nothing.
-        loss: the innermost step, in the place of the ordinary one.
+        loss: the innermost step, instead of the ordinary one.
         transform: of the normalised training images of a batch.
         second_run: whether it makes sense only for a network that has been trained before.
         finish: after training: turns the network into the one to evaluate and to deploy, in place.
     """
 
+    word: str = ""
     surgery: Callable[[nn.Module], PassResult] | None = None
     initialise: Callable[[nn.Module, Start], None] | None = None
     step: Callable[[Step], Step] | None = None
@@ -136,24 +139,30 @@ def method_named(word: str) -> Method:
     Raises:
         UsageError: no such method or argument, or a value that it cannot have.
     """
-    name, colon, settings = word.partition(":")
-    known = catalog()
+    return _bound(MethodWord.parse(word))
+
+
+def _bound(word: MethodWord) -> Method:
+    """Return the method of a parsed word.
+
+    Raises:
+        UsageError: no such method or argument, or a value that it cannot have.
+    """
+    name, known = word.name, catalog()
     if name not in known:
         hint = nearest(name, known, otherwise=f"there are: {', '.join(known)}")
         raise UsageError(f"{name!r} is not a method; {hint}")
     build = known[name].build
     parameters = inspect.signature(build).parameters
     words: dict[str, Any] = {}
-    for setting in settings.split(",") if colon else ():
-        key, equals, text = setting.partition("=")
-        if not equals or key not in parameters:
+    for key, text in word.settings:
+        if key not in parameters:
             has = ", ".join(parameters) or "no settings"
+            setting = f"{key}={text}"
             raise UsageError(f"method {name}: {setting!r} is not one of its settings; it has {has}")
-        if key in words:
-            raise UsageError(f"method {name}: {key} is given twice")
         words[key] = _value(name, key, text, parameters[key].annotation)
     try:
-        return build(**words)
+        return replace(build(**words), word=str(word))
     except UsageError as error:
         raise UsageError(f"method {name}: {error}") from error
 
@@ -182,20 +191,16 @@ def methods_of(recipe: Recipe) -> tuple[Method, ...]:
     Raises:
         UsageError: a word that is not known.
     """
-    return tuple(method_named(word) for word in recipe.methods)
+    return tuple(map(_bound, recipe.methods))
 
 
-def _with_words(recipe: Recipe) -> list[tuple[str, Method]]:
-    return list(zip(recipe.methods, methods_of(recipe), strict=True))
-
-
-def operate(net: nn.Module, recipe: Recipe) -> nn.Module:
+def apply_surgery(net: nn.Module, recipe: Recipe) -> nn.Module:
     """Return the network after the surgeries of a recipe; the one handed in may be changed.
 
     Raises:
         UsageError: a surgery finds no place in this network.
     """
-    for word, found in _with_words(recipe):
+    for found in methods_of(recipe):
         if found.surgery is None:
             continue
         for path, part in _networks(net).items():
@@ -203,7 +208,9 @@ def operate(net: nn.Module, recipe: Recipe) -> nn.Module:
             if not result.changed:
                 reasons = "; ".join(f"{skip.site}: {skip.reason}" for skip in result.skipped[:2])
                 why = f" ({reasons})" if reasons else ""
-                raise UsageError(f"method {word} finds no place in {type(part).__name__}{why}")
+                raise UsageError(
+                    f"method {found.word} finds no place in {type(part).__name__}{why}"
+                )
             if path:
                 net.set_submodule(path, result.model)
             else:
@@ -222,12 +229,12 @@ def _networks(net: nn.Module) -> dict[str, nn.Module]:
 
 def initialisers(recipe: Recipe) -> tuple[str, ...]:
     """Return the words of a recipe that set the first weights."""
-    return tuple(word for word, found in _with_words(recipe) if found.initialise is not None)
+    return tuple(found.word for found in methods_of(recipe) if found.initialise is not None)
 
 
 def second_runs(recipe: Recipe) -> tuple[str, ...]:
     """Return the words of a recipe that are for networks trained before."""
-    return tuple(word for word, found in _with_words(recipe) if found.second_run)
+    return tuple(found.word for found in methods_of(recipe) if found.second_run)
 
 
 def initialise(net: nn.Module, start: Start) -> None:
@@ -244,13 +251,12 @@ def step_of(recipe: Recipe, step: Step = supervised_step) -> Step:
     Raises:
         UsageError: two methods compute the loss.
     """
-    losses = {
-        word: found.loss for word, found in zip(recipe.methods, methods_of(recipe)) if found.loss
-    }
+    used = methods_of(recipe)
+    losses = {found.word: found.loss for found in used if found.loss is not None}
     if len(losses) > 1:
         raise UsageError(f"methods {' and '.join(losses)} each compute the loss: choose one")
     step = next(iter(losses.values()), step)
-    for found in methods_of(recipe):
+    for found in used:
         if found.transform is not None:
             step = _transforming(step, found.transform)
         if found.step is not None:

@@ -15,7 +15,9 @@ from functools import partial
 
 from fleetfoot.data.augment import Augment
 from fleetfoot.recipes.published import Published
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.optim.rules import Groups, VelocitySGD
+from fleetfoot.train.optim.schedules import Plateau
+from fleetfoot.train.recipe import Checkpoints, Examples, Recipe
 
 EPOCHS = 200
 MOVED = Augment(crop="pad", pad=4, flip=0.5)
@@ -27,20 +29,15 @@ def nin(augment: Augment = STILL) -> Recipe:
     return Recipe(
         epochs=EPOCHS,
         batch=128,
-        optimizer="velocity_sgd",
-        lr=0.01,
-        body_lr=10.0,
-        bias_lr=2.0,
-        momentum=0.9,
-        weight_decay=1e-4,
-        schedule="plateau",
-        patience=10,
-        drops=2,
-        step_factor=0.1,
-        warmup=0.0,
-        label_smoothing=0.0,
-        augment=augment,
-        evaluate_every=1,
+        optimizer=VelocitySGD(
+            lr=0.01,
+            momentum=0.9,
+            weight_decay=1e-4,
+            groups=Groups(body_lr=10.0, bias_lr=2.0),
+        ),
+        schedule=Plateau(patience=10, drops=2, step_factor=0.1),
+        examples=Examples(augment=augment, label_smoothing=0.0),
+        checkpoints=Checkpoints(evaluate_every=1),
     )
 
 

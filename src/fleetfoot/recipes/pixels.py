@@ -29,12 +29,12 @@ def preprocess_for(spec: RunSpec, data: Data) -> Preprocess:
     grey = bool((pixels == pixels[:, :1]).all())
     values = pixels[:, :1] if grey else pixels
     std = np.maximum(values.std(axis=0), 1.0)
-    if spec.recipe.centred_input:
+    if spec.recipe.examples.centred_input:
         std = np.ones_like(std)
     small = spec.size <= SMALL
     return Preprocess(
         size=spec.size,
-        crop_fraction=spec.recipe.crop_fraction or (1.0 if small else 0.9),
+        crop_fraction=spec.recipe.examples.crop_fraction or (1.0 if small else 0.9),
         interpolation="bilinear" if small else "bicubic",
         mean=tuple(round(float(mean), 1) for mean in values.mean(axis=0)),
         std=tuple(round(float(deviation), 1) for deviation in std),

@@ -45,7 +45,7 @@ class Published:
     def macs(self) -> float:
         """Multiply-accumulates of the whole training, by the size of the images in its parts."""
         facts, recipe = entry(self.net), self.recipe()
-        parts = recipe.sizes or ((0.0, self.size),)
+        parts = recipe.examples.sizes or ((0.0, self.size),)
         ends = [*(start for start, _ in parts[1:]), 1.0]
         shares = (
             (end - start) * (side / facts.input[-1]) ** 2 for (start, side), end in zip(parts, ends)

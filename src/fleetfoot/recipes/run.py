@@ -147,7 +147,7 @@ def _train(
             step=step,
             progress=listener,
         )
-    methods = f" with {', '.join(spec.recipe.methods)}" if spec.recipe.methods else ""
+    methods = f" with {', '.join(map(str, spec.recipe.methods))}" if spec.recipe.methods else ""
     listener.stage(f"training: {spec.net} at {spec.size} px{methods}")
     return train(
         net,

@@ -19,6 +19,9 @@ from typing import Literal
 from fleetfoot.core.errors import UsageError
 from fleetfoot.data.augment import Augment
 from fleetfoot.recipes.published import Published
+from fleetfoot.train.method_word import methods
+from fleetfoot.train.optim.rules import RMSProp
+from fleetfoot.train.optim.schedules import Plateau, Schedule, Steps
 from fleetfoot.train.recipe import Recipe
 
 BATCH = 64
@@ -40,7 +43,7 @@ class Form:
         size: side of the images, pixels.
         images: training images, a part of the set.
         epochs: passes over them.
-        options: words of the network, in the place of the recipe's.
+        options: words of the network, instead of the recipe's.
         methods: words that are switched on, behind those of the recipe.
         precision: how it is computed; depthwise convolutions are faster in float32.
     """
@@ -102,26 +105,25 @@ def small(published: Published, form: Form) -> Recipe:
     if form.images < batch:
         raise UsageError(f"small: {form.images} images are less than a batch of {batch}")
     steps = form.epochs * (form.images // batch)
-    drops = recipe.drops if recipe.schedule == "plateau" else 0
+    power = 1.0 if isinstance(recipe.optimizer, RMSProp) else 0.5
+    schedule = _by_shares(recipe.schedule)
     return recipe.with_changes(
         epochs=form.epochs,
         batch=batch,
-        lr=recipe.lr * (batch / recipe.batch) ** (1.0 if recipe.optimizer == "rmsprop" else 0.5),
-        schedule="steps" if drops else recipe.schedule,
-        milestones=_halvings(drops) if drops else recipe.milestones,
-        warmup=max(recipe.warmup, WARMUP),
-        epochwise=False,
+        lr=recipe.optimizer.lr * (batch / recipe.batch) ** power,
+        schedule=replace(schedule, warmup=max(schedule.warmup, WARMUP), epochwise=False),
+        examples=replace(
+            recipe.examples,
+            augment=_augment(recipe.augment, form),
+            sizes=scaled(recipe.examples.sizes, form.size / published.size),
+            crop_fraction=None,
+        ),
+        network=replace(recipe.network, drop_path=0.0, dropout=0.0, options=form.options),
         ema=_average(recipe, published, steps),
-        drop_path=0.0,
-        dropout=0.0,
-        options=form.options,
-        methods=(*recipe.methods, *form.methods),
-        augment=_augment(recipe.augment, form),
-        sizes=scaled(recipe.sizes, form.size / published.size),
-        crop_fraction=None,
+        evaluate_every=None,
         precision=form.precision,
         layout="nhwc",
-        evaluate_every=None,
+        methods=(*recipe.methods, *methods(*form.methods)),
     )
 
 
@@ -132,6 +134,14 @@ def scaled(sizes: Sizes, share: float) -> Sizes:
     ((0.0, 96), (0.5, 112))
     """
     return tuple((start, max(LEAST_SIDE, round(side * share))) for start, side in sizes)
+
+
+def _by_shares(schedule: Schedule) -> Schedule:
+    """Return the schedule with falls at shares of the run instead of at plateaus."""
+    if not isinstance(schedule, Plateau) or not schedule.drops:
+        return schedule
+    shares = _halvings(schedule.drops)
+    return Steps(milestones=shares, step_factor=schedule.step_factor, warmup=schedule.warmup)
 
 
 def _halvings(drops: int) -> tuple[float, ...]:
@@ -145,10 +155,10 @@ def _halvings(drops: int) -> tuple[float, ...]:
 
 def _average(recipe: Recipe, published: Published, steps: int) -> float | None:
     """Return the decay whose reach, 1 / (1 - decay), is the published share of the run."""
-    if recipe.ema is None:
+    if recipe.checkpoints.ema is None:
         return None
     whole = (recipe.epochs or 1) * (published.images // recipe.batch)
-    return max(0.0, 1 - (1 - recipe.ema) * whole / steps)
+    return max(0.0, 1 - (1 - recipe.checkpoints.ema) * whole / steps)
 
 
 def _augment(augment: Augment, form: Form) -> Augment:

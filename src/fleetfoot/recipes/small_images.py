@@ -9,7 +9,9 @@ Source    after Jordan, 2024, arXiv:2404.00498: whitened stem, linear schedule u
 """
 
 from fleetfoot.data.augment import Augment
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.optim.rules import SGD, Groups, Muon
+from fleetfoot.train.optim.schedules import Linear
+from fleetfoot.train.recipe import Checkpoints, Examples, Network, Recipe
 
 MIRRORED = (("mirrored", True),)  # of FleetNet; for images that are mirrored in training
 
@@ -19,17 +21,12 @@ def small_images() -> Recipe:
     return Recipe(
         minutes=10,
         batch=512,
-        optimizer="muon",
-        lr=1.0,
-        momentum=0.85,
-        weight_decay=1.3e-3,
-        bias_lr=32.0,
-        schedule="linear",
-        warmup=0.2,
-        label_smoothing=0.2,
-        whitened_stem=True,
-        options=MIRRORED,
-        augment=Augment(crop="pad", pad=2, flip="alternate"),
+        optimizer=Muon(lr=1.0, momentum=0.85, weight_decay=1.3e-3, groups=Groups(bias_lr=32.0)),
+        schedule=Linear(warmup=0.2),
+        examples=Examples(
+            augment=Augment(crop="pad", pad=2, flip="alternate"), label_smoothing=0.2
+        ),
+        network=Network(whitened_stem=True, options=MIRRORED),
     )
 
 
@@ -38,13 +35,8 @@ def glyphs() -> Recipe:
     return Recipe(
         minutes=1,
         batch=128,
-        optimizer="sgd",
-        lr=0.2,
-        momentum=0.9,
-        weight_decay=1e-3,
-        schedule="linear",
-        warmup=0.2,
-        label_smoothing=0.1,
-        augment=Augment(crop="pad", pad=1, flip=0.0),
-        ema=0.99,
+        optimizer=SGD(lr=0.2, momentum=0.9, weight_decay=1e-3),
+        schedule=Linear(warmup=0.2),
+        examples=Examples(augment=Augment(crop="pad", pad=1, flip=0.0), label_smoothing=0.1),
+        checkpoints=Checkpoints(ema=0.99),
     )

@@ -15,7 +15,11 @@ from functools import partial
 
 from fleetfoot.data.augment import Augment
 from fleetfoot.recipes.published import Published
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.optim.rules import SGD, Groups
+from fleetfoot.train.optim.schedules import Steps
+from fleetfoot.train.recipe import Examples, Network, Recipe
+
+ALL_DECAYED = Groups(decay_norms_and_biases=True)
 
 
 def vovnet(*, shortcut: bool = False) -> Recipe:
@@ -23,20 +27,14 @@ def vovnet(*, shortcut: bool = False) -> Recipe:
     return Recipe(
         epochs=90,
         batch=256,
-        optimizer="sgd",
-        nesterov=False,
-        lr=0.1,
-        momentum=0.9,
-        weight_decay=1e-4,
-        decay_norms_and_biases=True,
-        schedule="steps",
-        milestones=(1 / 3, 2 / 3),
-        step_factor=0.1,
-        warmup=0.0,
-        label_smoothing=0.0,
-        options=(("shortcut", True),) if shortcut else (),
-        augment=Augment(crop="resized", scale=(0.08, 1.0), flip=0.5),
-        crop_fraction=224 / 256,
+        optimizer=SGD(lr=0.1, momentum=0.9, nesterov=False, weight_decay=1e-4, groups=ALL_DECAYED),
+        schedule=Steps(milestones=(1 / 3, 2 / 3), step_factor=0.1),
+        examples=Examples(
+            augment=Augment(crop="resized", scale=(0.08, 1.0), flip=0.5),
+            crop_fraction=224 / 256,
+            label_smoothing=0.0,
+        ),
+        network=Network(options=(("shortcut", True),) if shortcut else ()),
     )
 
 
@@ -45,17 +43,9 @@ def osa_cifar() -> Recipe:
     return Recipe(
         epochs=300,
         batch=64,
-        optimizer="sgd",
-        lr=0.1,
-        momentum=0.9,
-        weight_decay=1e-4,
-        decay_norms_and_biases=True,
-        schedule="steps",
-        milestones=(0.5, 0.75),
-        step_factor=0.1,
-        warmup=0.0,
-        label_smoothing=0.0,
-        augment=Augment(crop="pad", pad=4, flip=0.5),
+        optimizer=SGD(lr=0.1, momentum=0.9, weight_decay=1e-4, groups=ALL_DECAYED),
+        schedule=Steps(milestones=(0.5, 0.75), step_factor=0.1),
+        examples=Examples(augment=Augment(crop="pad", pad=4, flip=0.5), label_smoothing=0.0),
     )
 
 

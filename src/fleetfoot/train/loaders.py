@@ -68,7 +68,7 @@ def open_loaders(data: Data, recipe: Recipe, *, preprocess: Preprocess, workers:
         )
     share = recipe.batch // process.world
     weights = None
-    if recipe.balance == "sampler":
+    if recipe.examples.balance == "sampler":
         by_class = inverse_frequency(data.train.labels, classes=len(data.classes))
         weights = by_class.tolist()
     sizes = tuple(
@@ -86,7 +86,7 @@ def open_loaders(data: Data, recipe: Recipe, *, preprocess: Preprocess, workers:
                 weights=weights,
             ),
         )
-        for start, size in recipe.sizes or ((0.0, preprocess.size),)
+        for start, size in recipe.examples.sizes or ((0.0, preprocess.size),)
     )
     val = Loader(
         data.val,

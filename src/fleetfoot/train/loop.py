@@ -15,7 +15,7 @@ from torch import nn
 from fleetfoot.core.errors import Interrupted, TrainingError, UsageError
 from fleetfoot.core.interrupt import GracefulStop
 from fleetfoot.core.listener import Listener
-from fleetfoot.core.results import to_json
+from fleetfoot.core.parts import flatten
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data
@@ -124,7 +124,7 @@ def _take_steps(
     step: Step,
     stop: GracefulStop,
 ) -> None:
-    plan, done, patience = recorder.plan, state.progress, context.recipe.early_stop
+    plan, done, patience = recorder.plan, state.progress, context.recipe.checkpoints.early_stop
     left = steps_left(state, context, loaders.train_at, step=step)
     while done.step < plan.total_steps and not done.is_stale(patience):
         recorder.step(next(left))
@@ -140,9 +140,9 @@ def _take_steps(
 
 
 def _check(plan: Plan, recipe: Recipe) -> None:
-    if plan.recipe != to_json(recipe):
-        old, new = plan.recipe, to_json(recipe)
-        changed = sorted(key for key in {*old, *new} if old.get(key) != new.get(key))
+    old, new = flatten(plan.recipe), flatten(recipe.to_json())
+    if old != new:
+        changed = sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
         raise UsageError(
             f"the plan was made for another recipe ({', '.join(changed)} differ): resume with the "
             "run's own settings, or start a new run"
@@ -158,7 +158,7 @@ def _check(plan: Plan, recipe: Recipe) -> None:
 def _context(loaders: Loaders, recipe: Recipe, plan: Plan) -> Context:
     device = torch.device(plan.device)
     weights = None
-    if recipe.balance == "weights":
+    if recipe.examples.balance == "weights":
         by_class = inverse_frequency(loaders.train_split.labels, classes=loaders.classes)
         weights = torch.from_numpy(by_class).to(device)
     normalise = Normalise(loaders.preprocess, layout=plan.layout, device=device)
@@ -187,16 +187,16 @@ def _begin(
     """Return what is trained: as it was saved, or new, after its head phase if there is one."""
     plan, recipe = recorder.plan, context.recipe
     saved = recorder.begin(resume=resume)
-    if recipe.head_steps and saved is not None:
+    if recipe.head.steps and saved is not None:
         shape_head(net, context.classes, like=saved.tensors)
-    elif recipe.head_steps:
+    elif recipe.head.steps:
         recorder.head(train_head(net, data, context, workers=plan.workers, images=plan.head_images))
     state = TrainState.of(net, recipe)
     if saved is not None:
         state.restore(saved)
     recorder.follow(state)
     if saved is None:
-        if recipe.head_steps:
+        if recipe.head.steps:
             validate(state, loaders, context, plan, recorder)
         recorder.save(last=plan.total_steps == 0)
     state.model = wrapped(view_of(net, plan.kernels))

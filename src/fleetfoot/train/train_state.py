@@ -69,8 +69,8 @@ class TrainState:
     @classmethod
     def of(cls, net: nn.Module, recipe: Recipe) -> "TrainState":
         """Return a state at step 0."""
-        ema = None if recipe.ema is None else Ema(net, decay=recipe.ema)
-        return cls(net, net, make_optimizer(net, recipe), ema)
+        ema = None if recipe.checkpoints.ema is None else Ema(net, decay=recipe.checkpoints.ema)
+        return cls(net, net, make_optimizer(net, recipe.optimizer), ema)
 
     def is_finite(self) -> bool:
         """Return whether every parameter and floating-point buffer holds numbers only."""
@@ -133,7 +133,7 @@ def prepare(net: nn.Module, recipe: Recipe, *, layout: str, device: str) -> nn.M
     if layout == "nhwc":
         net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     for name, parameter in net.named_parameters():
-        if recipe.frozen_body and not in_classifier(name):
+        if recipe.network.frozen_body and not in_classifier(name):
             parameter.requires_grad_(False)
     training_mode(net, recipe)
     return net
@@ -142,7 +142,7 @@ def prepare(net: nn.Module, recipe: Recipe, *, layout: str, device: str) -> nn.M
 def training_mode(net: nn.Module, recipe: Recipe) -> None:
     """Put a network into training mode; frozen norms stay in evaluation mode."""
     net.train()
-    if recipe.frozen_norm or recipe.frozen_body:
+    if recipe.network.frozen_norm or recipe.network.frozen_body:
         for module in net.modules():
             if isinstance(module, BATCH_NORMS):
                 module.eval()

@@ -16,6 +16,7 @@ from fleetfoot.claims.efficientnet.recipe_parts import (
     network,
     recipe,
 )
+from fleetfoot.train.optim.schedules import Steps
 
 SMOKE = Setting(scale="smoke")
 
@@ -49,8 +50,8 @@ def test_the_average_is_of_parameters_and_statistics() -> None:
 
 def test_early_means_that_the_rate_is_never_lowered() -> None:
     early = recipe("averaged weights", "cpu")
-    assert (early.schedule, early.milestones, early.ema) == ("steps", (), 0.99)
-    assert recipe("plain", "cpu").milestones == (0.5, 0.75)
+    assert (early.schedule, early.checkpoints.ema) == (Steps(milestones=()), 0.99)
+    assert recipe("plain", "cpu").schedule.milestones == (0.5, 0.75)
 
 
 def test_the_rate_of_stochastic_depth_is_of_the_last_block() -> None:

@@ -67,7 +67,7 @@ def test_the_middle_is_always_cut_in_the_control() -> None:
 @pytest.mark.parametrize("way", WORDS)
 def test_every_way_has_a_place_in_the_network(way: str) -> None:
     words = recipe(way, "cpu")
-    method.operate(network(way, "smoke"), words)
+    method.apply_surgery(network(way, "smoke"), words)
     method.step_of(words)
 
 

@@ -8,6 +8,7 @@ from torch import nn
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.recipes.method import method_named, step_of
+from fleetfoot.train.method_word import methods
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps.step import Context
 
@@ -20,17 +21,17 @@ def heard_by(*words: str) -> Context:
         heard.append(context)
         return torch.zeros(()), {}
 
-    recipe = Recipe(methods=words)
+    recipe = Recipe(methods=methods(*words))
     step_of(recipe, inner)(nn.Identity(), None, Context(recipe, 0, 3, None, "float32"))
     return heard[0]
 
 
 def test_mixing_words_are_fields_of_the_augmentation() -> None:
     augment = heard_by("mixup:alpha=0.4").recipe.augment
-    assert (augment.mixup, augment.cutmix, augment.mix_probability) == (0.4, 0.0, 1.0)
+    assert (augment.mix.mixup, augment.mix.cutmix, augment.mix.mix_probability) == (0.4, 0.0, 1.0)
     augment = heard_by("mixup", "cutmix:alpha=2").recipe.augment
-    assert (augment.mixup, augment.cutmix) == (1.0, 2.0)
-    assert heard_by("cutmix").recipe.augment.mix_probability == 0.5
+    assert (augment.mix.mixup, augment.mix.cutmix) == (1.0, 2.0)
+    assert heard_by("cutmix").recipe.augment.mix.mix_probability == 0.5
 
 
 def test_transforms_come_in_the_order_of_the_words() -> None:

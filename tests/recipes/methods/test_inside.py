@@ -10,7 +10,8 @@ from fleetfoot.ops.drop_block import DropBlock2d
 from fleetfoot.ops.max_dropout import MaxDropout
 from fleetfoot.ops.shake_drop import ShakeDrop
 from fleetfoot.ops.target_drop import TargetDrop
-from fleetfoot.recipes.method import method_named, operate
+from fleetfoot.recipes.method import apply_surgery, method_named
+from fleetfoot.train.method_word import methods
 from fleetfoot.train.recipe import Recipe
 
 KINDS = {
@@ -42,7 +43,7 @@ def test_a_word_puts_its_modules_behind_each_stage_or_branch(word: str) -> None:
 
 def test_a_network_without_stages_is_refused() -> None:
     with pytest.raises(UsageError, match=r"max_dropout finds no place in Linear.*has no stages"):
-        operate(nn.Linear(2, 2), Recipe(methods=("max_dropout",)))
+        apply_surgery(nn.Linear(2, 2), Recipe(methods=methods("max_dropout")))
 
 
 def test_the_rate_of_squares_rises_only_on_request() -> None:

@@ -6,7 +6,8 @@ from torch import nn
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.create import create
-from fleetfoot.recipes.method import finish, method_named, operate, step_of
+from fleetfoot.recipes.method import apply_surgery, finish, method_named, step_of
+from fleetfoot.train.method_word import methods
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps.jocor import Pair
 
@@ -17,8 +18,8 @@ def net() -> nn.Module:
 
 
 def test_the_second_network_has_other_weights_and_leaves_again() -> None:
-    first, recipe = net(), Recipe(methods=("jocor",))
-    both = operate(first, recipe)
+    first, recipe = net(), Recipe(methods=methods("jocor"))
+    both = apply_surgery(first, recipe)
     assert isinstance(both, Pair)
     assert both.first is first
     assert both.second.created_as == first.created_as
@@ -30,36 +31,36 @@ def test_the_second_network_has_other_weights_and_leaves_again() -> None:
 def test_what_is_not_trained_is_that_of_the_first() -> None:
     first = create("fleetnet_small", frozen_stem=True)
     torch.nn.init.normal_(first.stem[0].weight)
-    both = operate(first, Recipe(methods=("jocor",)))
+    both = apply_surgery(first, Recipe(methods=methods("jocor")))
     assert torch.equal(both.first.stem[0].weight, both.second.stem[0].weight)
 
 
 def test_methods_that_come_behind_reach_both_networks() -> None:
-    both = operate(net(), Recipe(methods=("jocor", "max_dropout")))
+    both = apply_surgery(net(), Recipe(methods=methods("jocor", "max_dropout")))
     assert list(both.first.state_dict()) == list(both.second.state_dict())
 
 
 @pytest.mark.parametrize("name", ["max_dropout", "shake_drop"])
 def test_a_network_that_was_changed_before_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="name it before the other methods"):
-        operate(create("resnet20_cifar"), Recipe(methods=(name, "jocor")))
+        apply_surgery(create("resnet20_cifar"), Recipe(methods=methods(name, "jocor")))
 
 
 def test_a_network_that_cannot_be_made_again_is_refused() -> None:
     with pytest.raises(UsageError, match="only networks of `create` can be made twice"):
-        operate(nn.Linear(2, 2), Recipe(methods=("jocor",)))
+        apply_surgery(nn.Linear(2, 2), Recipe(methods=methods("jocor")))
 
 
 def test_two_losses_are_refused() -> None:
     with pytest.raises(UsageError, match="jocor and manifold_mixup each compute the loss"):
-        step_of(Recipe(methods=("jocor", "tsla", "manifold_mixup")))
+        step_of(Recipe(methods=methods("jocor", "tsla", "manifold_mixup")))
 
 
 def test_a_loss_takes_the_innermost_place() -> None:
     found = method_named("jocor")
-    step = step_of(Recipe(methods=("jocor",)))
+    step = step_of(Recipe(methods=methods("jocor")))
     assert step.compute.__name__ == found.loss.__name__
-    assert step.methods == ("jocor",)
+    assert step.methods == methods("jocor")
 
 
 @pytest.mark.parametrize(

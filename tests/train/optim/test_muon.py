@@ -3,9 +3,10 @@ import pytest
 import torch
 from torch import nn
 
-from fleetfoot.train.optim.muon import Muon, orthogonal
+from fleetfoot.train.optim import muon
+from fleetfoot.train.optim.muon import orthogonal
 from fleetfoot.train.optim.optimizers import make_optimizer, set_lr
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.optim.rules import SGD, Muon
 
 
 @pytest.mark.parametrize("shape", [(16, 72), (72, 16), (1, 9)])
@@ -25,9 +26,9 @@ def test_orthogonal_keeps_the_vectors_and_brings_the_values_near_one(
 def test_filters_keep_one_norm_and_move_by_orthogonal_steps() -> None:
     torch.manual_seed(0)
     bank = nn.Conv2d(4, 8, 3, bias=False).double()
-    recipe = Recipe(optimizer="muon", lr=1.0, muon_lr=0.1, muon_momentum=0.5, weight_decay=0.1)
-    optimizer = make_optimizer(bank, recipe)
-    set_lr(optimizer, recipe.lr)
+    rule = Muon(lr=1.0, muon_lr=0.1, muon_momentum=0.5, weight_decay=0.1)
+    optimizer = make_optimizer(bank, rule)
+    set_lr(optimizer, rule.lr)
     weight, momentum = bank.weight.detach().numpy().copy(), 0.0
     for step in range(3):
         gradient = torch.randn_like(bank.weight)
@@ -48,8 +49,7 @@ def test_everything_else_is_nesterov_sgd() -> None:
     theirs.load_state_dict(ours.state_dict())
     settings = {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}
     optimizers = [
-        make_optimizer(net, Recipe(optimizer=word, **settings))
-        for net, word in ((ours, "muon"), (theirs, "sgd"))
+        make_optimizer(net, rule(**settings)) for net, rule in ((ours, Muon), (theirs, SGD))
     ]
     for lr in (0.1, 0.05, 0.05):
         gradient = torch.randn(3, 5)
@@ -63,7 +63,7 @@ def test_everything_else_is_nesterov_sgd() -> None:
 
 def test_a_schedule_moves_both_rates() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4, 2))
-    optimizer = make_optimizer(net, Recipe(optimizer="muon", lr=1.0, muon_lr=0.2))
+    optimizer = make_optimizer(net, Muon(lr=1.0, muon_lr=0.2))
     set_lr(optimizer, 0.5)
     assert {group["lr"] for group in optimizer.param_groups if group["orthogonal"]} == {0.1}
     assert {group["lr"] for group in optimizer.param_groups if not group["orthogonal"]} == {0.5}
@@ -71,6 +71,6 @@ def test_a_schedule_moves_both_rates() -> None:
 
 def test_leaves_what_has_no_gradient_and_returns_the_loss_of_a_closure() -> None:
     weight = nn.Parameter(torch.ones(2))
-    optimizer = Muon([{"params": [weight], "momentum": 0.9}], lr=0.1)
+    optimizer = muon.Muon([{"params": [weight], "momentum": 0.9}], lr=0.1)
     assert optimizer.step(lambda: 3.0) == 3.0
     assert torch.equal(weight, torch.ones(2))

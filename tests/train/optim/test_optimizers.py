@@ -3,10 +3,10 @@ import pytest
 import torch
 from torch import nn
 
+from fleetfoot.train.optim import velocity_sgd
 from fleetfoot.train.optim.optimizers import lr_scales, make_optimizer, parameter_groups, set_lr
 from fleetfoot.train.optim.rmsprop_tf import RMSPropTF
-from fleetfoot.train.optim.velocity_sgd import VelocitySGD
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.optim.rules import SGD, AdamW, Groups, RMSProp, VelocitySGD
 
 
 def net() -> nn.Module:
@@ -21,24 +21,26 @@ def net() -> nn.Module:
 
 
 def test_norms_and_biases_are_not_decayed_unless_asked() -> None:
-    groups = parameter_groups(net(), Recipe(weight_decay=0.1))
+    groups = parameter_groups(net(), AdamW(weight_decay=0.1))
     by_decay = {group["weight_decay"]: group["params"] for group in groups}
     assert set(by_decay) == {0.0, 0.1}
     assert all(parameter.ndim > 1 for parameter in by_decay[0.1])
     assert all(parameter.ndim == 1 for parameter in by_decay[0.0])
-    (only,) = parameter_groups(net(), Recipe(weight_decay=0.1, decay_norms_and_biases=True))
+    (only,) = parameter_groups(
+        net(), AdamW(weight_decay=0.1, groups=Groups(decay_norms_and_biases=True))
+    )
     assert only["weight_decay"] == 0.1
 
 
 def test_frozen_parameters_are_left_out() -> None:
     model = net()
     model.stem.requires_grad_(False)
-    listed = [p for group in parameter_groups(model, Recipe()) for p in group["params"]]
+    listed = [p for group in parameter_groups(model, AdamW()) for p in group["params"]]
     assert len(listed) == len(list(model.parameters())) - 2
 
 
 def test_layer_decay_counts_from_the_classifier_down() -> None:
-    scales = lr_scales(net(), Recipe(layer_decay=0.5, body_lr=0.8))
+    scales = lr_scales(net(), Groups(layer_decay=0.5, body_lr=0.8))
     assert scales["classifier.weight"] == 1.0
     assert scales["stages.1.weight"] == pytest.approx(0.8 * 0.5)
     assert scales["stages.0.0.weight"] == scales["stages.0.1.bias"] == pytest.approx(0.8 * 0.25)
@@ -46,16 +48,14 @@ def test_layer_decay_counts_from_the_classifier_down() -> None:
 
 
 def test_set_lr_keeps_the_scales() -> None:
-    optimizer = make_optimizer(net(), Recipe(body_lr=0.1))
+    optimizer = make_optimizer(net(), AdamW(groups=Groups(body_lr=0.1)))
     set_lr(optimizer, 0.5)
     assert {round(group["lr"], 6) for group in optimizer.param_groups} == {0.5, 0.05}
 
 
 def test_sgd_is_nesterov_as_written_out() -> None:
     weight = nn.Linear(3, 1, bias=False)
-    optimizer = make_optimizer(
-        weight, Recipe(optimizer="sgd", lr=0.1, momentum=0.9, weight_decay=0.01)
-    )
+    optimizer = make_optimizer(weight, SGD(lr=0.1, momentum=0.9, weight_decay=0.01))
     w = weight.weight.detach().numpy().copy()
     velocity = np.zeros_like(w)
     for step in range(5):
@@ -70,7 +70,7 @@ def test_sgd_is_nesterov_as_written_out() -> None:
 
 def test_adamw_decays_apart_from_the_gradient() -> None:
     layer = nn.Linear(3, 1, bias=False)
-    optimizer = make_optimizer(layer, Recipe(lr=0.1, momentum=0.8, beta2=0.9, weight_decay=0.5))
+    optimizer = make_optimizer(layer, AdamW(lr=0.1, momentum=0.8, beta2=0.9, weight_decay=0.5))
     w = layer.weight.detach().numpy().astype(np.float64)
     m, v = np.zeros_like(w), np.zeros_like(w)
     for step in range(1, 6):
@@ -84,17 +84,15 @@ def test_adamw_decays_apart_from_the_gradient() -> None:
 
 
 def test_velocity_sgd_gets_the_groups_and_the_momentum() -> None:
-    optimizer = make_optimizer(
-        net(), Recipe(optimizer="velocity_sgd", momentum=0.8, weight_decay=0.1)
-    )
-    assert isinstance(optimizer, VelocitySGD)
+    optimizer = make_optimizer(net(), VelocitySGD(lr=1e-3, momentum=0.8, weight_decay=0.1))
+    assert isinstance(optimizer, velocity_sgd.VelocitySGD)
     assert {group["momentum"] for group in optimizer.param_groups} == {0.8}
     assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0, 0.1}
 
 
 def test_biases_of_layers_can_be_decayed_without_the_norms() -> None:
     model = net()
-    groups = parameter_groups(model, Recipe(weight_decay=0.1, decay_biases=True))
+    groups = parameter_groups(model, AdamW(weight_decay=0.1, groups=Groups(decay_biases=True)))
     by_decay = {group["weight_decay"]: group["params"] for group in groups}
     norm = model.stages[0][1]
     assert {id(p) for p in by_decay[0.0]} == {id(norm.weight), id(norm.bias)}
@@ -103,9 +101,7 @@ def test_biases_of_layers_can_be_decayed_without_the_norms() -> None:
 def test_sgd_without_nesterov_is_heavy_ball() -> None:
     layer = nn.Linear(1, 1, bias=False)
     nn.init.zeros_(layer.weight)
-    optimizer = make_optimizer(
-        layer, Recipe(optimizer="sgd", lr=1.0, momentum=0.5, nesterov=False, weight_decay=0.0)
-    )
+    optimizer = make_optimizer(layer, SGD(lr=1.0, momentum=0.5, nesterov=False))
     for _ in range(2):
         layer.weight.grad = torch.ones(1, 1)
         optimizer.step()
@@ -113,7 +109,7 @@ def test_sgd_without_nesterov_is_heavy_ball() -> None:
 
 
 def test_rmsprop_gets_its_numbers() -> None:
-    optimizer = make_optimizer(net(), Recipe(optimizer="rmsprop", momentum=0.8, beta2=0.7, lr=0.3))
+    optimizer = make_optimizer(net(), RMSProp(lr=0.3, momentum=0.8, beta2=0.7, weight_decay=0.05))
     assert isinstance(optimizer, RMSPropTF)
     assert {(g["momentum"], g["decay"], g["lr"]) for g in optimizer.param_groups} == {
         (0.8, 0.7, 0.3)

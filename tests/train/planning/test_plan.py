@@ -10,6 +10,9 @@ import torch
 from fleetfoot.core.errors import DataError, MissingError, TrainingError, UsageError
 from fleetfoot.train.planning import measure_steps
 from fleetfoot.train.planning.plan import in_words, read_plan, write_plan
+from fleetfoot.train.recipe import Recipe
+
+SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
 
 def test_the_plan_is_on_disk_as_it_was_made(tmp_path: Path) -> None:
@@ -18,7 +21,7 @@ def test_the_plan_is_on_disk_as_it_was_made(tmp_path: Path) -> None:
     assert made.total_steps == 18
     assert made.steps_per_epoch == 6
     assert made.warmup_steps == 2
-    assert made.recipe["lr"] == 1e-2
+    assert made.recipe["optimizer"]["lr"] == 1e-2
     assert made.measured == ()
     assert read_plan(tmp_path).loaders is None
 
@@ -111,14 +114,16 @@ def test_a_damaged_plan_is_refused(tmp_path: Path, damage: dict[str, object]) ->
         read_plan(tmp_path)
 
 
-def test_a_plan_of_the_format_before_is_read(tmp_path: Path) -> None:
-    made = tiny.plan(tmp_path, tiny.recipe(precision="auto", layout="nhwc"))
-    record = json.loads((tmp_path / "plan.json").read_text())
-    for part in (record, record["recipe"], *record["measured"]):
-        del part["kernels"]
-    (tmp_path / "plan.json").write_text(json.dumps(record | {"schema": "fleetfoot.plan/1"}))
-    assert read_plan(tmp_path) == made
-    tiny.run(tmp_path, tiny.recipe(precision="auto", layout="nhwc"), resume=True)
+@pytest.mark.parametrize("name", ["plan_1", "planned"])
+def test_the_recipe_of_a_plan_of_before_comes_in_parts(name: str) -> None:
+    """`tests/test_before.py` resumes such runs."""
+    flat = json.loads((SAMPLES / name / "plan.json").read_text())["recipe"]
+    found = read_plan(SAMPLES / name).recipe
+    assert found.keys() == Recipe().to_json().keys()
+    rule = found["optimizer"]
+    assert (rule["kind"], rule["lr"]) == (flat["optimizer"], flat["lr"])
+    assert (found["schedule"]["warmup"], found["methods"]) == (flat["warmup"], flat["methods"])
+    assert found["compute"]["kernels"] == flat.get("kernels", "auto")
 
 
 def test_a_plan_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:

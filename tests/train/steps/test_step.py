@@ -7,7 +7,7 @@ import tiny_run as tiny
 import torch
 from torch import nn
 
-from fleetfoot.data.augment import Augment
+from fleetfoot.data.augment import Augment, Mix
 from fleetfoot.data.loader import Batch
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.steps.step import Context, inputs_of, supervised_step
@@ -56,7 +56,7 @@ def test_class_weights_weigh_the_loss() -> None:
 
 
 def test_mixing_gives_shares_as_a_function_of_the_step() -> None:
-    mixed = context(augment=Augment(crop="none", mixup=1.0))
+    mixed = context(augment=Augment(crop="none", mix=Mix(mixup=1.0)))
     images, targets = inputs_of(batch(), mixed)
     again, same = inputs_of(batch(), mixed)
     assert torch.equal(images, again)
@@ -68,7 +68,7 @@ def test_mixing_gives_shares_as_a_function_of_the_step() -> None:
 
 
 def test_erasing_keeps_the_labels() -> None:
-    _, targets = inputs_of(batch(), context(augment=Augment(crop="none", erasing=1.0)))
+    _, targets = inputs_of(batch(), context(augment=Augment(crop="none", mix=Mix(erasing=1.0))))
     assert torch.equal(targets, batch().labels)
 
 
@@ -76,7 +76,7 @@ def test_erasing_keeps_the_labels() -> None:
 def test_the_layout_survives_transforms_and_erasing(layout: str) -> None:
     """A network computes in the layout of its input: the other one trains five times slower."""
     normalise = Normalise(tiny.PREPROCESS, layout=layout, device=CPU)
-    here = context(augment=Augment(crop="none", erasing=1.0))
+    here = context(augment=Augment(crop="none", mix=Mix(erasing=1.0)))
     swap = torch.contiguous_format if layout == "nhwc" else torch.channels_last
     ready = replace(
         here,

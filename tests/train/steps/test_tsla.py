@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.recipe import Examples, Recipe
 from fleetfoot.train.steps.step import Context
 from fleetfoot.train.steps.tsla import two_stage_smoothing
 
@@ -12,10 +12,12 @@ def smoothing_at(step: int, until: float) -> float:
     heard = []
 
     def inner(net, batch, context):
-        heard.append(context.recipe.label_smoothing)
+        heard.append(context.recipe.examples.label_smoothing)
         return torch.zeros(()), {}
 
-    context = Context(Recipe(label_smoothing=0.3), step, 3, None, "float32", total_steps=10)
+    context = Context(
+        Recipe(examples=Examples(label_smoothing=0.3)), step, 3, None, "float32", total_steps=10
+    )
     two_stage_smoothing(inner, smoothing=0.1, until=until)(nn.Identity(), None, context)
     return heard[0]
 

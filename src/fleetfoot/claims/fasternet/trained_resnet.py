@@ -21,7 +21,9 @@ from fleetfoot.data.augment import Augment
 from fleetfoot.data.open_data import open_data
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 from fleetfoot.recipes.evaluation import crops
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.optim.rules import Groups, Muon
+from fleetfoot.train.optim.schedules import Linear
+from fleetfoot.train.recipe import Examples, Recipe
 
 NEEDS = Needs(data=("cifar10",))
 STAND_IN = (
@@ -88,19 +90,15 @@ def trained_resnet(setting: Setting) -> Trained:
     training = TRAININGS[setting.scale]
     data = open_data(DATA[training.data].spec.format(folder=setting.data))
     pixels = preprocess_of(training.data)
-    recipe = Recipe(  # of `recipes.small_images`, for smaller steps and a network without whitening
+    # of `recipes.small_images`, for smaller steps and a network without whitening
+    recipe = Recipe(
         batch=256,
-        optimizer="muon",
-        lr=0.3,
-        momentum=0.85,
-        weight_decay=1.3e-3,
-        bias_lr=8.0,
-        schedule="linear",
-        warmup=0.2,
-        label_smoothing=0.2,
-        augment=Augment(crop="pad", pad=2, flip="alternate"),
-        **training.recipe,
-    )
+        optimizer=Muon(lr=0.3, momentum=0.85, weight_decay=1.3e-3, groups=Groups(bias_lr=8.0)),
+        schedule=Linear(warmup=0.2),
+        examples=Examples(
+            augment=Augment(crop="pad", pad=2, flip="alternate"), label_smoothing=0.2
+        ),
+    ).with_changes(**training.recipe)
     initial, net = (_untrained(training.channels, pixels.channels) for _ in range(2))
     result = train_by_product(net, data, recipe, preprocess=pixels, setting=setting)
     pictures = crops(data.val, pixels, limit=training.pictures)

@@ -16,7 +16,7 @@ from fleetfoot.claims.claim import FITS, Claim, Control, Footing, Needs, Scale
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.rules import at_least
-from fleetfoot.data.augment import Augment
+from fleetfoot.data.augment import Mix
 from fleetfoot.data.loader import Batch
 from fleetfoot.data.mix import mix_batch
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
@@ -77,9 +77,8 @@ def labels_kept(**mixing: float) -> Step:
     def step(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
         images, labels = inputs_of(batch, context)
         shares = F.one_hot(labels, context.classes).float()
-        augment = Augment(**mixing)  # pyright: ignore[reportArgumentType]
-        seed = context.recipe.seed
-        images, _ = mix_batch(images, shares, augment, seed=seed, step=context.step)
+        mix, seed = Mix(**mixing), context.recipe.seed
+        images, _ = mix_batch(images, shares, mix, seed=seed, step=context.step)
         with context.autocast():
             logits_NC = net(images)
         loss = F.cross_entropy(logits_NC.float(), labels)

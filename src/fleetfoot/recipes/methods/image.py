@@ -94,13 +94,12 @@ def _chance(value: float, name: str = "probability") -> float:
 
 
 def _augmenting(**changes: float) -> Callable[[Step], Step]:
-    """Return the wrapping of a step in which fields of the recipe's `Augment` are changed."""
+    """Return the wrapping of a step in which settings of the recipe's `Mix` are changed."""
 
     def wrap(step: Step) -> Step:
         def mixing(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
-            recipe = context.recipe
-            augment = replace(recipe.augment, **changes)  # pyright: ignore[reportArgumentType]
-            return step(net, batch, replace(context, recipe=replace(recipe, augment=augment)))
+            recipe = context.recipe.with_changes(**changes)
+            return step(net, batch, replace(context, recipe=recipe))
 
         return mixing
 

@@ -84,8 +84,8 @@ def train_head(
     known: nn.Linear = net_parts.classifier
     split = some_of(data.train, images)
     features_NF, labels_N = cached_features(net, split, context, workers=workers)
-    sizes = {"classes": context.classes, "iterations": recipe.head_steps}
-    form, accuracies, reason = recipe.head, (), "as the recipe says"
+    sizes = {"classes": context.classes, "iterations": recipe.head.steps}
+    form, accuracies, reason = recipe.head.kind, (), "as the recipe says"
     if known.out_features == context.classes:
         form, reason = "linear", "the network keeps no classifier of its pretraining"
     elif form == "auto" and len(split) < 2 * context.classes:
@@ -96,7 +96,7 @@ def train_head(
             features_NF[plain],
             labels_N[plain],
             known=known,
-            penalty=recipe.head_penalty,
+            penalty=recipe.head.penalty,
             seed=recipe.seed,
             **sizes,
         )
@@ -106,10 +106,10 @@ def train_head(
         net_parts.classifier = fit_class_map(features_NF, labels_N, known=known, **sizes)
     else:
         net_parts.classifier = fit_linear(
-            features_NF, labels_N, penalty=recipe.head_penalty, **sizes
+            features_NF, labels_N, penalty=recipe.head.penalty, **sizes
         )
     seconds = round(time.perf_counter() - start, 3)
-    return HeadReport(form, reason, len(split), 2 + recipe.head_views, seconds, *accuracies)
+    return HeadReport(form, reason, len(split), 2 + recipe.head.views, seconds, *accuracies)
 
 
 def some_of(split: Split, images: int | None) -> Split:
@@ -153,7 +153,7 @@ def check_outputs(net: nn.Module, recipe: Recipe, *, classes: int) -> None:
     if (
         isinstance(classifier, nn.Linear)
         and classifier.out_features != classes
-        and not recipe.head_steps
+        and not recipe.head.steps
     ):
         raise UsageError(
             f"{type(net).__name__} has {classifier.out_features} outputs, the data has {classes} "
@@ -189,7 +189,7 @@ def cached_features(
         rows.append((features(batch), features(batch, mirrored=True), batch.labels))
     columns = [torch.cat(column) for column in zip(*rows)]
     found, labels = columns[:2], [columns[2], columns[2]]
-    for view in range(recipe.head_views):
+    for view in range(recipe.head.views):
         for batch in views.epoch(view):
             found.append(features(batch))
             labels.append(batch.labels)

@@ -6,34 +6,30 @@ the schedule stays one number.
 
 from typing import Any
 
+import torch
 from torch import nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import Optimizer
 
-from fleetfoot.train.optim.muon import Muon
-from fleetfoot.train.optim.rmsprop_tf import RMSPropTF
-from fleetfoot.train.optim.velocity_sgd import VelocitySGD
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.optim import muon, rmsprop_tf, velocity_sgd
+from fleetfoot.train.optim.rules import SGD, AdamW, Groups, Muon, RMSProp, Rule, VelocitySGD
 
 
-def make_optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
-    """Return the recipe's optimizer over the parameters of ``net`` that need gradients."""
-    groups = parameter_groups(net, recipe)
+def make_optimizer(net: nn.Module, rule: Rule) -> Optimizer:
+    """Return the optimizer of a rule over the parameters of ``net`` that need gradients."""
+    groups, lr, momentum = parameter_groups(net, rule), rule.lr, rule.momentum
     fused = all(parameter.is_floating_point() for parameter in net.parameters())
-    if recipe.optimizer == "sgd":
-        return SGD(
-            groups,
-            lr=recipe.lr,
-            momentum=recipe.momentum,
-            nesterov=recipe.nesterov and recipe.momentum > 0,
-            fused=fused,
-        )
-    if recipe.optimizer == "velocity_sgd":
-        return VelocitySGD(groups, lr=recipe.lr, momentum=recipe.momentum)
-    if recipe.optimizer == "rmsprop":
-        return RMSPropTF(groups, lr=recipe.lr, momentum=recipe.momentum, decay=recipe.beta2)
-    if recipe.optimizer == "muon":
-        return Muon(groups, lr=recipe.lr)
-    return AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, recipe.beta2), fused=fused)
+    match rule:
+        case AdamW(beta2=beta2):
+            return torch.optim.AdamW(groups, lr=lr, betas=(momentum, beta2), fused=fused)
+        case SGD(nesterov=nesterov):
+            nesterov = nesterov and momentum > 0
+            return torch.optim.SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=fused)
+        case VelocitySGD():
+            return velocity_sgd.VelocitySGD(groups, lr=lr, momentum=momentum)
+        case RMSProp(beta2=decay):
+            return rmsprop_tf.RMSPropTF(groups, lr=lr, momentum=momentum, decay=decay)
+        case Muon():
+            return muon.Muon(groups, lr=lr)
 
 
 def set_lr(optimizer: Optimizer, lr: float) -> None:
@@ -42,26 +38,26 @@ def set_lr(optimizer: Optimizer, lr: float) -> None:
         group["lr"] = lr * group["lr_scale"]
 
 
-def parameter_groups(net: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+def parameter_groups(net: nn.Module, rule: Rule) -> list[dict[str, Any]]:
     """Return the groups: one for each set of settings that occurs.
 
     Weights are parameters with two axes or more; the rest (norms, biases, scales) is decayed
-    only if the recipe says so, all of it or the biases of layers. Groups come in the order of
+    only if the rule's groups say so, all of it or the biases of layers. Groups come in the order of
     their first parameter.
     """
-    scales = lr_scales(net, recipe)
-    biases = _biases(net) if recipe.decay_biases else frozenset[str]()
+    scales, decay_all = lr_scales(net, rule.groups), rule.groups.decay_norms_and_biases
+    biases = _biases(net) if rule.groups.decay_biases else frozenset[str]()
     groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():
         if not parameter.requires_grad:
             continue
-        decayed = parameter.ndim > 1 or recipe.decay_norms_and_biases or name in biases
-        filters = recipe.optimizer == "muon" and parameter.ndim == 4
-        key = scales[name], recipe.weight_decay if decayed else 0.0, filters
+        decayed = parameter.ndim > 1 or decay_all or name in biases
+        filters = isinstance(rule, Muon) and parameter.ndim == 4
+        key = scales[name], rule.weight_decay if decayed else 0.0, filters
         groups.setdefault(key, []).append(parameter)
     return [
         {"params": parameters, "lr_scale": scale, "weight_decay": weight_decay}
-        | ({} if recipe.optimizer != "muon" else _muon_settings(recipe, scale, filters=filters))
+        | (_muon_settings(rule, scale, filters=filters) if isinstance(rule, Muon) else {})
         for (scale, weight_decay, filters), parameters in groups.items()
     ]
 
@@ -74,15 +70,15 @@ def _biases(net: nn.Module) -> frozenset[str]:
     return frozenset(n for n in names if n.endswith("bias") and n.rpartition(".")[0] in layers)
 
 
-def _muon_settings(recipe: Recipe, scale: float, *, filters: bool) -> dict[str, Any]:
+def _muon_settings(rule: Muon, scale: float, *, filters: bool) -> dict[str, Any]:
     """Return what Muon needs besides; `muon_lr` replaces the learning rate of filter banks."""
     if not filters:
-        return {"orthogonal": False, "momentum": recipe.momentum}
-    lr_scale = scale * recipe.muon_lr / recipe.lr
-    return {"orthogonal": True, "momentum": recipe.muon_momentum, "lr_scale": lr_scale}
+        return {"orthogonal": False, "momentum": rule.momentum}
+    lr_scale = scale * rule.muon_lr / rule.lr
+    return {"orthogonal": True, "momentum": rule.muon_momentum, "lr_scale": lr_scale}
 
 
-def lr_scales(net: nn.Module, recipe: Recipe) -> dict[str, float]:
+def lr_scales(net: nn.Module, groups: Groups) -> dict[str, float]:
     """Return the factor on the learning rate of each parameter, by name.
 
     A layer is what shares the first two parts of its name (``stages.3``), counted in order of
@@ -92,13 +88,13 @@ def lr_scales(net: nn.Module, recipe: Recipe) -> dict[str, float]:
     names = [name for name, _ in net.named_parameters()]
     layers = {name: tuple(name.split(".")[:-1][:2]) for name in names}
     order = list(dict.fromkeys(layers[name] for name in names if not in_classifier(name)))
-    decay = 1.0 if recipe.layer_decay is None else recipe.layer_decay
+    decay = 1.0 if groups.layer_decay is None else groups.layer_decay
     return {
         name: 1.0
         if in_classifier(name)
-        else recipe.body_lr
+        else groups.body_lr
         * decay ** (len(order) - order.index(layers[name]))
-        * (recipe.bias_lr if name.endswith(".bias") else 1.0)
+        * (groups.bias_lr if name.endswith(".bias") else 1.0)
         for name in names
     }
 

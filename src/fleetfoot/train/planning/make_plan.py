@@ -109,7 +109,7 @@ def _measured_plan(
 ) -> Plan:
     loaders = open_loaders(data, recipe, preprocess=preprocess, workers=_workers(recipe))
     check_outputs(net, recipe, classes=loaders.classes)
-    if recipe.head_steps:
+    if recipe.head.steps:
         net = copy.deepcopy(net)
         shape_head(net, loaders.classes)
     per_epoch = loaders.train.steps_per_epoch
@@ -139,14 +139,14 @@ def _decided(
     used = head_images(images, times, minutes=recipe.minutes)
     times = replace(times, head=times.head * used / images)
     total = _total_steps(recipe, times, per_epoch, planning=planning)
-    every = recipe.evaluate_every or _interval(recipe, total, times, per_epoch)
-    states = recipe.state_every
+    every = recipe.checkpoints.evaluate_every or _interval(recipe, total, times, per_epoch)
+    states = recipe.checkpoints.state_every
     if states is None:
         states = state_interval(times, steps_per_epoch=per_epoch, every=every)
     return Plan(
         total_steps=total,
         steps_per_epoch=per_epoch,
-        warmup_steps=round(recipe.warmup * total),
+        warmup_steps=round(recipe.schedule.warmup * total),
         evaluate_every=every,
         state_every=states,
         batch=recipe.batch,
@@ -167,27 +167,27 @@ def _decided(
         head_images=used,
         measured=found.cells,
         input=to_json(loaders.train.profile),
-        recipe=to_json(recipe),
+        recipe=recipe.to_json(),
         loaders=loaders,
     )
 
 
 def _total_steps(recipe: Recipe, times: Times, per_epoch: int, *, planning: float) -> int:
-    if recipe.head_only:
+    if recipe.head.only:
         return 0
     if recipe.minutes is None:
         return per_epoch * (recipe.epochs or 1)
     available = recipe.minutes * 60 * (1 - MARGIN) - planning
-    every = recipe.evaluate_every
+    every = recipe.checkpoints.evaluate_every
     return fitted_steps(available, times, steps_per_epoch=per_epoch, every=every)
 
 
 def _interval(recipe: Recipe, total: int, times: Times, per_epoch: int) -> int:
     """Epochs between evaluations; with `epochs`, two plans of one recipe agree on it."""
-    if recipe.epochs is not None or recipe.head_only:
+    if recipe.epochs is not None or recipe.head.only:
         times = Times(step=1.0, evaluation=0.0)
     return evaluation_interval(total, times, steps_per_epoch=per_epoch)
 
 
 def _workers(recipe: Recipe) -> int:
-    return torch.get_num_threads() if recipe.workers is None else recipe.workers
+    return torch.get_num_threads() if recipe.compute.workers is None else recipe.compute.workers

@@ -101,12 +101,12 @@ def choose_cell(
         samples = _take_turns(runners, seconds=limit)
         return tuple(Cell(*way, min(samples[way]) * 1e3, len(samples[way])) for way in ways)
 
-    may_fuse = recipe.kernels == "auto" and not recipe.head_only
+    may_fuse = recipe.compute.kernels == "auto" and not recipe.head.only
     may_fuse &= device == "cpu" and any(way.layout == "nhwc" for way in ways)
     cells = measured(ways) if len(ways) > 1 or (may_fuse and steps is not None) else ()
     best = _fastest(cells) if cells else ways[0]
     fused = best._replace(kernels="fused")
-    if recipe.kernels == "fused":
+    if recipe.compute.kernels == "fused":
         return fused, cells
     expected = (recipe.minutes or 0) * 60
     if steps is not None and cells:
@@ -124,14 +124,18 @@ def choose_cell(
 def _plain_ways(recipe: Recipe, *, device: str) -> list[Way]:
     precisions: list[Precision] = ["float32", "bfloat16"]
     layouts: list[Layout] = ["nchw", "nhwc"]
-    if recipe.kernels == "fused":
-        check_fused(device=device, layout="nhwc" if recipe.layout == "auto" else recipe.layout)
+    if recipe.compute.kernels == "fused":
+        check_fused(
+            device=device,
+            layout="nhwc" if recipe.compute.layout == "auto" else recipe.compute.layout,
+        )
         layouts = ["nhwc"]
     return [
         Way(precision, layout)
         for precision in precisions
         for layout in layouts
-        if recipe.precision in ("auto", precision) and recipe.layout in ("auto", layout)
+        if recipe.compute.precision in ("auto", precision)
+        and recipe.compute.layout in ("auto", layout)
     ]
 
 
@@ -158,17 +162,17 @@ def measure_times(
     low, high = LOOP_SECONDS
     limit = min(high, max(low, (recipe.minutes or 0) * 60 / 50))
     seconds = 0.0
-    if not recipe.head_only:  # by the share of the run that each size has
+    if not recipe.head.only:  # by the share of the run that each size has
         seconds = sum(
             share * _steady_step(state, loader, context, step, seconds=share * limit)
             for loader, share in loaders.shares()
         )
     one_pass = _evaluation_seconds(state.net, loaders, context)
-    evaluation = one_pass * (1 if recipe.ema is None else 2)
-    views = (2 + recipe.head_views) * len(loaders.train_split) / max(1, len(loaders.val_split))
-    images = (2 + recipe.head_views) * len(loaders.train_split)
+    evaluation = one_pass * (1 if recipe.checkpoints.ema is None else 2)
+    views = (2 + recipe.head.views) * len(loaders.train_split) / max(1, len(loaders.val_split))
+    images = (2 + recipe.head.views) * len(loaders.train_split)
     fit = _fit_seconds(state.net, recipe, images=images, classes=loaders.classes)
-    head = one_pass * views + 3.0 + fit if recipe.head_steps else 0.0
+    head = one_pass * views + 3.0 + fit if recipe.head.steps else 0.0
     return Times(step=seconds, evaluation=evaluation, head=head)
 
 
@@ -195,7 +199,7 @@ def _fit_seconds(net: nn.Module, recipe: Recipe, *, images: int, classes: int) -
     Five operations a weight, image and iteration: two products, and a quarter for line search.
     """
     features = sum(p.shape[1] for n, p in net.named_parameters() if n in CLASSIFIER_WEIGHTS)
-    return 5 * recipe.head_steps * images * features * classes / FIT_SPEED
+    return 5 * recipe.head.steps * images * features * classes / FIT_SPEED
 
 
 def _steady_step(
@@ -257,7 +261,7 @@ def _runner(
         with context.autocast():
             state.net(normalise(batch.images))
 
-    return forward if recipe.head_only else train
+    return forward if recipe.head.only else train
 
 
 def _take_turns(

@@ -19,8 +19,9 @@ from fleetfoot.train.planning.measure_steps import (
     Layout,
     Precision,
 )
+from fleetfoot.train.recipe import Recipe
 
-SCHEMA, SCHEMA_BEFORE = "fleetfoot.plan/2", "fleetfoot.plan/1"
+SCHEMA, WITH_FLAT_RECIPE = "fleetfoot.plan/3", ("fleetfoot.plan/2", "fleetfoot.plan/1")
 FILE = "plan.json"
 
 
@@ -124,7 +125,7 @@ def read_plan(folder: Path) -> Plan:
     path = folder / FILE
     record = read_json(path, what="run")
     schema = record.pop("schema", None)
-    if schema == SCHEMA_BEFORE:
+    if schema in WITH_FLAT_RECIPE:
         _complete(record)
     elif schema != SCHEMA:
         raise DataError(f"{path}: is no {SCHEMA}; this version cannot resume the run")
@@ -139,8 +140,8 @@ def read_plan(folder: Path) -> Plan:
 def _complete(record: dict[str, Any]) -> None:
     """Add to a plan of before what it did not know, as it was then."""
     for way in (record, *record.get("measured", ())):
-        way["kernels"] = "torch"
-    record.get("recipe", {})["kernels"] = "auto"
+        way.setdefault("kernels", "torch")
+    record["recipe"] = Recipe.from_format_1(record.get("recipe", {})).to_json()
 
 
 def in_words(plan: Plan) -> str:

@@ -85,7 +85,7 @@ def _stages(net: nn.Module) -> list[nn.Module]:
 
 def _smoothed(targets: Tensor, context: Context) -> Tensor:
     """Return the shares of the classes (N, C), smoothed before they are mixed."""
-    smoothing = context.recipe.label_smoothing
+    smoothing = context.recipe.examples.label_smoothing
     shares_NC = F.one_hot(targets, context.classes).float() if targets.ndim == 1 else targets
     return (1.0 - smoothing) * shares_NC + smoothing / context.classes
 

@@ -18,6 +18,7 @@ from fleetfoot.core.seeds import torch_rng
 from fleetfoot.data.loader import Batch
 from fleetfoot.data.mix import mix_batch
 from fleetfoot.train.inputs import Normalise, autocast
+from fleetfoot.train.method_word import MethodWord
 from fleetfoot.train.process.distributed import this_process
 from fleetfoot.train.recipe import Recipe
 
@@ -80,7 +81,7 @@ class StepWithMethods:
     """A step that carries out the methods of a recipe, whose words it keeps."""
 
     compute: Step
-    methods: tuple[str, ...]
+    methods: tuple[MethodWord, ...]
 
     def __call__(self, net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
         """Compute loss and metrics."""
@@ -101,8 +102,8 @@ def check_methods(step: Step, recipe: Recipe) -> None:
         )
 
 
-def _listed(words: tuple[str, ...]) -> str:
-    return ", ".join(words) or "none"
+def _listed(words: tuple[MethodWord, ...]) -> str:
+    return ", ".join(map(str, words)) or "none"
 
 
 def supervised_step(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
@@ -115,7 +116,7 @@ def supervised_step(net: nn.Module, batch: Batch, context: Context) -> tuple[Ten
         logits_NC,
         targets,
         weight=context.class_weights,
-        label_smoothing=context.recipe.label_smoothing,
+        label_smoothing=context.recipe.examples.label_smoothing,
     )
     labels = targets if targets.ndim == 1 else targets.argmax(dim=1)
     accuracy = (logits_NC.detach().argmax(dim=1) == labels).float().mean()
@@ -126,13 +127,13 @@ def inputs_of(batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
     """Return the batch as network input and targets: labels (N,), or shares (N, C) if mixed."""
     images = transformed(context.normalise(batch.images), context)
     labels = batch.labels.to(images.device, non_blocking=True)
-    augment = context.recipe.augment
-    if not (augment.mixup or augment.cutmix or augment.erasing):
+    mix = context.recipe.augment.mix
+    if not (mix.mixup or mix.cutmix or mix.erasing):
         return context.normalise.laid_out(images), labels
     targets = F.one_hot(labels, context.classes).float()
     words = {"seed": context.recipe.seed, "step": context.step, "rank": this_process().rank}
-    images, targets = mix_batch(images, targets, augment, **words)
-    mixed = bool(augment.mixup or augment.cutmix)
+    images, targets = mix_batch(images, targets, mix, **words)
+    mixed = bool(mix.mixup or mix.cutmix)
     return context.normalise.laid_out(images), targets if mixed else labels
 
 

@@ -19,8 +19,8 @@ from fleetfoot.core.errors import TrainingError
 from fleetfoot.core.machine_lock import rest
 from fleetfoot.core.seeds import torch_rng
 from fleetfoot.data.loader import Batch, Loader
+from fleetfoot.train.optim.learning_rate import lr_at, validation_errors
 from fleetfoot.train.optim.optimizers import set_lr
-from fleetfoot.train.optim.schedule import lr_at, validation_errors
 from fleetfoot.train.process.distributed import this_process
 from fleetfoot.train.steps.step import Context, Step, supervised_step
 from fleetfoot.train.train_state import TrainState, training_mode
@@ -119,8 +119,9 @@ def take_step(
         )
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    if context.recipe.clip_norm is not None:
-        nn.utils.clip_grad_norm_(state.net.parameters(), context.recipe.clip_norm)
+    clip_norm = context.recipe.optimizer.clip_norm
+    if clip_norm is not None:
+        nn.utils.clip_grad_norm_(state.net.parameters(), clip_norm)
     state.optimizer.step()
     if state.ema is not None:
         state.ema.update(context.step)

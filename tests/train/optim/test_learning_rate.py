@@ -1,53 +1,58 @@
 import pytest
 import torch
 
-from fleetfoot.train.optim.schedule import lr_at, lr_factor, plateaus, validation_errors
+from fleetfoot.train.optim.learning_rate import lr_at, lr_factor, plateaus, validation_errors
+from fleetfoot.train.optim.rules import AdamW
+from fleetfoot.train.optim.schedules import (
+    Cosine,
+    Exponential,
+    Linear,
+    Plateau,
+    Schedule,
+    Steps,
+)
 from fleetfoot.train.recipe import Recipe
 
 
-def factors(**settings: object) -> list[float]:
-    total = settings["total_steps"]
-    return [lr_factor(step, **settings) for step in range(total)]  # type: ignore[arg-type]
+def factors(schedule: Schedule, total_steps: int, warmup_steps: int = 0) -> list[float]:
+    words = {"total_steps": total_steps, "warmup_steps": warmup_steps}
+    return [lr_factor(schedule, step, **words) for step in range(total_steps)]
 
 
 def test_linear_rises_to_one_and_falls_to_zero_after_the_last_step() -> None:
-    found = factors(total_steps=6, warmup_steps=2, schedule="linear")
+    found = factors(Linear(), 6, 2)
     assert found == pytest.approx([1 / 3, 2 / 3, 1.0, 0.75, 0.5, 0.25])
 
 
 def test_cosine_passes_the_half_in_the_middle() -> None:
-    found = factors(total_steps=5, warmup_steps=1, schedule="cosine")
+    found = factors(Cosine(), 5, 1)
     assert found == pytest.approx([0.5, 1.0, 0.8535533906, 0.5, 0.1464466094])
 
 
 def test_final_is_where_it_ends() -> None:
-    end = lr_factor(10, total_steps=10, warmup_steps=0, schedule="cosine", final=0.1)
-    assert end == pytest.approx(0.1)
-    assert lr_factor(0, total_steps=10, warmup_steps=0, schedule="cosine", final=0.1) == 1.0
+    schedule = Cosine(final_lr=0.1)
+    assert lr_factor(schedule, 10, total_steps=10) == pytest.approx(0.1)
+    assert lr_factor(schedule, 0, total_steps=10) == 1.0
 
 
 def test_a_run_of_one_step_has_a_learning_rate() -> None:
-    assert factors(total_steps=1, warmup_steps=0, schedule="linear") == [1.0]
-    assert factors(total_steps=1, warmup_steps=1, schedule="linear") == [0.5]
+    assert factors(Linear(), 1) == [1.0]
+    assert factors(Linear(), 1, 1) == [0.5]
 
 
 def test_steps_fall_at_shares_of_the_whole_run_after_the_warmup() -> None:
-    found = factors(total_steps=8, warmup_steps=1, schedule="steps", milestones=(0.5, 0.75))
+    found = factors(Steps(milestones=(0.5, 0.75)), 8, 1)
     assert found == pytest.approx([0.5, 1.0, 1.0, 1.0, 0.1, 0.1, 0.01, 0.01])
 
 
 def test_exponential_falls_at_equal_distances_behind_the_warmup() -> None:
-    words = {"schedule": "exponential", "step_factor": 0.5, "decay_every": 0.25}
-    found = factors(total_steps=8, warmup_steps=1, **words)
+    found = factors(Exponential(step_factor=0.5, decay_every=0.25), 8, 1)
     assert found == pytest.approx([0.5, 1.0, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125])
 
 
 def test_efficientnet_falls_every_2_4_epochs() -> None:
-    words = {"schedule": "exponential", "step_factor": 0.97, "decay_every": 2.4 / 350}
-    steps = 350 * 1000
-    at = [
-        lr_factor(s, total_steps=steps, warmup_steps=0, **words) for s in (2399, 2400, 4799, 4800)
-    ]
+    schedule, steps = Exponential(step_factor=0.97, decay_every=2.4 / 350), 350 * 1000
+    at = [lr_factor(schedule, s, total_steps=steps) for s in (2399, 2400, 4799, 4800)]
     assert at == pytest.approx([1.0, 0.97, 0.97, 0.97**2])
 
 
@@ -67,7 +72,7 @@ def test_plateaus_are_those_of_torch(patience: int) -> None:
 
 
 def test_the_rate_of_a_recipe_stops_falling_after_its_drops() -> None:
-    recipe = Recipe(schedule="plateau", lr=2.0, patience=1, drops=2)
+    recipe = Recipe(optimizer=AdamW(lr=2.0), schedule=Plateau(patience=1, drops=2, warmup=0.05))
     flat = [0.5] * 9
     rates = [
         lr_at(5, recipe, total_steps=9, warmup_steps=0, errors=flat[:count]) for count in range(5)
@@ -76,7 +81,7 @@ def test_the_rate_of_a_recipe_stops_falling_after_its_drops() -> None:
 
 
 def test_epochwise_keeps_the_rate_of_an_epochs_first_step() -> None:
-    recipe = Recipe(schedule="linear", lr=1.0, epochwise=True)
+    recipe = Recipe(optimizer=AdamW(lr=1.0), schedule=Linear(epochwise=True))
     words = {"total_steps": 6, "warmup_steps": 0, "steps_per_epoch": 3}
     assert [lr_at(s, recipe, **words) for s in range(6)] == pytest.approx([1.0] * 3 + [0.5] * 3)
 
