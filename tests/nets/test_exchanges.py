@@ -10,7 +10,7 @@ from fleetfoot.deploy.engines import open_engine
 from fleetfoot.deploy.export_onnx import export_onnx
 from fleetfoot.nets.catalog import note_option
 from fleetfoot.nets.create import create, skeleton
-from fleetfoot.nets.exchanges import ACTIVATIONS, connect_loosely, swap_activations
+from fleetfoot.nets.exchanges import ACTIVATIONS, insert_dropconnect, swap_activations
 from fleetfoot.nets.portable import save_portable
 from fleetfoot.ops.drop_connect import DropConnect
 from fleetfoot.ops.fplus import FPLUS, PFPLUS
@@ -55,15 +55,15 @@ def test_an_activation_of_several_widths_cannot_have_channels() -> None:
 def test_all_linear_layers_but_the_classifier_are_connected_loosely() -> None:
     net = plain()
     net[3] = nn.Tanh()
-    result = connect_loosely(net, 0.5)
+    result = insert_dropconnect(net, 0.5)
     assert result.changed == ("0",)
     reasons = {skip.site: skip.reason for skip in result.skipped}
     assert reasons == {"2": "no ReLU follows it", "4": "it is the classifier"}
     assert isinstance(net[0], DropConnect)
-    assert connect_loosely(plain(), 0.5, inference="mean").changed == ("0", "2")
-    assert connect_loosely(nn.Sequential(nn.ReLU()), 0.5).changed == ()
+    assert insert_dropconnect(plain(), 0.5, inference="mean").changed == ("0", "2")
+    assert insert_dropconnect(nn.Sequential(nn.ReLU()), 0.5).changed == ()
     headless = create("cuda_convnet_26", num_classes=0)
-    assert connect_loosely(headless, 0.5).changed == ("hidden.0",)
+    assert insert_dropconnect(headless, 0.5).changed == ("hidden.0",)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.create import skeleton
 from fleetfoot.ops.shake_drop import ShakeDrop
 from fleetfoot.ops.stochastic_depth import StochasticDepth
-from fleetfoot.passes.shake_branches import settle_branches, shake_branches
+from fleetfoot.passes.shake_branches import fold_shake_drop, shake_branches
 from tests.contracts.subjects import randomise
 
 
@@ -53,19 +53,19 @@ def test_the_folded_network_is_that_of_evaluation() -> None:
     net, x = shaken().eval(), torch.randn(2, 3, 4, 4)
     expected = net(x)
     keys = list(net.state_dict())
-    settled = settle_branches(net)
-    torch.testing.assert_close(settled(x), expected)
-    assert list(settled.state_dict()) == keys
-    assert not any(isinstance(module, ShakeDrop) for module in settled.modules())
-    again = {name: tensor.clone() for name, tensor in settled.state_dict().items()}
-    settle_branches(settled)
-    assert all(torch.equal(tensor, again[n]) for n, tensor in settled.state_dict().items())
+    folded = fold_shake_drop(net)
+    torch.testing.assert_close(folded(x), expected)
+    assert list(folded.state_dict()) == keys
+    assert not any(isinstance(module, ShakeDrop) for module in folded.modules())
+    again = {name: tensor.clone() for name, tensor in folded.state_dict().items()}
+    fold_shake_drop(folded)
+    assert all(torch.equal(tensor, again[n]) for n, tensor in folded.state_dict().items())
 
 
 def test_a_gain_put_in_by_hand_where_it_cannot_be_folded_stays() -> None:
     net = Branches()
     net.third = ShakeDrop(0.5)
-    assert isinstance(settle_branches(net).third, ShakeDrop)
+    assert isinstance(fold_shake_drop(net).third, ShakeDrop)
 
 
 def test_a_branch_without_a_layer_has_no_place_for_the_gain() -> None:

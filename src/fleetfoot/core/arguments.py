@@ -1,6 +1,6 @@
 """Checks of arguments: each refuses in one line with the name, the value and what is allowed.
 
-A check returns the value, so that it can stand where the value is used.
+A check returns the value, so that it can be written where the value is used.
 """
 
 import difflib

@@ -16,7 +16,7 @@ def flock(file: int, kind: int) -> bool:
     """Lock an open file, or free it; return False if another holds it and ``kind`` has `AT_ONCE`.
 
     Args:
-        file: descriptor; a second lock on it takes the place of the first.
+        file: descriptor; a second lock on it replaces the first.
         kind: `SHARED`, `ALONE` or `FREE`.
     """
     if sys.platform == "win32":

@@ -84,7 +84,7 @@ def check_folder(path: Path) -> None:
 
 @contextlib.contextmanager
 def new_folder(path: Path) -> Generator[Path]:
-    """Yield a temporary sibling of ``path``; on success it takes the place of ``path``.
+    """Yield a temporary sibling of ``path``; on success it replaces ``path``.
 
     An existing ``path`` is replaced only after the new content is complete; after an
     exception it is as it was.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import nn
 
-FLAT = "flat"  # in the metadata of a field: the keys of this part stand among those of the whole
+FLAT = "flat"  # in the metadata of a field: the keys of this part are among those of the whole
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Networks with other modules in the place of some of theirs: in a copy, or in place."""
+"""Networks with some modules replaced: in a copy, or in place."""
 
 import copy
 from collections.abc import Callable
@@ -18,7 +18,7 @@ def replaced(
     Args:
         net: left alone; ``make`` gets the modules of the copy and may change them.
         kind: of the modules that are replaced.
-        make: returns what takes the place of a module.
+        make: returns what replaces a module.
     """
     net = copy.deepcopy(net)
     for path, module in list(net.named_modules()):
@@ -32,15 +32,15 @@ def swap_modules(
     kinds: "tuple[type[nn.Module], ...]",
     make: "Callable[[str, Any], nn.Module | str]",
 ) -> PassResult:
-    """Put other modules in the place of those of some kinds, in place: a surgery.
+    """Replace modules of some kinds, in place: a surgery.
 
-    One that stands at several paths is asked for once, and what takes its place stands at all of
-    them. Names of what is left are kept, and so is the mode.
+    A module that is at several paths is asked for once and replaced at all of them. The names of
+    the others are kept, and so is the mode.
 
     Args:
-        net: changed in place; itself it is never replaced.
+        net: changed in place; never replaced itself.
         kinds: of the modules that may be replaced, subclasses included.
-        make: given path and module, returns what takes its place, or the reason to leave it.
+        make: given path and module, returns what replaces it, or the reason to leave it.
     """
     made: dict[int, nn.Module | str] = {}
     changed: list[str] = []
@@ -68,7 +68,7 @@ def grafted(net: "nn.Module", swaps: "dict[str, nn.Module]") -> "nn.Module":
 
     Args:
         net: left alone.
-        swaps: what stands at which path; none of them inside another.
+        swaps: the new modules by path; none of them inside another.
     """
     made = copy.copy(net)
     # A shallow copy shares its table of modules, and to put one into it would change both.

@@ -103,7 +103,7 @@ def option_names(builder: Builder) -> tuple[str, ...]:
 
 
 def _speak_through(net: Classifier, known_classes: int) -> None:
-    """Put a `ClassMap` in the place of the linear classifier; pooled features have none."""
+    """Replace the linear classifier by a `ClassMap`; pooled features have none."""
     at_least(1, of_kind(known_classes, int, CLASS_MAP), CLASS_MAP)
     classifier = net.classifier
     if isinstance(classifier, nn.Linear):

@@ -1,4 +1,4 @@
-"""Options of every network that put other layers in the place of some of its own.
+"""Options of every network that replace some of its layers.
 
 A method of training that changes what is deployed is an option here, so that `create` can rebuild
 the network: another activation, or DropConnect with the inference of its paper.
@@ -40,7 +40,7 @@ KINDS = (
 
 
 def swap_activations(net: nn.Module, word: str) -> PassResult:
-    """Put the activation of a word in the place of every one of the network, in place.
+    """Replace every activation of the network by that of a word, in place.
 
     Raises:
         UsageError: another word than those of `ACTIVATIONS`.
@@ -55,10 +55,10 @@ def swap_activations(net: nn.Module, word: str) -> PassResult:
     return swap_modules(net, KINDS, made)
 
 
-def connect_loosely(
+def insert_dropconnect(
     net: nn.Module, keep: float, *, masks: str = "example", inference: str = "closed"
 ) -> PassResult:
-    """Put `DropConnect` in the place of every linear layer but the last, in place.
+    """Replace every linear layer but the last by a `DropConnect`, in place.
 
     Args:
         net: changed in place.
@@ -86,7 +86,7 @@ def connect_loosely(
 
 EXCHANGES: dict[str, Callable[[nn.Module, Any], PassResult]] = {
     "activation": swap_activations,
-    "drop_connect": connect_loosely,
+    "drop_connect": insert_dropconnect,
 }
 """The options by name; where several are given, they act in this order."""
 

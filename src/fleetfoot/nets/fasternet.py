@@ -35,27 +35,27 @@ class FasterNetSpec:
     head_channels: int = 1280
 
 
-def _member(spec: FasterNetSpec, params: int, macs: int, note: str) -> Member:
-    note = f"{spec.channels} channels, {note}"
-    return Member(spec, params, macs, note, checked_against="timm")
-
-
-def _spec(
-    channels: int, blocks: tuple[int, ...], act: Activation, drop_path: float
-) -> FasterNetSpec:
-    return FasterNetSpec(channels=channels, blocks=blocks, act=act, drop_path=drop_path)
+def _member(
+    channels: int,
+    blocks: tuple[int, ...],
+    act: Activation,
+    drop_path: float,
+    params: int,
+    macs: int,
+    note: str,
+) -> Member:
+    spec = FasterNetSpec(channels=channels, blocks=blocks, act=act, drop_path=drop_path)
+    return Member(spec, params, macs, f"{channels} channels, {note}", checked_against="timm")
 
 
 T, M = (1, 2, 8, 2), (3, 4, 18, 3)
 VARIANTS = {
-    "t0": _member(_spec(40, T, nn.GELU, 0.0), 3_905_500, 335_422_720, "GELU"),
-    "t1": _member(_spec(64, T, nn.GELU, 0.02), 7_595_368, 850_511_872, "GELU"),
-    "t2": _member(_spec(96, T, relu, 0.05), 14_982_888, 1_904_334_848, "ReLU"),
-    "s": _member(
-        _spec(128, (1, 2, 13, 2), relu, 0.1), 31_181_032, 4_549_740_544, "18 blocks, ReLU"
-    ),
-    "m": _member(_spec(144, M, relu, 0.2), 53_521_464, 8_721_938_432, "28 blocks, ReLU"),
-    "l": _member(_spec(192, M, relu, 0.3), 93_465_192, 15_494_383_616, "28 blocks, ReLU"),
+    "t0": _member(40, T, nn.GELU, 0.0, 3_905_500, 335_422_720, "GELU"),
+    "t1": _member(64, T, nn.GELU, 0.02, 7_595_368, 850_511_872, "GELU"),
+    "t2": _member(96, T, relu, 0.05, 14_982_888, 1_904_334_848, "ReLU"),
+    "s": _member(128, (1, 2, 13, 2), relu, 0.1, 31_181_032, 4_549_740_544, "18 blocks, ReLU"),
+    "m": _member(144, M, relu, 0.2, 53_521_464, 8_721_938_432, "28 blocks, ReLU"),
+    "l": _member(192, M, relu, 0.3, 93_465_192, 15_494_383_616, "28 blocks, ReLU"),
 }
 
 

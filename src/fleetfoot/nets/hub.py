@@ -18,17 +18,11 @@ FORM = re.compile(r"hf-hub:(?P<repo>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 @dataclass(frozen=True)
 class HubFile:
-    """A weight file that is on this machine now.
+    """A weight file that is on this machine now."""
 
-    Attributes:
-        path: the file in the package's cache.
-        source: repository and, where it is known, the commit.
-        licence: what the repository's page says, "unknown" where it says nothing.
-    """
-
-    path: Path
-    source: str
-    licence: str
+    path: Path  # the file in the package's cache
+    source: str  # repository and, where it is known, the commit
+    licence: str  # what the repository's page says, "unknown" where it says nothing
 
 
 @dataclass(frozen=True)

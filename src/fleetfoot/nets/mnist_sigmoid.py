@@ -25,7 +25,7 @@ STD = 0.1
 class MNISTSigmoidSpec:
     """Everything that decides the shape of one member of the family."""
 
-    norm: bool  # batch norm takes the place of the biases
+    norm: bool  # batch norm instead of biases
     channels: tuple[int, ...] = (100, 100, 100)
 
 

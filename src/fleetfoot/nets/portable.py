@@ -24,19 +24,12 @@ SCHEMA = "fleetfoot.weights/1"
 
 @dataclass(frozen=True)
 class Portable:
-    """What a folder of portable weights says besides the tensors.
+    """What a folder of portable weights says besides the tensors."""
 
-    Attributes:
-        created_as: the arguments of `create` that rebuild the network.
-        classes: names of the outputs, in order; () if none were given.
-        preprocess: fields of `data.preprocess.Preprocess`, or None.
-        info: anything the writer added: source, licence, accuracy.
-    """
-
-    created_as: CreatedAs
-    classes: tuple[str, ...]
-    preprocess: dict[str, Any] | None
-    info: dict[str, Any]
+    created_as: CreatedAs  # the arguments of `create` that rebuild the network
+    classes: tuple[str, ...]  # names of the outputs, in order; () if none were given
+    preprocess: dict[str, Any] | None  # fields of `data.preprocess.Preprocess`, or None
+    info: dict[str, Any]  # anything the writer added: source, licence, accuracy
 
 
 def save_portable(

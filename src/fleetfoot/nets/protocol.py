@@ -11,17 +11,11 @@ from fleetfoot.core.errors import UsageError
 
 @dataclass(frozen=True)
 class FeatureInfo:
-    """One map of ``forward_features``.
+    """One map of ``forward_features``."""
 
-    Attributes:
-        stage: index of the stage that puts the map out.
-        channels: its channels.
-        reduction: input pixels a position, along one axis.
-    """
-
-    stage: int
-    channels: int
-    reduction: int
+    stage: int  # index of the stage that puts the map out
+    channels: int  # its channels
+    reduction: int  # input pixels a position, along one axis
 
 
 @dataclass(frozen=True)

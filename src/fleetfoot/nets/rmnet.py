@@ -67,7 +67,7 @@ class RMRep(Classifier):
     """Images (N, in_chans, H, W) to logits (N, num_classes); the last map is 32 times smaller.
 
     Args:
-        small_images: one block of stride 1 as the stem in place of two of stride 2, as the authors
+        small_images: one block of stride 1 as the stem instead of two of stride 2, as the authors
             do for CIFAR; all maps are four times larger.
         dropout: rate before the classifier.
     """

@@ -117,12 +117,8 @@ class VoVNet(Classifier):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        spec = replace(
-            spec,
-            stem=spec.stem if stem is None else stem,
-            shortcut=spec.shortcut if shortcut is None else shortcut,
-            ese=spec.ese if ese is None else ese,
-        )
+        given = {"stem": stem, "shortcut": shortcut, "ese": ese}
+        spec = replace(spec, **{key: value for key, value in given.items() if value is not None})
         self.stem = _stem(spec, in_chans)
         self.stages = nn.Sequential()
         rates = iter(linear_rates(drop_path, sum(spec.modules)))

@@ -50,25 +50,15 @@ class PretrainedInfo:
 
 @dataclass(frozen=True)
 class WeightReport:
-    """What loading did.
+    """What loading did."""
 
-    Attributes:
-        source: the file, the Hub's repository, or where the package had it from.
-        licence: of the weights; "unknown" where it is.
-        dialect: whose parameter names the file has: "fleetfoot", "timm", "torchvision", ...
-        loaded: tensors taken over.
-        missing: our keys that keep their new values.
-        unused: keys of the file that this network has no place for.
-        notes: every adaptation, one sentence each.
-    """
-
-    source: str
-    licence: str
-    dialect: str
-    loaded: int
-    missing: tuple[str, ...]
-    unused: tuple[str, ...]
-    notes: tuple[str, ...]
+    source: str  # the file, the Hub's repository, or where the package had it from
+    licence: str  # of the weights; "unknown" where it is
+    dialect: str  # whose parameter names the file has: "fleetfoot", "timm", "torchvision", ...
+    loaded: int  # tensors taken over
+    missing: tuple[str, ...]  # our keys that keep their new values
+    unused: tuple[str, ...]  # keys of the file that this network has no place for
+    notes: tuple[str, ...]  # every adaptation, one sentence each
 
 
 def pretrained(name: str) -> PretrainedInfo | None:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fleetfoot.core import arguments
-from fleetfoot.core.costs import Cost, Shape, cost_formula
+from fleetfoot.core.costs import cost_formula, free
 
 
 def seed_rate(rate: float, block: int, height: int, width: int) -> float:
@@ -58,11 +58,6 @@ def drop_block(
 class DropBlock2d(nn.Module):
     """`drop_block` after a layer, whose rate may rise while a network is trained.
 
-    Args:
-        rate: share of the elements to drop, in [0, 1).
-        block: side of the squares, positions.
-        shared: the squares of a sample are the same in all channels.
-
     Attributes:
         progress: factor on the rate, which whoever trains may set at every step.
 
@@ -85,7 +80,4 @@ class DropBlock2d(nn.Module):
         return f"rate={self.rate:g}, block={self.block}{', shared' if self.shared else ''}"
 
 
-@cost_formula(DropBlock2d)
-def _drop_block_cost(module: DropBlock2d, in_shape: Shape) -> Cost:
-    del module, in_shape
-    return Cost()
+cost_formula(DropBlock2d)(free)

@@ -1,4 +1,4 @@
-"""DropConnect: in training, drop single weights of a linear layer, anew for every example.
+"""DropConnect: in training, drop single weights of a linear layer, others for every example.
 
 Paper    Wan et al., "Regularization of Neural Networks using DropConnect", ICML 2013, PMLR 28(3):
          sections 2 and 3; `keep` is its p, the probability to keep a weight
@@ -12,7 +12,7 @@ Letters  N batch, O outputs, I inputs, B examples of a chunk
 """
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,13 +22,11 @@ from fleetfoot.core.arguments import above_zero, one_of
 from fleetfoot.core.costs import Cost, Shape, cost_formula
 from fleetfoot.core.errors import ShapeError, UsageError
 
-Masks = Literal["example", "batch", "gaussian"]
-Inference = Literal["mean", "closed", "sampled"]
 MASKS = ("example", "batch", "gaussian")
 INFERENCES = ("mean", "closed", "sampled")
 
 CHUNK = 2**18  # weights that are masked at a time: more would not stay in the cache
-STEPS = 2**16  # `keep` is met to one part in so many
+STEPS = 2**16  # `keep` is met to one part in this many
 TINY = 1e-12  # keeps the gradient of a square root finite where nothing is dropped
 SAMPLES = 1000
 

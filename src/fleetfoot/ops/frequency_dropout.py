@@ -28,17 +28,11 @@ STRIPE = 3.0  # wavelength of the Gabor filter, positions
 
 
 class Family(NamedTuple):
-    """How the widths of a family of filters are drawn.
+    """How the widths of a family of filters are drawn."""
 
-    Attributes:
-        spared: share of the channels that are not filtered.
-        low: least width.
-        high: largest width.
-    """
-
-    spared: float
-    low: float
-    high: float
+    spared: float  # share of the channels that are not filtered
+    low: float  # least width
+    high: float  # largest width
 
 
 FAMILIES = {

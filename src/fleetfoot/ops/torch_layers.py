@@ -11,7 +11,7 @@ import math
 
 from torch import nn
 
-from fleetfoot.core.costs import Cost, Shape, cost_formula
+from fleetfoot.core.costs import Cost, Shape, cost_formula, free
 
 
 def conv_out_size(
@@ -68,16 +68,11 @@ def _one_per_element(module: nn.Module, in_shape: Shape) -> Cost:
     return Cost(elementwise_ops=math.prod(in_shape))
 
 
-def _free(module: nn.Module, in_shape: Shape) -> Cost:
-    del module, in_shape
-    return Cost()
-
-
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Hardswish)
 for _kind in (*_ACTIVATIONS, nn.Hardsigmoid, nn.LeakyReLU, nn.ELU, nn.Mish):
     cost_formula(_kind)(_one_per_element)
 for _kind in (nn.Identity, nn.Dropout, nn.Flatten, nn.Unflatten):
-    cost_formula(_kind)(_free)
+    cost_formula(_kind)(free)
 cost_formula(nn.AdaptiveAvgPool2d)(_one_per_element)
 cost_formula(nn.AdaptiveMaxPool2d)(_one_per_element)
 

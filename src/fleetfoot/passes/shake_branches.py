@@ -24,7 +24,7 @@ ENDS = (nn.BatchNorm2d, nn.Conv2d)
 
 
 def shake_branches(net: nn.Module, *, last: float = 0.5, level: Level = "pixel") -> PassResult:
-    """Put a `ShakeDrop` in the place of every `StochasticDepth`.
+    """Replace every `StochasticDepth` by a `ShakeDrop`.
 
     Args:
         net: changed in place.
@@ -47,7 +47,7 @@ def shake_branches(net: nn.Module, *, last: float = 0.5, level: Level = "pixel")
 
 
 @torch.no_grad()
-def settle_branches(net: nn.Module) -> nn.Module:
+def fold_shake_drop(net: nn.Module) -> nn.Module:
     """Return the network with every `ShakeDrop` folded into the end of its branch; in place."""
     for path, end in _ends_of_branches(net, ShakeDrop).items():
         if end is None:

@@ -9,7 +9,7 @@ from fleetfoot.core.errors import UsageError
 from fleetfoot.core.results import PassResult
 from fleetfoot.core.surgery import swap_modules
 from fleetfoot.nets.catalog import note_option
-from fleetfoot.nets.exchanges import connect_loosely
+from fleetfoot.nets.exchanges import insert_dropconnect
 from fleetfoot.ops.drop_connect import DropConnect
 from fleetfoot.recipes.method import Method, method
 
@@ -29,7 +29,7 @@ def drop_connect(
         raise UsageError(f"keep={keep} is not in (0, 1]")
 
     def surgery(net: nn.Module) -> PassResult:
-        result = connect_loosely(net, keep, masks=masks, inference=inference)
+        result = insert_dropconnect(net, keep, masks=masks, inference=inference)
         if result.changed and inference == "closed":
             note_option(net, "drop_connect", keep)
         return result

@@ -12,7 +12,7 @@ from fleetfoot.ops.max_dropout import MaxDropout
 from fleetfoot.ops.shake_drop import Level
 from fleetfoot.ops.target_drop import TargetDrop
 from fleetfoot.passes.insert_after import insert_after, stage_places, take_out
-from fleetfoot.passes.shake_branches import settle_branches, shake_branches
+from fleetfoot.passes.shake_branches import fold_shake_drop, shake_branches
 from fleetfoot.recipes.method import Method, method
 from fleetfoot.train.steps.manifold_mixup import Loss, manifold_mixup_step
 from fleetfoot.train.steps.progress import telling_progress
@@ -93,7 +93,7 @@ def shake_drop(last: float = 0.5, level: Level = "pixel") -> Method:
     if last != 1.0:
         arguments.rate(last, "last")
     return Method(
-        surgery=lambda net: shake_branches(net, last=last, level=level), finish=settle_branches
+        surgery=lambda net: shake_branches(net, last=last, level=level), finish=fold_shake_drop
     )
 
 
