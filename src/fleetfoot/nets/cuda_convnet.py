@@ -13,7 +13,7 @@ Letters  N batch, H height, W width
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
@@ -75,38 +75,20 @@ class CudaConvnetSpec:
                 one_of(word, AFTER, "after")
 
 
-def _member(spec: CudaConvnetSpec, params: int, macs: int, note: str) -> Member:
+def _member(layers: tuple[Layer, ...], params: int, macs: int, note: str, **shape: Any) -> Member:
+    spec = CudaConvnetSpec(layers=layers, **shape)
     return Member(spec, params, macs, note, input=(3, spec.size, spec.size))
 
 
 VARIANTS = {
     "26": _member(
-        CudaConvnetSpec(layers=NET_26, size=32, hidden=64, linear_std=0.1),
-        145_578,
-        12_354_176,
-        "the 80-second net",
+        NET_26, 145_578, 12_354_176, "the 80-second net", size=32, hidden=64, linear_std=0.1
     ),
-    "18": _member(
-        CudaConvnetSpec(layers=NET_18, size=32), 89_578, 12_298_240, "normalised over space"
-    ),
-    "13": _member(
-        CudaConvnetSpec(layers=(*CONVS, *LOCALS_13)), 1_116_490, 18_517_248, "unshared filters"
-    ),
-    "13_lrn": _member(
-        CudaConvnetSpec(layers=(*CONVS_LRN, *LOCALS_13)),
-        1_116_490,
-        18_517_248,
-        "the 13 % net with LRN",
-    ),
-    "11": _member(
-        CudaConvnetSpec(layers=(*CONVS_LRN, *LOCALS_11)), 2_112_970, 19_512_576, "wider, with LRN"
-    ),
-    "11_no_lrn": _member(
-        CudaConvnetSpec(layers=(*CONVS, *LOCALS_11)),
-        2_112_970,
-        19_512_576,
-        "the 11 % net without LRN",
-    ),
+    "18": _member(NET_18, 89_578, 12_298_240, "normalised over space", size=32),
+    "13": _member((*CONVS, *LOCALS_13), 1_116_490, 18_517_248, "unshared filters"),
+    "13_lrn": _member((*CONVS_LRN, *LOCALS_13), 1_116_490, 18_517_248, "the 13 % net with LRN"),
+    "11": _member((*CONVS_LRN, *LOCALS_11), 2_112_970, 19_512_576, "wider, with LRN"),
+    "11_no_lrn": _member((*CONVS, *LOCALS_11), 2_112_970, 19_512_576, "the 11 % net without LRN"),
 }
 
 

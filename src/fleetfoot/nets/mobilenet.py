@@ -150,10 +150,6 @@ class MobileNet(Classifier):
         self.flatten = nn.Flatten()
         self.dropout = nn.Dropout(rate(spec.dropout if dropout is None else dropout, "dropout"))
         self.classifier = classifier_layer(spec.hidden or channels, num_classes)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw weights as `reset_mobile_net` says."""
         reset_mobile_net(self)
 
     def forward_pooled(self, x: Tensor) -> Tensor:
