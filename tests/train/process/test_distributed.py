@@ -20,7 +20,7 @@ from fleetfoot.train.process.distributed import (
     wrapped,
 )
 
-HERE = Path(__file__).parent
+TRAIN = Path(__file__).parent.parent  # with what subprocesses import
 
 
 def launch(what: str, folder: Path, *, world: int) -> None:
@@ -31,7 +31,7 @@ def launch(what: str, folder: Path, *, world: int) -> None:
     common = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(world)}
     processes = [
         subprocess.Popen(
-            [sys.executable, str(HERE / "gloo_run.py"), what, str(folder)],
+            [sys.executable, str(TRAIN / "gloo_run.py"), what, str(folder)],
             env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
         )
         for rank in range(world)
