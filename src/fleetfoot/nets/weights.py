@@ -27,25 +27,15 @@ SHARES = "classifier.log_shares"
 
 @dataclass(frozen=True)
 class PretrainedInfo:
-    """Trained weights that can be had for a network.
+    """Trained weights that can be had for a network."""
 
-    Attributes:
-        package: module of the optional package that holds the file.
-        path: the file, or None if the package is not installed.
-        source: where the weights come from.
-        licence: "unknown" where it is.
-        published_top1: ImageNet accuracy its authors state, a fraction.
-        preprocess: the fields of `data.preprocess.Preprocess`, mean and std in 0-255 units.
-        classes: what the outputs mean.
-    """
-
-    package: str
-    path: Path | None
-    source: str
-    licence: str
-    published_top1: float | None
-    preprocess: dict[str, Any]
-    classes: tuple[ImageNetClass, ...]
+    package: str  # module of the optional package that holds the file
+    path: Path | None  # the file, or None if the package is not installed
+    source: str  # where the weights come from
+    licence: str  # "unknown" where it is
+    published_top1: float | None  # ImageNet accuracy its authors state, a fraction
+    preprocess: dict[str, Any]  # of `data.preprocess.Preprocess`, mean and std in 0-255 units
+    classes: tuple[ImageNetClass, ...]  # what the outputs mean
 
 
 @dataclass(frozen=True)
