@@ -130,9 +130,10 @@ def _ledger(claims: Sequence[Claim], stored: Stored, pictures: Mapping[str, str]
         f"{standing(claims, stored)}\n\n{footing_table(claims, stored)}\n"
         "Every claim has a rule fixed beforehand and a control that must fail: "
         "[the ledger](docs/reference/claims.md). Only what is measured as published can be "
-        "reproduced or not; what is scaled or stands in points the same way, or the other, since "
-        "before 2026-12-01 small trainings and another device passed for refutations "
-        "([why, with the old table](docs/decisions/0024-footing-of-claims.md)).\n"
+        "reproduced or not; what is scaled down or stands in only points one way or the other. "
+        "Until 2026-12-01 all were judged alike (19 reproduced, 26 partly, 32 not, 16 not at this "
+        "scale), so that small trainings and another device passed for confirmation or "
+        "refutation: [what changed](docs/decisions/0024-footing-of-claims.md).\n"
         f"{picture if 'claims.svg' in pictures else ''}"
     )
 

@@ -31,10 +31,10 @@ def footing_table(claims: Sequence[Claim], stored: Stored) -> str:
     found = [r.judgement for claim in claims for r in results_of(claim, stored)]
     words = [word for word in STANDINGS if any(told.verdict == word for told in found)]
     lines = [f"| footing | {' | '.join(words)} |\n", f"|---|{'--:|' * len(words)}\n"]
-    for footing in dict.fromkeys(told.footing for told in found):
+    for footing in ("as published", "scaled", "stand-in", None):
         of = [told.verdict for told in found if told.footing == footing]
         cells = (str(of.count(word) or "") for word in words)
-        lines.append(f"| {footing or 'none (smoke)'} | {' | '.join(cells)} |\n")
+        lines += [f"| {footing or 'none (smoke)'} | {' | '.join(cells)} |\n"] if of else []
     return "".join(lines) if found else ""
 
 

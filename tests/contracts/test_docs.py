@@ -121,7 +121,7 @@ def test_two_scales_are_both_told_and_smoke_only_alone(
     assert "1 claim, 1 of them measured, 2 results decided." in index
     table = docs["ledger_words"].footing_table([claim], both).splitlines()
     assert table[0] == "| footing | reproduced | points the same way |"
-    assert table[2:] == ["| stand-in |  | 1 |", "| as published | 1 |  |"]
+    assert table[2:] == ["| as published | 1 |  |", "| stand-in |  | 1 |"]
     drawn = docs["pictures"].ledger_pictures([claim], both)["claims.svg"]
     assert "fasternet/made-up (gpu)" in drawn
 
