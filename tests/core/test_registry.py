@@ -68,8 +68,11 @@ def test_a_member_names_its_own_paper_and_a_file_its_family() -> None:
 def test_a_family_gives_what_its_members_leave_out() -> None:
     zebra = replace(MEMBER, input=(1, 28, 28), classes=4, checked_against="timm")
     register_family(
-        _build, {"ant": MEMBER, "zebra": zebra}, paper="ours", input=(3, 32, 32), classes=10
+        _build,
+        {"ant": MEMBER, "bee": replace(MEMBER, checked_against="timm:wasp"), "zebra": zebra},
+        **{"paper": "ours", "input": (3, 32, 32), "classes": 10},
     )
     facts = [(e.input, e.classes, e.checked_against) for e in registry.entries()]
     naive = "naive:tests/nets/test_test_registry.py::check_against_naive"
-    assert facts == [((3, 32, 32), 10, naive), ((1, 28, 28), 4, "timm:zebra")]
+    alike = ((3, 32, 32), 10)
+    assert facts == [(*alike, naive), (*alike, "timm:wasp"), ((1, 28, 28), 4, "timm:zebra")]

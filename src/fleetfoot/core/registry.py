@@ -26,8 +26,9 @@ class Member:
         note: what sets it apart, a few words.
         input: shape of one input without the batch axis; None is that of its family.
         classes: outputs of the published form; None is as many as its family has.
-        checked_against: "timm" or "torchvision", which have a network of this name; None is the
-            naive network in the test of its family.
+        checked_against: "timm" or "torchvision", which have a network of this name; or in full
+            ``timm:NAME``, ``torchvision:NAME``, ``sheet:FILE`` or ``naive:TESTID``; None is the naive
+            network in the test of its family.
         weights: key of the weights table, or None where no weights can be had.
         paper: where it is defined, if not in the paper of its family.
     """
@@ -51,7 +52,7 @@ class NetEntry(Member):
     Attributes:
         name: the name users type; timm's where timm has the network.
         family: name of the file that registers it.
-        checked_against: ``timm:NAME``, ``torchvision:NAME`` or ``naive:TESTID``.
+        checked_against: in full.
         net: the class of the family: ``net(spec, num_classes, in_chans=..., **options)``.
     """
 
@@ -99,11 +100,11 @@ def register_family(
     for name, member in members.items():
         if name in _entries:
             raise ValueError(f"network {name!r} is registered twice")
-        peer = member.checked_against
+        peer = member.checked_against or naive
         facts: dict[str, Any] = vars(member) | {
             "input": member.input or input,
             "classes": member.classes or classes,
-            "checked_against": f"{peer}:{name}" if peer else naive,
+            "checked_against": peer if ":" in peer else f"{peer}:{name}",
             "paper": member.paper or paper,
         }
         _entries[name] = NetEntry(**facts, name=name, family=family, net=net)
