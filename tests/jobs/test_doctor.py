@@ -45,14 +45,14 @@ def test_a_broken_package_is_named_with_what_mends_it(fleetfoot: Any, sabotage: 
 
 
 def test_what_is_optional_and_absent_is_not_wrong(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(job, "BASE", {})
-    monkeypatch.setattr(job, "TRAIN", {"no_such_module": "no-such-package"})
+    monkeypatch.setattr(job, "PACKAGES", {"train": ("no_such_module",)})
+    monkeypatch.setattr(job, "INDEX_NAMES", {"no_such_module": "no-such-package"})
     monkeypatch.setattr(job, "WEIGHTS", ("no-such-weights",))
     checks = by_name(job.doctor())
     assert checks["no-such-package"].status == "absent"
     assert checks["no-such-package"].fix == "python -m pip install 'fleetfoot[train]'"
     assert checks["no-such-weights"].status == "absent"
-    monkeypatch.setattr(job, "BASE", {"no_such_module": "no-such-package"})
+    monkeypatch.setattr(job, "PACKAGES", {None: ("no_such_module",)})
     assert by_name(job.doctor())["no-such-package"].status in ("wrong", "absent")
     assert not job.doctor().healthy
 

@@ -113,6 +113,15 @@ def _explain_os(error: OSError) -> tuple[str, int]:
     return f"{where}{error.strerror or one_line(str(error)) or type(error).__name__}", 1
 
 
+def first_line(error: Exception) -> str:
+    r"""Return the first line of an error's message, or its kind where it has none.
+
+    >>> first_line(ValueError("bad\\nvalue")), first_line(ValueError())
+    ('bad', 'ValueError')
+    """
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def one_line(text: str) -> str:
     r"""Return text on one line, with what a terminal would obey spelled out.
 

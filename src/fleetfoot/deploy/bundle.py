@@ -86,26 +86,17 @@ class Bundle:
         return dict(self.record.get("aliases") or {})
 
     @overload
-    def predict(
-        self, images: ImageSource | str, *, top: int = 5, name: str | None = None
-    ) -> Prediction: ...
+    def predict(self, images: ImageSource | str, *, top: int = 5) -> Prediction: ...
     @overload
+    def predict(self, images: Sequence[ImageSource | str], *, top: int = 5) -> list[Prediction]: ...
     def predict(
-        self, images: Sequence[ImageSource | str], *, top: int = 5, name: str | None = None
-    ) -> list[Prediction]: ...
-    def predict(
-        self,
-        images: ImageSource | str | Sequence[ImageSource | str],
-        *,
-        top: int = 5,
-        name: str | None = None,
+        self, images: ImageSource | str | Sequence[ImageSource | str], *, top: int = 5
     ) -> Prediction | list[Prediction]:
         """Return the answer for one image, or a list of answers for a list of images.
 
         Args:
             images: path, encoded bytes, array (H, W) or (H, W, 1|3|4), Pillow image; or a list.
             top: how many classes to name.
-            name: what one image is called in messages.
 
         Raises:
             DataError: the one image cannot be read. In a list its answer carries the `error`, and
@@ -116,7 +107,7 @@ class Bundle:
             raise UsageError(f"top must be at least 1, got {top}")
         if isinstance(images, (list, tuple)):
             return [self._answer_or_error(image, top) for image in images]
-        return self._answer(images, top, name)  # pyright: ignore[reportArgumentType]
+        return self._answer(images, top)  # pyright: ignore[reportArgumentType]
 
     def logits(self, crops_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return logits (N, C) for uint8 crops as `Preprocess.crop` gives them.
@@ -132,13 +123,13 @@ class Bundle:
 
     def _answer_or_error(self, image: ImageSource | str, top: int) -> Prediction:
         try:
-            return self._answer(image, top, None)
+            return self._answer(image, top)
         except DataError as error:
             return Prediction(path=_path(image), error=str(error))
 
-    def _answer(self, image: ImageSource | str, top: int, name: str | None) -> Prediction:
+    def _answer(self, image: ImageSource | str, top: int) -> Prediction:
         source = Path(image) if isinstance(image, str) else image
-        crop = self.preprocess.crop(decode(source, name=name))
+        crop = self.preprocess.crop(decode(source))
         batch = self.form.prepare(crop[None], self.preprocess)
         start = time.perf_counter()
         output_NC = self.engine.run(batch)
@@ -190,7 +181,11 @@ def load(
         record=record,
         classes=tuple(record["classes"]),
         preprocess=preprocess,
-        form=_form(record, choice),
+        form=GraphForm(
+            layout=choice["layout"],
+            preprocess=bool(record["graph"].get("preprocess")),
+            probabilities=bool(record["graph"].get("probabilities")),
+        ),
         choice=choice,
         engine=opened,
         notes=(*notes, *more),
@@ -243,7 +238,10 @@ def _open_first(
         return engine, choice, [f"another form answers: {problem}" for problem in problems]
     if problems:
         raise problems[0]
-    raise _no_engine()
+    raise MissingError(
+        "neither onnxruntime nor openvino is installed: run "
+        "`python -m pip install onnxruntime openvino`"
+    )
 
 
 def _check_fit(bundle: Bundle) -> None:
@@ -261,21 +259,6 @@ def _check_fit(bundle: Bundle) -> None:
             f"{bundle.folder}: its graph has {engine.outputs} outputs, its class list "
             f"{len(bundle.classes)} names; deploy again"
         )
-
-
-def _no_engine() -> FleetfootError:
-    return MissingError(
-        "neither onnxruntime nor openvino is installed: run "
-        "`python -m pip install onnxruntime openvino`"
-    )
-
-
-def _form(record: Mapping[str, Any], choice: Mapping[str, Any]) -> GraphForm:
-    return GraphForm(
-        layout=choice["layout"],
-        preprocess=bool(record["graph"].get("preprocess")),
-        probabilities=bool(record["graph"].get("probabilities")),
-    )
 
 
 def _path(image: ImageSource | str) -> str | None:

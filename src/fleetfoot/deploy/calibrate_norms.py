@@ -13,16 +13,13 @@ from torch.nn.modules.batchnorm import _BatchNorm  # pyright: ignore[reportPriva
 from fleetfoot.core.seeds import torch_rng
 
 
-def calibrate_norms(
-    net: nn.Module, image: tuple[int, ...], *, batches: int = 2, batch: int = 8
-) -> nn.Module:
-    """Return a copy of ``net`` in evaluation mode whose batch norms saw batches of noise.
+def calibrate_norms(net: nn.Module, image: tuple[int, ...], *, batch: int = 8) -> nn.Module:
+    """Return a copy of ``net`` in evaluation mode whose batch norms saw two batches of noise.
 
     Args:
         net: network; it is left alone.
         image: shape of one input without the batch axis.
-        batches: how many batches of standard normal noise.
-        batch: images in each.
+        batch: images of standard normal noise in each batch.
     """
     calibrated = copy.deepcopy(net).eval()
     norms = [module for module in calibrated.modules() if isinstance(module, _BatchNorm)]
@@ -33,7 +30,7 @@ def calibrate_norms(
         norm.train()
     generator = torch_rng("calibrate norms")
     with torch.no_grad():
-        for _ in range(batches if norms else 0):
+        for _ in range(2 if norms else 0):
             calibrated(torch.randn((batch, *image), generator=generator))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Any
 from fleetfoot.core.child_process import child_environment
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.machine_lock import measuring
+from fleetfoot.core.results import to_json
 from fleetfoot.measure.device import idlest_cpus
 from fleetfoot.measure.energy import Energy, Meter, measure_energy
 from fleetfoot.measure.latency import Latency, Schedule, measure_blocks
@@ -31,7 +32,6 @@ from fleetfoot.measure.latency import Latency, Schedule, measure_blocks
 if TYPE_CHECKING:
     from torch import nn
 
-BASELINES = ("eager", "compile")
 OPEN_SECONDS = {"eager": 60.0, "compile": 300.0}
 OPEN_SECONDS_ENGINE = 60.0
 BLOCK_SECONDS = 60.0
@@ -201,7 +201,7 @@ class _Worker:
         return self._receive(BLOCK_SECONDS).get("ms", [])
 
     def work(self, call_ms: float, seconds: float) -> int:
-        """Work for so long and return how many calls that were; 0 after a failure."""
+        """Work this long and return how many calls that were; 0 after a failure."""
         return len(self.block(max(1, round(1000 * seconds / call_ms))))
 
     def timing(self, latency: Latency | None, energy: Energy | None) -> CellTiming:
@@ -272,18 +272,8 @@ class _Worker:
 
 
 def _description(cell: Cell, cpus: Sequence[int]) -> dict[str, Any]:
-    return {
-        "engine": cell.engine,
-        "precision": cell.precision,
-        "layout": cell.layout,
-        "threads": cell.threads,
-        "input_shape": cell.input_shape,
-        "input_dtype": cell.input_dtype,
-        "device": cell.device,
-        "replay": cell.replay,
-        "file": None if cell.file is None else str(cell.file.resolve()),
-        "cpus": list(cpus),
-    }
+    file = None if cell.file is None else cell.file.resolve()
+    return to_json({**vars(cell), "module": None, "file": file, "cpus": cpus})
 
 
 def _module_bytes(cell: Cell) -> bytes:

@@ -11,6 +11,8 @@ import importlib.util
 import tempfile
 import threading
 from collections import Counter
+from collections.abc import Callable
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -106,7 +108,6 @@ class OnnxRuntimeEngine:
             raise UsageError(f"onnxruntime has no {precision} on a CPU; it has float32 and int8")
         self.precision, self.threads = precision, threads
         self._path = path
-        self._actual: str | None = None
         self._session = self._open(None)
         graph_input = self._session.get_inputs()[0]
         self._name = graph_input.name
@@ -116,28 +117,19 @@ class OnnxRuntimeEngine:
         self.input_dtype = "uint8" if "uint8" in graph_input.type else "float32"
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        if self.input_shape[0] is None or len(batch) == self.input_shape[0]:
-            return self._session.run(None, {self._name: batch})[0]
-        rows = [self._session.run(None, {self._name: row[None]})[0] for row in batch]
-        return np.concatenate(rows)
+        return _in_batches(lambda x: self._session.run(None, {self._name: x})[0], batch, self)
 
-    @property
+    @cached_property
     def actual_precision(self) -> str:
         """Precision after ONNX Runtime's own fusions, read from the graph it optimised."""
         if self.precision == "float32":
             return "float32"
-        if self._actual is None:
-            self._actual = self._read_precision()
-        return self._actual
-
-    def _read_precision(self) -> str:
         with tempfile.TemporaryDirectory() as folder:
             optimised = Path(folder) / "optimised.onnx"
             self._open(optimised)
             content = optimised.read_bytes()
-        fused = content.count(b"QLinearConv") + content.count(b"QGemm")
-        fused += content.count(b"QLinearMatMul") + content.count(b"MatMulInteger")
-        return "int8" if fused else "float32"
+        fused = (b"QLinearConv", b"QGemm", b"QLinearMatMul", b"MatMulInteger")
+        return "int8" if any(name in content for name in fused) else "float32"
 
     def _open(self, optimised: Path | None) -> Any:
         onnxruntime = require("onnxruntime", extra=None)
@@ -186,14 +178,11 @@ class OpenVinoEngine:
         self.outputs = _static(self._compiled.output(0).partial_shape)[-1]
         kind = self._compiled.input(0).element_type.get_type_name()
         self.input_dtype = "uint8" if kind == "u8" else "float32"
-        self._actual: str | None = None
         self._request = self._compiled.create_infer_request()
         self._lock = threading.Lock()
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        if self.input_shape[0] is None or len(batch) == self.input_shape[0]:
-            return self._run(batch)
-        return np.concatenate([self._run(row[None]) for row in batch])
+        return _in_batches(self._run, batch, self)
 
     def _run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         if not (batch.flags.writeable and batch.flags.c_contiguous):
@@ -204,14 +193,9 @@ class OpenVinoEngine:
             self._request.infer()
             return self._request.get_output_tensor(0).data.copy()
 
-    @property
+    @cached_property
     def actual_precision(self) -> str:
         """Precision of convolutions and matrix products in the graph OpenVINO executes."""
-        if self._actual is None:
-            self._actual = self._read_precision()
-        return self._actual
-
-    def _read_precision(self) -> str:
         names = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
         found: Counter[str] = Counter()
         for node in self._compiled.get_runtime_model().get_ops():
@@ -222,6 +206,15 @@ class OpenVinoEngine:
                 word = str(facts["runtimePrecision"].astype(str))
                 found[names.get(word, "int8")] += 1
         return "+".join(word for word, _ in found.most_common()) or self.precision
+
+
+def _in_batches(
+    run: Callable[[NDArray[Any]], NDArray[np.float32]], batch: NDArray[Any], engine: Engine
+) -> NDArray[np.float32]:
+    """Run a batch whole if the graph takes one of its size, else image by image."""
+    if engine.input_shape[0] in (None, len(batch)):
+        return run(batch)
+    return np.concatenate([run(row[None]) for row in batch])
 
 
 def _static(shape: Any) -> tuple[int | None, ...]:
@@ -235,12 +228,14 @@ def _hint(precision: str, available: tuple[str, ...]) -> str:
 
 
 _core_lock = threading.Lock()
-_cores: list[Any] = []
 
 
 def _openvino_core() -> Any:
     """Return the one Core of this process; making one scans the plugins."""
     with _core_lock:
-        if not _cores:
-            _cores.append(require("openvino", extra=None).Core())
-        return _cores[0]
+        return _new_core()
+
+
+@cache
+def _new_core() -> Any:
+    return require("openvino", extra=None).Core()

@@ -1,14 +1,15 @@
 """Quantise an ONNX file to int8 with real images, as QDQ pairs that both engines read.
 
-Activations are unsigned, weights signed and per output channel: what VNNI and AMX multiply. On a
-CPU without either, products of 8 by 8 bits saturate a 16-bit sum, so weights are held to 7 bits.
+Activations are unsigned, from the least to the largest value seen; weights are signed and per
+output channel: what VNNI and AMX multiply. On a CPU without either, products of 8 by 8 bits
+saturate a 16-bit sum, so weights are held to 7 bits.
 
 Source   papers/deployment.md, "Quantisation route"
 """
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,6 @@ def export_int8(
     path: Path,
     *,
     inputs: NDArray[Any],
-    method: Literal["minmax", "entropy", "percentile"] = "minmax",
 ) -> Path:
     """Write the int8 form of ``onnx_file`` to ``path`` and return it.
 
@@ -34,7 +34,6 @@ def export_int8(
         onnx_file: float32 graph of batch 1, as `export_onnx` writes it.
         path: file to write.
         inputs: calibration inputs as the graph takes them, images first.
-        method: how the range of an activation is found.
 
     Raises:
         DataError: there is no calibration image.
@@ -44,11 +43,6 @@ def export_int8(
         raise DataError("int8 needs calibration images, got none")
     require("onnx", extra="train")
     quantization = require("onnxruntime.quantization", extra=None)
-    methods = {
-        "minmax": quantization.CalibrationMethod.MinMax,
-        "entropy": quantization.CalibrationMethod.Entropy,
-        "percentile": quantization.CalibrationMethod.Percentile,
-    }
     with quiet():
         quantization.quantize_static(
             str(onnx_file),
@@ -60,7 +54,7 @@ def export_int8(
             reduce_range=_saturates(),
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
-            calibrate_method=methods[method],
+            calibrate_method=quantization.CalibrationMethod.MinMax,
         )
     return path
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.core.errors import FleetfootError, ShapeError, require
+from fleetfoot.core.errors import FleetfootError, ShapeError, first_line, require
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.deploy.form import GraphForm
 
@@ -100,10 +100,8 @@ def export_onnx(
     except OSError:  # a full disk is no fault of the network
         raise
     except Exception as error:  # the exporter raises many kinds of its own
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise FleetfootError(
-            f"{type(net).__name__} cannot be exported to ONNX ({first})"
-        ) from error
+        why = first_line(error)
+        raise FleetfootError(f"{type(net).__name__} cannot be exported to ONNX ({why})") from error
     finally:
         net.train(was_training)
     return path

@@ -18,7 +18,7 @@ from fleetfoot.core.errors import ShapeError
 GATE_IMAGES = 1000
 """How many crops gate and tuning see; more would only cost time."""
 AGREEMENT_IMAGES = 500
-"""From so many images on, agreement is a gate of its own."""
+"""From this many images on, agreement is a gate of its own."""
 AGREEMENT = {"float32": 0.998, "bfloat16": 0.99, "float16": 0.99, "int8": 0.97}
 SPREAD = 0.10
 """Without labels: mean logit difference allowed, as a share of the logits' standard deviation."""

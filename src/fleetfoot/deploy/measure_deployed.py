@@ -40,23 +40,21 @@ def measure_deployed(
     *,
     threads: int = 1,
     engine: str | None = None,
-    precision: str | None = None,
     schedule: Schedule = QUICK,
 ) -> dict[str, CellTiming]:
-    """Return the timing of every item in one engine and precision, by name, batch 1.
+    """Return the timing of every item in one engine by name, in `likely_precision`, batch 1.
 
     Args:
         items: networks, folded, in evaluation mode, at sizes.
         threads: threads to compute with.
         engine: OpenVINO if it is installed, else ONNX Runtime.
-        precision: the cheapest floating point the engine has here.
         schedule: how long; short by default, since a dozen items should take well under a minute.
 
     Raises:
         MissingError: no engine is installed.
     """
     engine = engine or likely_engine()
-    precision = precision or likely_precision(engine)
+    precision = likely_precision(engine)
     with tempfile.TemporaryDirectory(prefix="fleetfoot-") as name:
         exporter = _Exporter(Path(name))
         cells: list[Cell] = []
@@ -65,7 +63,13 @@ def measure_deployed(
             try:
                 file = exporter.file(item)
             except FleetfootError as error:
-                failed[item.name] = _failure(item.name, str(error))
+                failed[item.name] = CellTiming(
+                    name=item.name,
+                    latency=None,
+                    actual_precision=None,
+                    open_ms=None,
+                    error=str(error),
+                )
                 continue
             cells.append(
                 Cell(
@@ -114,10 +118,6 @@ def likely_engine() -> str:
             "no engine to measure in: run `python -m pip install onnxruntime openvino`"
         )
     return "openvino" if "openvino" in installed else installed[0]
-
-
-def _failure(name: str, reason: str) -> CellTiming:
-    return CellTiming(name=name, latency=None, actual_precision=None, open_ms=None, error=reason)
 
 
 class _Exporter:

@@ -1,6 +1,9 @@
 """The words of deploying, and the one default that a request needs; nothing heavy is imported."""
 
 ENGINES = ("onnxruntime", "openvino")
+BASELINES = ("eager", "compile")
+"""Engines of torch, which are timed beside the others and never deployed."""
+TIMED_ENGINES = (*BASELINES, *ENGINES)
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 EXPORT_ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
 """The engine that tells whether a format of ``deploy --to`` answers as the network does."""

@@ -143,17 +143,9 @@ def gated(
     reference_NC: NDArray[np.float32],
     max_drop: float,
 ) -> Candidate:
-    """Return the candidate with its parity and the gate's verdict.
+    """Return the candidate, whose graph is in ``folder``, with its parity and the gate's verdict.
 
-    Args:
-        candidate: with a graph in ``folder``.
-        folder: of the graphs.
-        form: border of the graph.
-        preprocess: from crops to its input.
-        gate: real images.
-        places: which of them are compared.
-        reference_NC: logits for all of them.
-        max_drop: see `gate.allowed_loss`.
+    It is compared on the gate's images at ``places``; ``reference_NC`` has logits for all of them.
     """
     try:
         engine = open_engine(

@@ -1,15 +1,14 @@
 """The process behind one timing cell: opens one network, then times calls when it is told to.
 
 Talks in JSON lines over its standard input and output. The first line describes the cell; after
-it come ``{"calls": n}``, answered by ``{"ms": [...]}``, until the input ends. A network for the
-engines ``eager`` and ``compile`` follows the first line as so many bytes: it comes from the
-process that started this one and never from a file.
-
-Only `eager` and `compile` import torch.
+it come ``{"calls": n}``, answered by ``{"ms": [...]}``, until the input ends. For the engines
+``eager`` and ``compile``, which alone import torch, the network's bytes follow the first line: they
+come from the process that started this one, never from a file.
 """
 
 import contextlib
 import io
+import itertools
 import json
 import os
 import sys
@@ -21,7 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from fleetfoot.core.errors import MissingError
+from fleetfoot.core.errors import MissingError, first_line
 from fleetfoot.core.seeds import rng
 from fleetfoot.measure.latency import Block, timed_block
 from fleetfoot.measure.process_memory import highest_resident
@@ -32,7 +31,7 @@ POOL = 4  # inputs that are taken in turn, so that none stays in the first cache
 
 @dataclass(frozen=True)
 class _Opened:
-    """A network that can be called: `prepare` makes of a NumPy batch what `run` takes."""
+    """A network that can be called; `prepare` turns a NumPy batch into what `run` takes."""
 
     run: Callable[[Any], Any]
     precision: Callable[[], str]
@@ -52,8 +51,7 @@ def main() -> None:
         for line in commands:
             _reply(replies, {"ms": block(json.loads(line)["calls"])})
     except Exception as error:
-        message = str(error).strip().splitlines() or [type(error).__name__]
-        _reply(replies, {"error": message[0], "exit_code": getattr(error, "exit_code", 1)})
+        _reply(replies, {"error": first_line(error), "exit_code": getattr(error, "exit_code", 1)})
 
 
 def _reply(replies: BinaryIO, record: dict[str, Any]) -> None:
@@ -72,7 +70,9 @@ def _open(cell: dict[str, Any], commands: BinaryIO) -> tuple[Callable[[], Any], 
         opened = _open_engine(cell)
     inputs, run = [opened.prepare(x) for x in _inputs(cell)], opened.run
     if cell["replay"]:
-        run = _replayed(run, inputs[0])
+        from fleetfoot.measure.cuda import replayed
+
+        run = replayed(run, inputs[0])
     first = time.perf_counter()
     output = _on_host(run(inputs[0]))
     end = time.perf_counter()
@@ -85,12 +85,6 @@ def _open(cell: dict[str, Any], commands: BinaryIO) -> tuple[Callable[[], Any], 
         "actual_precision": opened.precision(),
         "process_bytes": highest_resident(lambda: run(inputs[1])) if on_host else None,
     }
-
-
-def _replayed(run: Callable[[Any], Any], example: Any) -> Callable[[Any], Any]:
-    from fleetfoot.measure.cuda import replayed
-
-    return replayed(run, example)
 
 
 def _on_host(output: Any) -> Any:
@@ -165,14 +159,8 @@ def _inputs(cell: dict[str, Any]) -> list[Any]:
 
 
 def _in_turn(run: Callable[[Any], Any], inputs: list[Any]) -> Callable[[], Any]:
-    turn = 0
-
-    def call() -> Any:
-        nonlocal turn
-        turn = (turn + 1) % len(inputs)
-        return run(inputs[turn])
-
-    return call
+    turns = itertools.cycle([*inputs[1:], inputs[0]])
+    return lambda: run(next(turns))
 
 
 if __name__ == "__main__":

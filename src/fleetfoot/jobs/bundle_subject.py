@@ -8,8 +8,8 @@ from typing import Any, Literal, cast
 
 from fleetfoot.core.errors import MissingError, UsageError, require
 from fleetfoot.deploy.bundle import load
-from fleetfoot.deploy.cells import BASELINES, Cell
 from fleetfoot.deploy.form import GraphForm
+from fleetfoot.deploy.names import BASELINES
 from fleetfoot.jobs.measure_plan import BYTES, Counted, Planned, named_engines, named_precisions
 from fleetfoot.jobs.measure_record import Setup
 from fleetfoot.jobs.measure_words import Words, why_unknown
@@ -74,27 +74,16 @@ class BundleSubject:
                 else:
                     yield {**fallback, "engine": engine, "precision": precision}
 
-    def _with_cell(self, plan: Planned, file: str, words: Words) -> Planned:
+    def _with_cell(self, plan: Planned, name: str, words: Words) -> Planned:
         problem = why_unknown(plan.setup.engine, plan.setup.precision) or self._problem(plan, words)
         if problem is not None:
             return plan.refused(UsageError(problem))
         channels = self.bundle.preprocess.channels
         inside = bool(self.bundle.record["graph"].get("preprocess"))
         form = GraphForm(layout=cast(Literal["nchw", "nhwc"], plan.setup.layout), preprocess=inside)
-        cell = Cell(
-            name=plan.name,
-            engine=plan.setup.engine,
-            precision=plan.setup.precision,
-            layout=plan.setup.layout,
-            threads=plan.setup.threads,
-            input_shape=(
-                plan.setup.batch,
-                *form.shape((channels, plan.setup.size, plan.setup.size)),
-            ),
-            input_dtype=form.dtype,
-            file=self.bundle.folder / file,
-        )
-        return replace(plan, cell=cell)
+        shape = form.shape((channels, plan.setup.size, plan.setup.size))
+        file = self.bundle.folder / name
+        return replace(plan, cell=plan.timed(shape, input_dtype=form.dtype, file=file))
 
     def _problem(self, plan: Planned, words: Words) -> str | None:
         if words.device != "cpu":

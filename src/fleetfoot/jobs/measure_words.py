@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fleetfoot.core.errors import UsageError
+from fleetfoot.deploy.names import PRECISIONS, TIMED_ENGINES
 from fleetfoot.jobs.requests import MeasureRequest
 
 EMPTY = "''"  # what a shell shows of a word without letters
-ENGINES = ("eager", "compile", "onnxruntime", "openvino")
-PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 LAYOUTS = ("nchw", "nhwc")
 DEVICES = ("cpu", "cuda")
 
@@ -40,7 +39,7 @@ def parse_words(request: MeasureRequest, threads: tuple[int, ...]) -> Words:
     if device not in DEVICES:
         raise UsageError(f"--device {device}: is not one of {', '.join(DEVICES)}")
     return Words(
-        engines=_names("--engine", request.engine, (*ENGINES, "all", "best")),
+        engines=_names("--engine", request.engine, (*TIMED_ENGINES, "all", "best")),
         precisions=_names("--precision", request.precision, (*PRECISIONS, "all")),
         layouts=None if layout is None else _names("--layout", layout, LAYOUTS, all_must=True),
         threads=threads,
@@ -81,7 +80,7 @@ def parse_numbers(word: str, text: str | int) -> tuple[int, ...]:
 def why_unknown(engine: str, precision: str) -> str | None:
     """Return why an engine or precision cannot be measured: there is none of that name."""
     for word, name, known in (
-        ("--engine", engine, ENGINES),
+        ("--engine", engine, TIMED_ENGINES),
         ("--precision", precision, PRECISIONS),
     ):
         if name not in known:

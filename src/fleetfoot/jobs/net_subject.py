@@ -7,16 +7,16 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from fleetfoot.core.errors import FleetfootError, UsageError
+from fleetfoot.core.errors import FleetfootError, UsageError, first_line
 from fleetfoot.core.seeds import rng
-from fleetfoot.deploy.cells import BASELINES, Cell
 from fleetfoot.deploy.engines import ENGINES as GRAPH_ENGINES
 from fleetfoot.deploy.engines import installed_engines
 from fleetfoot.deploy.form import GraphForm
+from fleetfoot.deploy.names import BASELINES
 from fleetfoot.deploy.worker import POOL
 from fleetfoot.jobs.measure_plan import BYTES, Counted, Planned, named_engines, named_precisions
 from fleetfoot.jobs.measure_record import Setup
-from fleetfoot.jobs.measure_words import Words, why_unknown
+from fleetfoot.jobs.measure_words import LAYOUTS, Words, why_unknown
 from fleetfoot.measure.device import free_memory
 from fleetfoot.measure.totals import Totals
 
@@ -78,27 +78,19 @@ class NetSubject:
     def _forms(self, words: Words) -> Iterator[tuple[str, str, str, bool]]:
         """Yield engine, precision, layout, and whether the form competes for ``best``."""
         for engine in named_engines(words.engines, torch=True, device=words.device):
-            for precision in named_precisions(engine, words.precisions):
-                for layout in words.layouts or ("nchw",):
-                    yield engine, precision, layout, False
+            precisions = named_precisions(engine, words.precisions)
+            for precision, layout in itertools.product(precisions, words.layouts or ("nchw",)):
+                yield engine, precision, layout, False
         if "best" in words.engines:
             for engine in installed_engines():
-                for precision in named_precisions(engine, ("all",)):
-                    for layout in ("nchw", "nhwc"):
-                        yield engine, precision, layout, True
+                precisions = named_precisions(engine, ("all",))
+                for precision, layout in itertools.product(precisions, LAYOUTS):
+                    yield engine, precision, layout, True
 
     def _with_cell(self, plan: Planned, folder: Path, device: str) -> Planned:
         image = (self.entry.input[0], plan.setup.size, plan.setup.size)
-        cell = Cell(
-            name=plan.name,
-            engine=plan.setup.engine,
-            precision=plan.setup.precision,
-            layout=plan.setup.layout,
-            threads=plan.setup.threads,
-            input_shape=(plan.setup.batch, *image),
-            device=device,
-            replay=plan.setup.form == "replayed",
-        )
+        replay = plan.setup.form == "replayed"
+        cell = plan.timed(image, device=device, replay=replay)
         try:
             _refuse_unknown(plan, device)
             self._refuse_too_large(plan)
@@ -108,7 +100,7 @@ class NetSubject:
         except FleetfootError as error:
             return plan.refused(error)
         except Exception as error:  # an exporter raises anything; the other rows go on
-            return plan.refused(FleetfootError(f"its export fails: {_first_line(error)}"))
+            return plan.refused(FleetfootError(f"its export fails: {first_line(error)}"))
         return replace(plan, cell=replace(cell, file=file, input_shape=shape))
 
     def _refuse_too_large(self, plan: Planned) -> None:
@@ -173,7 +165,7 @@ class NetSubject:
         except FleetfootError as error:
             return error
         except Exception as error:  # a network of one's own may raise anything
-            return FleetfootError(f"its forward pass fails: {_first_line(error)}")
+            return FleetfootError(f"its forward pass fails: {first_line(error)}")
 
     @cached_property
     def _folded(self) -> "nn.Module":
@@ -188,7 +180,3 @@ def _refuse_unknown(plan: Planned, device: str) -> None:
         raise UsageError(reason)
     if device == "cuda" and plan.setup.engine not in BASELINES:
         raise UsageError(f"{plan.setup.engine} is measured on the cpu alone")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
