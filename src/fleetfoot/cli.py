@@ -9,11 +9,11 @@ import os
 import sys
 import traceback
 import warnings
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -79,9 +79,7 @@ def fit(data: str | None = None, /, *, request: FitRequest = FIT, talk: Talk = Q
     """
     from fleetfoot.jobs.fit import fit as job
 
-    with _listening(talk) as listener:
-        record = job(replace(request, data=data), listener=listener)
-    _answer("fit", record, talk)
+    record = _answered("fit", job, replace(request, data=data), talk)
     return 4 if record.budget_met is False else 0
 
 
@@ -97,9 +95,7 @@ def evaluate(
     """
     from fleetfoot.jobs.evaluate import evaluate as job
 
-    with _listening(talk) as listener:
-        record = job(replace(request, run=run, data=data), listener=listener)
-    _answer("evaluate", record, talk)
+    _answered("evaluate", job, replace(request, run=run, data=data), talk)
     return 0
 
 
@@ -136,9 +132,7 @@ def measure(*nets: str, request: MeasureRequest = MEASURE, talk: Talk = QUIET) -
     """
     from fleetfoot.jobs.measure import measure as job
 
-    with _listening(talk) as listener:
-        record = job(replace(request, nets=nets), listener=listener)
-    _answer("measure", record, talk)
+    record = _answered("measure", job, replace(request, nets=nets), talk)
     failed = (cell for cell in record.cells if cell.exit_code is not None)
     for line in dict.fromkeys(
         f"{c.net}, {c.setup.engine} {c.setup.precision}: {c.error}" for c in failed
@@ -156,9 +150,7 @@ def deploy(run: str, /, *, request: DeployRequest = DEPLOY, talk: Talk = QUIET) 
     """
     from fleetfoot.jobs.deploy import deploy as job
 
-    with _listening(talk) as listener:
-        record = job(replace(request, run=run), listener=listener)
-    _answer("deploy", record, talk)
+    _answered("deploy", job, replace(request, run=run), talk)
     return 0
 
 
@@ -171,9 +163,7 @@ def audit(data: str, /, *, talk: Talk = QUIET) -> int:
     """
     from fleetfoot.jobs.audit import audit as job
 
-    with _listening(talk) as listener:
-        record = job(data, listener=listener)
-    _answer("audit", record, talk)
+    _answered("audit", job, data, talk)
     return 0
 
 
@@ -223,16 +213,7 @@ def claims(
         return _claims_queue(request, talk)
     from fleetfoot.jobs.claims import claims as job
 
-    with _listening(talk) as listener:
-        record = job(
-            *(word, ids),
-            scale=request.scale,
-            data=request.data,
-            device=request.device,
-            out=request.out,
-            listener=listener,
-        )
-    _answer("claims", record, talk)
+    record = _answered("claims", job, request, talk)
     failed = [row for row in record.claims if row.exit_code]
     for problem in (*(row.error or "" for row in failed), *record.problems):
         _say(one_line(problem))
@@ -244,9 +225,7 @@ def claims(
 def _claims_queue(request: ClaimsRequest, talk: Talk) -> int:
     from fleetfoot.jobs.claims_queue import claims_queue as job
 
-    with _listening(talk) as listener:
-        record = job(request, listener)
-    _answer("claims_queue", record, talk)
+    record = _answered("claims_queue", job, request, talk)
     for problem in record.problems:
         _say(one_line(problem))
     codes = [row.exit_code for row in record.claims if row.exit_code]
@@ -291,7 +270,7 @@ def _fail(error: BaseException, *, wants_json: bool) -> int:
     if isinstance(error, BrokenPipeError):  # `fleetfoot nets | head`: the reader has what it wants
         _abandon_stdout()
         return 0
-    message, code = _explained(error)
+    message, code = explain(UsageError(str(error)) if isinstance(error, CycloptsError) else error)
     if os.environ.get("FLEETFOOT_TRACEBACK") == "1":
         traceback.print_exception(error)
     _say(message)
@@ -304,20 +283,19 @@ def _fail(error: BaseException, *, wants_json: bool) -> int:
     return code
 
 
-def _explained(error: BaseException) -> tuple[str, int]:
-    return explain(UsageError(str(error)) if isinstance(error, CycloptsError) else error)
-
-
 def _wants_json(arguments: Sequence[str]) -> bool:
     words = list(arguments)
     return "--json" in (words[: words.index("--")] if "--" in words else words)
 
 
-def _listening(talk: Talk) -> AbstractContextManager[Any]:
-    """Return a progress listener for the length of a job."""
+def _answered(verb: str, job: Callable[..., Any], request: Any, talk: Talk) -> Any:
+    """Do a job while saying how it gets on; print its record and return it."""
     from fleetfoot.jobs.progress import listening
 
-    return listening(sys.stderr, quiet=talk.quiet or not FIRST_PROCESS)
+    with listening(sys.stderr, quiet=talk.quiet or not FIRST_PROCESS) as listener:
+        record = job(request, listener=listener)
+    _answer(verb, record, talk)
+    return record
 
 
 def _answer(verb: str, record: Any, talk: Talk) -> None:
@@ -337,13 +315,9 @@ def _print_json(value: Any) -> None:
 
 
 def _say(message: str) -> None:
-    _write(sys.stderr, f"fleetfoot: {message}\n")
-
-
-def _write(stream: TextIO, text: str) -> None:
-    with suppress(OSError):  # nobody reads stderr: the exit code still tells
-        stream.write(text)
-        stream.flush()
+    with suppress(OSError):  # nobody reads stderr: the exit code still says it
+        sys.stderr.write(f"fleetfoot: {message}\n")
+        sys.stderr.flush()
 
 
 def _abandon_stdout() -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.stored import store
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.jobs import claims as claims_job
-from fleetfoot.jobs.claims import claims
 from fleetfoot.jobs.claims_record import MEASURED, NOT_BY_THE_RULE, ClaimRow, ClaimsRecord
+from fleetfoot.jobs.requests import ClaimsRequest
 from fleetfoot.jobs.screen import show
 
 
@@ -45,6 +46,10 @@ BAD = dataclasses.replace(GOOD, id="toy/bad", paper_value=None, measure=broken)
 def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(ledger, "claims", lambda: {"toy/bad": BAD, "toy/good": GOOD})
     monkeypatch.setattr(claims_job, "SHIPPED", tmp_path / "shipped")
+
+
+def claims(word: str, ids: Sequence[str] = (), **words: Any) -> ClaimsRecord:
+    return claims_job.claims(ClaimsRequest(word=word, ids=tuple(ids), **words))
 
 
 def value_of(row: ClaimRow) -> float | None:

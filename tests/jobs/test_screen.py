@@ -1,11 +1,12 @@
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from fleetfoot.jobs import screen
-from fleetfoot.jobs.fit import FitBundle, FitParity
+from fleetfoot.jobs.fit import FitBundle, FitParity, FitRecord
 
 
 def shown(verb: str, record: Any) -> str:
@@ -14,13 +15,17 @@ def shown(verb: str, record: Any) -> str:
     return stream.getvalue()
 
 
-def fit_record(**changes: Any) -> Any:
-    fields = {
+def fit_record(**changes: Any) -> FitRecord:
+    fields: dict[str, Any] = {
         "run": "runs/photos",
         "net": "fasternet_t0",
         "val_top1": 0.9697,
+        "val_top1_low": 0.93,
+        "val_top1_high": 0.98,
         "val_top5": None,
         "test_top1": None,
+        "test_top1_low": None,
+        "test_top1_high": None,
         "epochs": 7.5,
         "train_seconds": 61.25,
         "images_per_second": 1234.5,
@@ -38,28 +43,30 @@ def fit_record(**changes: Any) -> Any:
         "eager_latency_ms_p50": 9.0,
         "parity": FitParity(top1_agreement=0.99, max_logit_difference=0.0123),
     }
-    return SimpleNamespace(**{**fields, **changes})
+    return FitRecord(**{**fields, **changes})
 
 
 def test_a_fit_is_summed_up():
     text = shown("fit", fit_record())
     for part in ("97.0 %", "1.23 ms (p90 1.3)", "openvino bfloat16", "1,234 images/s", "160 px"):
         assert part in text
-    assert "95 % interval" in shown("fit", fit_record(val_top1_low=0.93, val_top1_high=0.98))
+    assert "97.0 % (93.0 to 98.0 %, 95 % interval)" in text
     assert "test" not in text
     assert "budget" not in text
     assert "budget" in shown("fit", fit_record(budget_met=False))
     assert "NOT met" in shown("fit", fit_record(budget_met=False))
-    assert "test " in shown("fit", fit_record(test_top1=0.93))
+    tested = fit_record(test_top1=0.93, test_top1_low=0.9, test_top1_high=0.95)
+    assert "test " in shown("fit", tested)
 
 
 def test_a_fit_without_figures_says_so_and_invents_none():
-    record = fit_record(
-        val_top1=None, images_per_second=None, eager_latency_ms_p50=None, bundle=None, parity=None
-    )
+    bundle = replace(fit_record().bundle, top1=None, latency_ms_p90=None)
+    parity = FitParity(top1_agreement=None, max_logit_difference=None)
+    record = fit_record(eager_latency_ms_p50=None, bundle=bundle, parity=parity)
     text = shown("fit", record)
     assert "unknown" in text
     assert "- ms" in text
+    assert "(p90 -)" in text
 
 
 def test_epochs_are_rounded():

@@ -117,13 +117,17 @@ class OnnxRuntimeEngine:
         self.input_dtype = "uint8" if "uint8" in graph_input.type else "float32"
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        return _in_batches(lambda x: self._session.run(None, {self._name: x})[0], batch, self)
+        return _in_batches(
+            lambda x: self._session.run(None, {self._name: x})[0], batch, self.input_shape[0]
+        )
 
-    @cached_property
+    @property
     def actual_precision(self) -> str:
         """Precision after ONNX Runtime's own fusions, read from the graph it optimised."""
-        if self.precision == "float32":
-            return "float32"
+        return "float32" if self.precision == "float32" else self._read_precision
+
+    @cached_property
+    def _read_precision(self) -> str:
         with tempfile.TemporaryDirectory() as folder:
             optimised = Path(folder) / "optimised.onnx"
             self._open(optimised)
@@ -182,7 +186,7 @@ class OpenVinoEngine:
         self._lock = threading.Lock()
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        return _in_batches(self._run, batch, self)
+        return _in_batches(self._run, batch, self.input_shape[0])
 
     def _run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         if not (batch.flags.writeable and batch.flags.c_contiguous):
@@ -193,9 +197,13 @@ class OpenVinoEngine:
             self._request.infer()
             return self._request.get_output_tensor(0).data.copy()
 
-    @cached_property
+    @property
     def actual_precision(self) -> str:
         """Precision of convolutions and matrix products in the graph OpenVINO executes."""
+        return self._read_precision
+
+    @cached_property
+    def _read_precision(self) -> str:
         names = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
         found: Counter[str] = Counter()
         for node in self._compiled.get_runtime_model().get_ops():
@@ -209,10 +217,10 @@ class OpenVinoEngine:
 
 
 def _in_batches(
-    run: Callable[[NDArray[Any]], NDArray[np.float32]], batch: NDArray[Any], engine: Engine
+    run: Callable[[NDArray[Any]], NDArray[np.float32]], batch: NDArray[Any], size: int | None
 ) -> NDArray[np.float32]:
     """Run a batch whole if the graph takes one of its size, else image by image."""
-    if engine.input_shape[0] in (None, len(batch)):
+    if size in (None, len(batch)):
         return run(batch)
     return np.concatenate([run(row[None]) for row in batch])
 

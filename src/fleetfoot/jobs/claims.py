@@ -11,49 +11,33 @@ from fleetfoot.core.errors import DataError, FleetfootError, UsageError, require
 from fleetfoot.core.files import check_folder
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.jobs.claims_record import ClaimRow, ClaimsRecord, measured_row
+from fleetfoot.jobs.requests import ClaimsRequest, one_of
 
 WORDS = ("list", "run", "table")
 OWN = Path("results")
 
 
-def claims(
-    word: str,
-    ids: Sequence[str] = (),
-    *,
-    scale: str | None = None,
-    data: Path | str | None = None,
-    device: str = "cpu",
-    out: Path | str | None = None,
-    listener: Listener | None = None,
-) -> ClaimsRecord:
+def claims(request: ClaimsRequest, *, listener: Listener | None = None) -> ClaimsRecord:
     """List claims, measure them, or return the stored measurements beside the papers' figures.
 
-    Args:
-        word: "list", "run" or "table".
-        ids: ids or shell patterns; none is all, except for "run".
-        scale: "smoke", "cpu" or "gpu", None for that of the device; a pattern takes the claims
-            that have this scale.
-        data: folder of data sets.
-        device: "cpu" or "cuda".
-        out: folder of the user's own results; "run" writes there, "table" prefers them; None is
-            `OWN`, which need not be there.
-        listener: hears what is being done.
+    No ids are all claims, except for "run". "run" writes to ``out``, "table" prefers what is there;
+    None is `OWN`, which need not be there.
 
     Raises:
         UsageError: unknown word, id, scale or device, or nothing to run.
         DataError: ``out`` is not a folder.
         MissingError: torch is not installed.
     """
-    _one_of("claims", word, WORDS)
+    word, ids = one_of("claims", request.word, WORDS), request.ids
     require("torch", extra="train")
-    own = OWN if out is None else Path(out)
+    own = request.out or OWN
     check_folder(own)
-    if word == "table" and out is not None and not own.exists():
+    if word == "table" and request.out is not None and not own.exists():
         raise DataError(f"--out {own}: there is no such folder")
     if word == "run":
         if not ids:
             raise UsageError("claims run needs at least one claim: fleetfoot claims run ID...")
-        setting = _setting(scale, data, device, listener)
+        setting = _setting(request, listener or Silent())
         return ClaimsRecord(word=word, claims=_run(ids, setting, own))
     found = matching(ids or ("*",))
     if word == "list":
@@ -61,23 +45,11 @@ def claims(
     return _table(found, own)
 
 
-def _one_of(word: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise UsageError(f"{word} {value}: is not one of {', '.join(allowed)}")
-
-
-def _setting(
-    scale: str | None, data: Path | str | None, device: str, listener: Listener | None
-) -> Setting:
-    _one_of("--device", device, DEVICES)
-    scale = scale or fitting_scale(device)
-    _one_of("--scale", scale, SCALES)
-    return Setting(
-        scale=scale,  # pyright: ignore[reportArgumentType]  checked above
-        data=None if data is None else Path(data),
-        device=device,
-        listener=listener or Silent(),
-    )
+def _setting(request: ClaimsRequest, listener: Listener) -> Setting:
+    device = one_of("--device", request.device, DEVICES)
+    scale = request.scale or fitting_scale(device)
+    one_of("--scale", scale, SCALES)
+    return Setting(scale=scale, data=request.data, device=device, listener=listener)
 
 
 def _run(ids: Sequence[str], setting: Setting, out: Path) -> tuple[ClaimRow, ...]:

@@ -31,6 +31,7 @@ from fleetfoot.measure.accuracy import (
 )
 
 BATCH = 64
+NOT_SHOWN = {"classes", "confusion"}  # of an Evaluation
 
 Logits = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 
@@ -108,17 +109,9 @@ def evaluate(request: EvaluateRequest, *, listener: Listener | None = None) -> E
         classes=answerer.classes,
         keys=[sample.key for sample in images.samples],
     )
+    scores = {name: score for name, score in vars(found).items() if name not in NOT_SHOWN}
     return EvaluateRecord(
-        top1=found.top1,
-        top1_low=found.top1_low,
-        top1_high=found.top1_high,
-        top5=found.top5,
-        images=found.images,
-        correct=found.correct,
-        per_class=found.per_class,
-        loss=found.loss,
-        calibration=found.calibration,
-        worst=found.worst,
+        **scores,
         split=images.name,
         form=form,
         notes=(*dict.fromkeys(n for one in answerers for n in one.notes), *images.notes),
@@ -222,13 +215,9 @@ def show(record: EvaluateRecord, stream: TextIO) -> None:
         stream.write("\n")
         headings = ("class", "images", "precision", "recall", "f1")
         rows = [
-            (row.name, str(row.images), *(number(v, "{:.3f}") for v in _scores(row)))
+            (row.name, str(row.images), *(number(getattr(row, n), "{:.3f}") for n in headings[2:]))
             for row in present
         ]
         table(stream, headings, rows, right=range(1, 5))
     else:
         stream.write(f"\n{len(present)} classes; --json has every one\n")
-
-
-def _scores(row: ClassScore) -> tuple[float | None, ...]:
-    return row.precision, row.recall, row.f1

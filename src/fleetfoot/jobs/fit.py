@@ -5,7 +5,7 @@ import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from fleetfoot.core.errors import (
     FleetfootError,
@@ -28,6 +28,9 @@ from fleetfoot.jobs.stored_run import filled_in, read_run, write_run
 if TYPE_CHECKING:
     from fleetfoot.recipes.run import RunResult
     from fleetfoot.recipes.run_spec import RunSpec
+
+
+OF_CHOSEN = ("engine", "precision", "threads", "latency_ms_p50", "latency_ms_p90", "top1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,33 +206,23 @@ def _end_with(error: Exception, record: RunRecord) -> None:
 
 
 def _record(spec: "RunSpec", folder: Path, result: "RunResult") -> FitRecord:
-    chosen, content = result.bundle.chosen, result.bundle.content
-    eager = next((y for y in content["baselines"] if y["engine"] == "eager"), {})
-    own = next((c for c in content["candidates"] if c["kept"]), {})
-    parity = own.get("parity") or {}
+    chosen, training = result.bundle.chosen, result.training
+    eager = next((b for b in result.bundle.content["baselines"] if b["engine"] == "eager"), {})
+    parity = chosen["parity"] or {}
     return FitRecord(
         run=str(folder),
         net=spec.net,
-        val_top1=result.val.top1,
-        val_top1_low=result.val.top1_low,
-        val_top1_high=result.val.top1_high,
+        **_top1("val", result.val),
         val_top5=result.val.top5,
-        test_top1=None if result.test is None else result.test.top1,
-        test_top1_low=None if result.test is None else result.test.top1_low,
-        test_top1_high=None if result.test is None else result.test.top1_high,
-        epochs=result.training.epochs,
-        train_seconds=result.training.seconds,
-        images_per_second=result.training.images_per_second,
+        **_top1("test", result.test),
+        epochs=training.epochs,
+        train_seconds=training.seconds,
+        images_per_second=training.images_per_second,
         budget_met=result.bundle.budget_met,
         bundle=FitBundle(
             path=str(folder / "bundle"),
-            engine=chosen["engine"],
-            precision=chosen["precision"],
-            threads=chosen["threads"],
             size=spec.size,
-            latency_ms_p50=chosen["latency_ms_p50"],
-            latency_ms_p90=chosen["latency_ms_p90"],
-            top1=chosen["top1"],
+            **{key: chosen[key] for key in OF_CHOSEN},
         ),
         eager_latency_ms_p50=eager.get("latency_ms_p50"),
         parity=FitParity(
@@ -237,6 +230,12 @@ def _record(spec: "RunSpec", folder: Path, result: "RunResult") -> FitRecord:
             max_logit_difference=parity.get("max_logit_difference"),
         ),
     )
+
+
+def _top1(split: str, found: Any) -> dict[str, Any]:
+    """Return top-1 and its interval with the keys of a split; None where there is no such split."""
+    names = ("top1", "top1_low", "top1_high")
+    return {f"{split}_{name}": getattr(found, name, None) for name in names}
 
 
 def _device(word: str) -> str:
@@ -271,50 +270,33 @@ def _in_words(data: Data) -> str:
 def show(record: FitRecord, stream: TextIO) -> None:
     """Write the record for a person."""
     bundle, parity = record.bundle, record.parity
+    top5 = "" if record.val_top5 is None else f" (top-5 {percent(record.val_top5)})"
+    training = (
+        f"{record.epochs:.4g} epochs in {record.train_seconds:.1f} s, "
+        f"{record.images_per_second:,.0f} images/s"
+    )
+    deployed = (
+        f"{number(bundle.latency_ms_p50)} ms (p90 {number(bundle.latency_ms_p90)}), "
+        f"{bundle.engine} {bundle.precision}, threads {bundle.threads}, {bundle.size} px"
+    )
+    agreement, largest = percent(parity.top1_agreement), number(parity.max_logit_difference)
     pairs = [
-        ("run", str(record.run)),
-        ("network", str(record.net)),
-        ("validation", _accuracy(record, "val_top1") + _top5(record.val_top5)),
+        ("run", record.run),
+        ("network", record.net),
+        ("validation", f"{_accuracy(record, 'val_top1')}{top5}"),
         *([("test", _accuracy(record, "test_top1"))] if record.test_top1 is not None else []),
-        ("training", _training(record)),
+        ("training", training),
+        ("bundle", bundle.path),
+        ("deployed", deployed),
+        ("accuracy", f"{percent(bundle.top1)} (deployed form)"),
+        ("eager", f"{number(record.eager_latency_ms_p50)} ms"),
+        ("parity", f"{agreement} of answers equal, logits within {largest}"),
     ]
-    if bundle is not None:
-        pairs += [
-            ("bundle", str(bundle.path)),
-            ("deployed", _deployed(bundle)),
-            ("accuracy", f"{percent(bundle.top1)} (deployed form)"),
-        ]
-    pairs.append(("eager", f"{number(record.eager_latency_ms_p50)} ms"))
-    if parity is not None:
-        agreement = percent(parity.top1_agreement)
-        largest = number(parity.max_logit_difference)
-        pairs.append(("parity", f"{agreement} of answers equal, logits within {largest}"))
     if record.budget_met is not None:
         pairs.append(("budget", "met" if record.budget_met else "NOT met"))
     lines(stream, pairs)
 
 
 def _accuracy(record: FitRecord, key: str) -> str:
-    """Return an accuracy with its interval, where the record has ``key_low`` and ``key_high``."""
-    low, high = getattr(record, f"{key}_low", None), getattr(record, f"{key}_high", None)
-    value = percent(getattr(record, key))
-    return value if low is None else f"{value} ({100 * low:.1f} to {percent(high)}, 95 % interval)"
-
-
-def _training(record: FitRecord) -> str:
-    speed = number(record.images_per_second, "{:,.0f}")
-    seconds = number(record.train_seconds, "{:.1f}")
-    return f"{record.epochs:.4g} epochs in {seconds} s, {speed} images/s"
-
-
-def _deployed(bundle: FitBundle) -> str:
-    return (
-        f"{number(bundle.latency_ms_p50)} ms (p90 "
-        f"{number(bundle.latency_ms_p90)}), {bundle.engine} "
-        f"{bundle.precision}, threads {bundle.threads}, "
-        f"{bundle.size} px"
-    )
-
-
-def _top5(fraction: float | None) -> str:
-    return "" if fraction is None else f" (top-5 {percent(fraction)})"
+    value, low, high = (getattr(record, name) for name in (key, f"{key}_low", f"{key}_high"))
+    return f"{percent(value)} ({100 * low:.1f} to {percent(high)}, 95 % interval)"

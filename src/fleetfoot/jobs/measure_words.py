@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.deploy.names import PRECISIONS, TIMED_ENGINES
-from fleetfoot.jobs.requests import MeasureRequest
+from fleetfoot.jobs.requests import EMPTY, MeasureRequest, one_of
 
-EMPTY = "''"  # what a shell shows of a word without letters
 LAYOUTS = ("nchw", "nhwc")
 DEVICES = ("cpu", "cuda")
 
@@ -36,8 +35,7 @@ def parse_words(request: MeasureRequest, threads: tuple[int, ...]) -> Words:
             number is below 1.
     """
     layout, size, device = request.layout, request.size, request.device
-    if device not in DEVICES:
-        raise UsageError(f"--device {device}: is not one of {', '.join(DEVICES)}")
+    one_of("--device", device, DEVICES)
     return Words(
         engines=_names("--engine", request.engine, (*TIMED_ENGINES, "all", "best")),
         precisions=_names("--precision", request.precision, (*PRECISIONS, "all")),
@@ -79,12 +77,11 @@ def parse_numbers(word: str, text: str | int) -> tuple[int, ...]:
 
 def why_unknown(engine: str, precision: str) -> str | None:
     """Return why an engine or precision cannot be measured: there is none of that name."""
-    for word, name, known in (
-        ("--engine", engine, TIMED_ENGINES),
-        ("--precision", precision, PRECISIONS),
-    ):
-        if name not in known:
-            return _not_one_of(word, name, known)
+    try:
+        one_of("--engine", engine, TIMED_ENGINES)
+        one_of("--precision", precision, PRECISIONS)
+    except UsageError as error:
+        return str(error)
     return None
 
 
@@ -94,9 +91,5 @@ def _names(
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     unknown = [name for name in names if name not in known]
     if unknown and (all_must or len(unknown) == len(names)):
-        raise UsageError(_not_one_of(word, unknown[0], known))
+        one_of(word, unknown[0], known)
     return names
-
-
-def _not_one_of(word: str, name: str, known: Sequence[str]) -> str:
-    return f"{word} {name or EMPTY}: is not one of {', '.join(known)}"

@@ -6,6 +6,11 @@ from typing import TextIO
 from fleetfoot.core.errors import UsageError, require
 from fleetfoot.jobs.screen import counted, table
 
+FACTS = (
+    *("name", "family", "note", "params", "macs", "input", "classes", "paper"),
+    "checked_against",
+)  # that a row takes from the catalogue
+
 
 @dataclass(frozen=True, kw_only=True)
 class NetRow:
@@ -60,21 +65,9 @@ def nets(pattern: str = "*") -> NetsRecord:
     rows: list[NetRow] = []
     for item in found:
         info = pretrained(item.name)
-        rows.append(
-            NetRow(
-                name=item.name,
-                family=item.family,
-                note=item.note,
-                params=item.params,
-                macs=item.macs,
-                input=item.input,
-                classes=item.classes,
-                paper=item.paper,
-                checked_against=item.checked_against,
-                weights=None if info is None else info.source,
-                license=None if info is None else info.licence,
-            )
-        )
+        known = {name: getattr(item, name) for name in FACTS}
+        row = NetRow(**known, weights=info and info.source, license=info and info.licence)
+        rows.append(row)
     return NetsRecord(tuple(rows))
 
 

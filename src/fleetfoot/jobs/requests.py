@@ -5,7 +5,7 @@
 is imported here, because ``fleetfoot --help`` reads this file.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -20,6 +20,7 @@ T = TypeVar("T")
 POSITIONAL = Parameter(parse=False)
 TEXT = Parameter(metavar="STR")  # in --help; Python may give a number
 BLANKS = (None, (), [], {})
+EMPTY = "''"  # what a shell shows of a word without letters
 
 
 @Parameter(name="*")
@@ -211,8 +212,8 @@ class DeployRequest:
     out: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.to is not None and self.to not in EXPORT_ENGINES:
-            raise UsageError(f"--to {self.to}: is not one of {', '.join(EXPORT_ENGINES)}")
+        if self.to is not None:
+            one_of("--to", self.to, EXPORT_ENGINES)
         check_least("threads", self.threads, 1)
         check_least("size", self.size, 8)
         check_share("max-drop", self.max_drop)
@@ -294,6 +295,17 @@ def check_share(word: str, value: float | None) -> None:
         raise UsageError(f"--{word} {value:g}: must be a share of the images, from 0 to below 1")
 
 
+def one_of(word: str, value: str, allowed: Iterable[str]) -> str:
+    """Return ``value``.
+
+    Raises:
+        UsageError: it is not allowed.
+    """
+    if value not in (known := tuple(allowed)):
+        raise UsageError(f"{word} {value or EMPTY}: is not one of {', '.join(known)}")
+    return value
+
+
 def named(word: str, text: str, allowed: Sequence[str]) -> tuple[str, ...]:
     """Return the names in a list that is separated by commas.
 
@@ -305,8 +317,7 @@ def named(word: str, text: str, allowed: Sequence[str]) -> tuple[str, ...]:
     """
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     for name in names:
-        if name not in allowed:
-            raise UsageError(f"--{word} {name}: is not one of {', '.join(allowed)}")
+        one_of(f"--{word}", name, allowed)
     if not names:
         raise UsageError(f"--{word}: name one of {', '.join(allowed)}")
     return names
