@@ -4,11 +4,8 @@ import pytest
 
 from fleetfoot.core.errors import MissingError
 from fleetfoot.deploy import measure_deployed as module
-from fleetfoot.deploy.bundle import load
-from fleetfoot.deploy.cells import measure_cells
 from fleetfoot.deploy.measure_deployed import (
     Sized,
-    bundle_cell,
     likely_precision,
     measure_deployed,
 )
@@ -50,10 +47,3 @@ def test_without_engines_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "installed_engines", lambda: ())
     with pytest.raises(MissingError, match="pip install"):
         measure_deployed([])
-
-
-def test_the_cell_of_a_bundle_is_the_form_that_answers(record, instant):
-    cell = bundle_cell(load(record.path))
-    assert cell.file == record.path / record.chosen["file"]
-    assert (cell.engine, cell.precision) == (record.chosen["engine"], record.chosen["precision"])
-    assert measure_cells([cell], instant)["bundle"].error is None

@@ -87,10 +87,10 @@ class CellTiming:
     """
 
     name: str
-    latency: Latency | None
-    actual_precision: str | None
-    open_ms: float | None
-    error: str | None
+    latency: Latency | None = None
+    actual_precision: str | None = None
+    open_ms: float | None = None
+    error: str | None = None
     first_call_ms: float | None = None
     process_bytes: int | None = None
     exit_code: int | None = None

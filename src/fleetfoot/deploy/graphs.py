@@ -1,7 +1,7 @@
 """The graphs of one network in one folder: a file for each layout, precision and engine."""
 
-import dataclasses
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -15,7 +15,7 @@ from fleetfoot.deploy.export_onnx import export_onnx
 from fleetfoot.deploy.export_openvino import export_openvino
 from fleetfoot.deploy.form import GraphForm, Layout
 from fleetfoot.deploy.options import Options
-from fleetfoot.deploy.tune import Candidate, as_cell, list_candidates
+from fleetfoot.deploy.tune import Candidate, list_candidates
 
 FALLBACK_FILE = "model.onnx"
 
@@ -51,12 +51,7 @@ class Graphs:
             threads=self.options.threads,
             calibrated=images is not None and len(images) > 0,
         )
-        return [
-            candidate
-            if candidate.reason
-            else dataclasses.replace(candidate, file=self._file(candidate).name)
-            for candidate in candidates
-        ]
+        return [c if c.reason else replace(c, file=self._file(c).name) for c in candidates]
 
     def form(self, layout: str) -> GraphForm:
         """Return the border of the graphs of a layout."""
@@ -67,19 +62,28 @@ class Graphs:
 
     def cells(self, candidates: Sequence[Candidate]) -> list[Cell]:
         """Return the timing cells of the candidates that have a graph."""
+        forms = {layout: self.form(layout) for layout in self.layouts}
         return [
-            as_cell(candidate, self.place, form=self.form(candidate.layout), image=self.image)
-            for candidate in candidates
-            if candidate.file
+            Cell(
+                name=c.name,
+                engine=c.engine,
+                precision=c.precision,
+                layout=c.layout,
+                threads=c.threads,
+                input_shape=(1, *forms[c.layout].shape(self.image)),
+                input_dtype=forms[c.layout].dtype,
+                file=self.place / c.file,
+            )
+            for c in candidates
+            if c.file
         ]
 
     def drop_unused(self, *used: Candidate) -> None:
         """Remove the graphs that no candidate of those given needs."""
-        stems = {Path(candidate.file or "").stem for candidate in used}
-        suffixes = {(Path(c.file or "").stem, Path(c.file or "").suffix) for c in used}
+        kept = {candidate.file for candidate in used}
         for file in self.place.glob("model*"):
-            weights = file.suffix == ".bin" and (file.stem, ".xml") in suffixes
-            if file.stem not in stems or not (weights or (file.stem, file.suffix) in suffixes):
+            graph = file.with_suffix(".xml") if file.suffix == ".bin" else file
+            if graph.name not in kept:
                 file.unlink()
 
     def _file(self, candidate: Candidate) -> Path:

@@ -13,7 +13,6 @@ from pathlib import Path
 from torch import nn
 
 from fleetfoot.core.errors import FleetfootError, MissingError
-from fleetfoot.deploy.bundle import Bundle
 from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells
 from fleetfoot.deploy.edit_onnx import resize_input
 from fleetfoot.deploy.engines import engine_precisions, installed_engines
@@ -63,13 +62,7 @@ def measure_deployed(
             try:
                 file = exporter.file(item)
             except FleetfootError as error:
-                failed[item.name] = CellTiming(
-                    name=item.name,
-                    latency=None,
-                    actual_precision=None,
-                    open_ms=None,
-                    error=str(error),
-                )
+                failed[item.name] = CellTiming(name=item.name, error=str(error))
                 continue
             cells.append(
                 Cell(
@@ -88,22 +81,6 @@ def measure_deployed(
 def likely_precision(engine: str) -> str:
     """Return the floating-point precision that `deploy` most likely ends with in ``engine``."""
     return "bfloat16" if "bfloat16" in engine_precisions(engine) else "float32"
-
-
-def bundle_cell(bundle: Bundle, *, name: str = "bundle", threads: int | None = None) -> Cell:
-    """Return the timing cell of the form that a bundle answers with."""
-    preprocess, choice = bundle.preprocess, bundle.choice
-    image = (preprocess.channels, preprocess.size, preprocess.size)
-    return Cell(
-        name=name,
-        engine=choice["engine"],
-        precision=choice["precision"],
-        layout=choice["layout"],
-        threads=threads or bundle.engine.threads,
-        input_shape=(1, *bundle.form.shape(image)),
-        input_dtype=bundle.form.dtype,
-        file=bundle.folder / choice["file"],
-    )
 
 
 def likely_engine() -> str:

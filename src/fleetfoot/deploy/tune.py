@@ -5,9 +5,8 @@ side, all are compared with the reference on real images, and all are recorded, 
 reason why.
 """
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from fleetfoot.core.errors import FleetfootError, GateError
 from fleetfoot.data.preprocess import Preprocess
-from fleetfoot.deploy.cells import Cell, CellTiming
+from fleetfoot.deploy.cells import CellTiming
 from fleetfoot.deploy.engines import engine_precisions, open_engine
 from fleetfoot.deploy.form import GraphForm, Layout
 from fleetfoot.deploy.gate import GateSet, Parity, compare, judge
@@ -87,40 +86,22 @@ def list_candidates(
                 reason = f"{engine} has no {precision} on this device"
             elif precision == "int8" and not calibrated:
                 reason = "no calibration images"
-            for layout in layouts[:1] if reason or precision == "int8" else layouts:
-                for count in threads[:1] if reason else threads:
-                    found.append(
-                        Candidate(
-                            engine=engine,
-                            precision=precision,
-                            layout=layout,
-                            threads=count,
-                            reason=reason,
-                        )
-                    )
+            found += [
+                Candidate(
+                    engine=engine, precision=precision, layout=layout, threads=count, reason=reason
+                )
+                for layout in (layouts[:1] if reason or precision == "int8" else layouts)
+                for count in (threads[:1] if reason else threads)
+            ]
     return found
-
-
-def as_cell(candidate: Candidate, folder: Path, *, form: GraphForm, image: tuple[int, ...]) -> Cell:
-    """Return the timing cell of a candidate whose graph lies in ``folder``."""
-    return Cell(
-        name=candidate.name,
-        engine=candidate.engine,
-        precision=candidate.precision,
-        layout=candidate.layout,
-        threads=candidate.threads,
-        input_shape=(1, *form.shape(image)),
-        input_dtype=form.dtype,
-        file=folder / str(candidate.file),
-    )
 
 
 def timed(candidate: Candidate, timing: CellTiming) -> Candidate:
     """Return the candidate with its figures, or with the reason why there are none."""
     latency = timing.latency
     if latency is None:
-        return dataclasses.replace(candidate, reason=timing.error or "could not be measured")
-    return dataclasses.replace(
+        return replace(candidate, reason=timing.error or "could not be measured")
+    return replace(
         candidate,
         actual_precision=timing.actual_precision,
         latency_ms_p50=latency.ms_p50,
@@ -158,15 +139,15 @@ def gated(
             [engine.run(form.prepare(gate.images[i][None], preprocess)) for i in places.tolist()]
         )
     except FleetfootError as error:
-        return dataclasses.replace(candidate, passed=False, reason=str(error))
+        return replace(candidate, passed=False, reason=str(error))
     parity = compare(
         form.logits(output_NC),
         _comparable(reference_NC[places], form),
         labels_N=None if gate.labels is None else gate.labels[places],
     )
-    parity = dataclasses.replace(parity, worst_image=int(places[parity.worst_image]))
+    parity = replace(parity, worst_image=int(places[parity.worst_image]))
     verdict = judge(parity, precision=candidate.precision, max_drop=max_drop)
-    return dataclasses.replace(
+    return replace(
         candidate,
         parity=parity,
         top1=None if parity.correct is None else parity.correct / parity.images,
@@ -201,14 +182,14 @@ def choose(candidates: Sequence[Candidate]) -> list[Candidate]:
 def _with_reason(candidate: Candidate, winner: Candidate) -> Candidate:
     if candidate is winner:
         reason = f"fastest that passed ({candidate.reason})"
-        return dataclasses.replace(candidate, kept=True, reason=reason)
+        return replace(candidate, kept=True, reason=reason)
     if not candidate.passed or candidate.latency_ms_p50 is None:
         return candidate
     times = _time(candidate) / _time(winner)
     reason = f"slower: {times:.2f} times the chosen form"
     if times < EQUAL:
         reason = "as fast as the chosen form, but no closer to the reference"
-    return dataclasses.replace(candidate, reason=reason)
+    return replace(candidate, reason=reason)
 
 
 def _difference(candidate: Candidate) -> float:

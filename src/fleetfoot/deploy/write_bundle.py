@@ -86,14 +86,7 @@ def write_golden(
     logits_NC: NDArray[np.floating],
     tolerance: float,
 ) -> None:
-    """Write crops as PNG with the logits expected of them.
-
-    Args:
-        folder: the bundle's folder.
-        crops_NHWC: uint8 images of the network's size.
-        logits_NC: of the reference, the eager float32 network.
-        tolerance: the largest difference of a logit that `verify_golden` accepts.
-    """
+    """Write crops as PNG, the reference's logits, and how far off `verify_golden` lets one be."""
     golden = folder / "golden"
     golden.mkdir()
     images: list[dict[str, Any]] = []

@@ -12,10 +12,6 @@ if TYPE_CHECKING:
 def audit(data: str, *, listener: Listener | None = None) -> "Audit":
     """Return the audit of a data set; damaged files are listed, not refused.
 
-    Args:
-        data: folder, table file, ``digits``, ``mnist:DIR`` or ``cifar10:DIR``.
-        listener: hears how far the reading has got.
-
     Raises:
         DataError: the data set is missing or has no images.
     """

@@ -6,11 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from fleetfoot.core.errors import MissingError, UsageError, require
+from fleetfoot.core.errors import UsageError
 from fleetfoot.deploy.bundle import load
 from fleetfoot.deploy.form import GraphForm
 from fleetfoot.deploy.names import BASELINES
-from fleetfoot.jobs.measure_plan import BYTES, Counted, Planned, named_engines, named_precisions
+from fleetfoot.jobs.measure_plan import (
+    BYTES,
+    Counted,
+    Planned,
+    named_engines,
+    named_precisions,
+    torch_is_there,
+)
 from fleetfoot.jobs.measure_record import Setup
 from fleetfoot.jobs.measure_words import Words, why_unknown
 
@@ -27,9 +34,7 @@ class BundleSubject:
 
     def counted(self, size: int, batch: int, precision: str) -> Counted:
         """Return the counts of the network in the bundle, where torch is there to count them."""
-        try:
-            require("torch", extra="train")
-        except MissingError:
+        if not torch_is_there():
             return Counted()
         from fleetfoot.measure.counts import count
         from fleetfoot.nets.create import create

@@ -13,12 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from fleetfoot.core.errors import MissingError, UsageError, require
+from fleetfoot.core.errors import MissingError, UsageError
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.core.machine_lock import measuring
 from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells
 from fleetfoot.jobs.measure_page import check_page, write_page
-from fleetfoot.jobs.measure_plan import Counted, Planned
+from fleetfoot.jobs.measure_plan import Counted, Planned, torch_is_there
 from fleetfoot.jobs.measure_record import EnergyTaken, MeasureCell, MeasureRecord, Times
 from fleetfoot.jobs.measure_words import Words, parse_numbers, parse_threads, parse_words
 from fleetfoot.jobs.requests import MeasureRequest
@@ -52,9 +52,9 @@ def measure(
     Args:
         request: what to measure, and how.
         listener: hears what is being done.
-        schedule: how long to measure; None is what ``request.samples`` asks for: without it
-            `SAMPLES` or what fits into `SECONDS`, the more.
-        root: where ``proc`` and ``sys`` are; a test gives a folder of its own.
+        schedule: how long; None is what ``request.samples`` asks for: without it `SAMPLES` or what
+            fits into `SECONDS`, the more.
+        root: where ``proc`` and ``sys`` are.
 
     Raises:
         UsageError: nothing to measure, unknown network or layout, no engine or precision that is
@@ -138,11 +138,12 @@ class _Run:
         self, subject: Subject, plans: Sequence[Planned], timings: Mapping[str, CellTiming]
     ) -> list[MeasureCell]:
         counted = cache(subject.counted)
-        rows: list[MeasureCell] = []
-        for plan in plans:
-            how = plan.setup
-            found = counted(how.size, how.batch, how.precision)
-            rows.append(self.row(subject.name, plan, found, timings))
+        rows = [
+            self.row(
+                subject.name, p, counted(p.setup.size, p.setup.batch, p.setup.precision), timings
+            )
+            for p in plans
+        ]
         ordinary = [row for row, plan in zip(rows, plans) if not plan.best]
         return ordinary + _best([row for row, plan in zip(rows, plans) if plan.best])
 
@@ -196,7 +197,7 @@ def side_by_side(cells: Sequence[Cell], most: int = MOST_AT_ONCE) -> list[list[C
 def _roofs(rows: Sequence[MeasureCell], device: str, listener: Listener) -> dict[int, Ceilings]:
     """Return the ceilings that the rows need, by threads; none where torch cannot measure them."""
     found = [row for row in rows if _has_intensity(row)]
-    if not found or device != "cpu" or not _torch_is_there():
+    if not found or device != "cpu" or not torch_is_there():
         return {}
     roofs: dict[int, Ceilings] = {}
     for threads in sorted({row.setup.threads for row in found}):
@@ -223,23 +224,13 @@ def _with_roof(row: MeasureCell, roofs: Mapping[int, Ceilings]) -> MeasureCell:
 
 def _has_intensity(row: MeasureCell) -> bool:
     """Whether the row has FLOPs and bytes; bytes are those of the precision asked for."""
-    computed_as_asked = row.error is None
-    return computed_as_asked and bool(
-        row.times.gflops_achieved and row.counts.macs and row.counts.bytes_moved_fused
-    )
+    figures = (row.times.gflops_achieved, row.counts.macs, row.counts.bytes_moved_fused)
+    return row.error is None and all(figures)  # an error: it computed in another precision
 
 
 @cache
 def _ceilings(threads: int, precisions: tuple[str, ...]) -> Ceilings:
     return measure_ceilings(threads, precisions)
-
-
-def _torch_is_there() -> bool:
-    try:
-        require("torch", extra="train")
-    except MissingError:
-        return False
-    return True
 
 
 def _meter(device: str, root: Path | str) -> tuple[Meter | None, str]:
@@ -275,12 +266,8 @@ def _timed(row: MeasureCell, timing: CellTiming) -> MeasureCell:
     other = actual is not None and row.setup.precision not in actual.split("+")
     macs, batch = row.counts.macs, row.setup.batch
     if energy is not None:
-        taken = replace(
-            row.energy,
-            energy_mj=energy.net_mj / batch,
-            energy_gross_mj=energy.gross_mj / batch,
-        )
-        row = replace(row, energy=taken)
+        net, gross = energy.net_mj / batch, energy.gross_mj / batch
+        row = replace(row, energy=replace(row.energy, energy_mj=net, energy_gross_mj=gross))
     return replace(
         row,
         times=Times(

@@ -7,11 +7,12 @@ float32, at the first size, batch and thread count that its cells have.
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetfoot.core.errors import FleetfootError, MissingError, require
+from fleetfoot.core.errors import FleetfootError, require
 from fleetfoot.core.files import check_folder
 from fleetfoot.core.listener import Listener
 from fleetfoot.core.results import to_json
 from fleetfoot.deploy.bundle import load
+from fleetfoot.jobs.measure_plan import torch_is_there
 from fleetfoot.jobs.measure_record import SCHEMA, MeasureRecord
 from fleetfoot.jobs.runs import bundle_of, resolve
 from fleetfoot.measure.latency import Schedule
@@ -51,12 +52,7 @@ def write_page(
 ) -> None:
     """Write measure.html and measure.json into ``folder``; older ones are replaced.
 
-    Args:
-        record: what was measured.
-        folder: made where it is not there.
-        listener: hears what is being done.
-        device: of the record; layers are timed on the CPU alone.
-        schedule: how long each layer is timed.
+    Each layer is timed as long as ``schedule`` says, on the CPU alone.
 
     Raises:
         MissingError: Jinja2 is not installed.
@@ -106,9 +102,7 @@ def known_accuracy(name: str) -> Json | None:
         top1, size, precision = chosen.get("top1"), bundle.preprocess.size, chosen["precision"]
         source = "measured by the gate of its bundle"
     else:
-        try:
-            require("torch", extra="train")
-        except MissingError:
+        if not torch_is_there():
             return None
         from fleetfoot.nets.weights import pretrained
 

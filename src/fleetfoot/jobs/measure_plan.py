@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fleetfoot.core.errors import FleetfootError, one_line
+from fleetfoot.core.errors import FleetfootError, MissingError, one_line, require
 from fleetfoot.deploy.cells import Cell
 from fleetfoot.deploy.engines import engine_precisions, installed_engines
 from fleetfoot.deploy.names import BASELINES, TIMED_ENGINES
@@ -68,6 +68,15 @@ class Planned:
     def name(self) -> str:
         """A name that is unique among the rows of one subject."""
         return f"{' '.join(map(str, astuple(self.setup)))}{' best' if self.best else ''}"
+
+
+def torch_is_there() -> bool:
+    """Return whether torch can be imported."""
+    try:
+        require("torch", extra="train")
+    except MissingError:
+        return False
+    return True
 
 
 def named_engines(names: Iterable[str], *, torch: bool, device: str = "cpu") -> tuple[str, ...]:

@@ -26,12 +26,8 @@ class PredictRecord:
 def predict(run: str, images: Sequence[str | Path], *, top: int = 5) -> PredictRecord:
     """Return labels for image files and folders.
 
-    An image that cannot be read gets an error of its own; the others are answered.
-
-    Args:
-        run: run folder or bundle folder.
-        images: files, or folders that are searched for image files.
-        top: how many of the likeliest classes to name.
+    An image that cannot be read gets an error of its own; the others are answered. Of each, the
+    ``top`` likeliest classes are named.
 
     Raises:
         UsageError: no image is named, or ``top`` is below 1.

@@ -50,7 +50,7 @@ def resolve(text: str) -> Target:
         return Target("bundle", text, path.parent)
     if path.exists():
         raise DataError(f"{text}: is a file; name a run folder, a bundle folder or a network")
-    if _looks_like_path(text):
+    if text.startswith((".", "~")) or "/" in text or "\\" in text:
         raise DataError(f"{text}: no such folder")
     return Target("net", text, None)
 
@@ -75,11 +75,7 @@ def bundle_of(text: str) -> Path:
 
 
 def check_net(name: str, *, or_folder: bool = False) -> None:
-    """Refuse a name that is no network, with the nearest names.
-
-    Args:
-        name: what the user wrote.
-        or_folder: it could have been a folder as well; the message then says there is none.
+    """Refuse a name that is no network, with the nearest names; it may be meant ``or_folder``.
 
     Raises:
         UsageError: no such network.
@@ -218,9 +214,7 @@ def _named(name: str, weights: str) -> Network:
     from fleetfoot.nets.create import create
     from fleetfoot.nets.weights import load_weights, pretrained
 
-    facts = entry(name)
-    info = pretrained(name)
-    net = create(name)
+    facts, info, net = entry(name), pretrained(name), create(name)
     source = {"source": UNTRAINED, "licence": "unknown"}
     if weights == "auto" and info is not None and info.path is not None:
         load_weights(net, name)
@@ -264,7 +258,3 @@ def unique_names(
     often = Counter(name for _, name in pairs)
     names = tuple(f"{name} ({key})" if often[name] > 1 else name for key, name in pairs)
     return names, {key: name for (key, _), name in zip(pairs, names)}
-
-
-def _looks_like_path(text: str) -> bool:
-    return "/" in text or "\\" in text or text.startswith((".", "~"))

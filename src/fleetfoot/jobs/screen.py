@@ -20,13 +20,7 @@ MOST_LINES = 10
 
 
 def show(verb: str, record: Any, stream: TextIO) -> None:
-    """Write the record of a verb to ``stream`` for a person.
-
-    Args:
-        verb: the command-line word.
-        record: what its job returned.
-        stream: stdout.
-    """
+    """Write the record that the job of a verb returned, for a person."""
     home: Any = importlib.import_module(f"fleetfoot.jobs.{HOMES.get(verb, verb)}")
     home.show(record, stream)
 
