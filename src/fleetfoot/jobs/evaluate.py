@@ -7,7 +7,7 @@ views of an image, and several networks, answer by the mean of their probabiliti
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.data.decode import Pixels
 from fleetfoot.data.multi_crop import check_count, seen, views_of
 from fleetfoot.data.open_data import open_for_evaluation
-from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
 from fleetfoot.jobs.requests import EvaluateRequest
 from fleetfoot.jobs.runs import Network, load_network, resolve
@@ -29,6 +28,9 @@ from fleetfoot.measure.accuracy import (
     averaged,
     evaluate_logits,
 )
+
+if TYPE_CHECKING:
+    from fleetfoot.deploy.bundle import Bundle
 
 BATCH = 64
 NOT_SHOWN = {"classes", "confusion"}  # of an Evaluation
@@ -67,12 +69,10 @@ class EvaluateRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class _Answerer:
-    """Something that gives logits for crops, and what its outputs mean."""
+    """Something that gives logits for crops; its source says what they mean."""
 
     logits: Logits
-    classes: tuple[str, ...]
-    aliases: dict[str, str]
-    preprocess: Preprocess
+    source: "Bundle | Network"
     form: str
     notes: tuple[str, ...] = ()
 
@@ -88,17 +88,17 @@ def evaluate(request: EvaluateRequest, *, listener: Listener | None = None) -> E
     listener = listener or Silent()
     check_count(request.crops)
     answerers = [_answerer(word, request) for word in (request.run, *request.average)]
-    answerer = answerers[0]
+    source = answerers[0].source
     for word, other in zip(request.average, answerers[1:]):
-        if other.classes != answerer.classes:
+        if other.source.classes != source.classes:
             raise UsageError(f"--average {word}: has other classes than {request.run}")
     form = _form(answerers, request.crops)
     listener.stage(f"reading {request.data}")
     images = open_for_evaluation(
         request.data,
-        answerer.classes,
+        source.classes,
         split=request.split,
-        aliases=answerer.aliases,
+        aliases=source.aliases,
         allow_class_mismatch=request.allow_class_mismatch,
         skip_damaged=request.skip_damaged,
     )
@@ -106,7 +106,7 @@ def evaluate(request: EvaluateRequest, *, listener: Listener | None = None) -> E
     found = evaluate_logits(
         _all_logits(answerers, images, request.crops, listener),
         images.labels,
-        classes=answerer.classes,
+        classes=source.classes,
         keys=[sample.key for sample in images.samples],
     )
     scores = {name: score for name, score in vars(found).items() if name not in NOT_SHOWN}
@@ -153,7 +153,7 @@ def _answers(
     answerer: _Answerer, pictures: Sequence[Pixels], crops: int
 ) -> list[NDArray[np.floating]]:
     """Return the logits of some images, (N, C), one for each view of them."""
-    preprocess = answerer.preprocess
+    preprocess = answerer.source.preprocess
     if crops == 1:
         return [answerer.logits(np.stack([preprocess.crop(picture) for picture in pictures]))]
     views = [views_of(p.shape[0], p.shape[1], preprocess, crops) for p in pictures]
@@ -171,14 +171,8 @@ def _bundle_answerer(folder: str, request: EvaluateRequest) -> _Answerer:
     bundle = load(
         folder, engine=request.engine, precision=request.precision, threads=request.threads
     )
-    return _Answerer(
-        logits=bundle.logits,
-        classes=bundle.classes,
-        aliases=bundle.aliases,
-        preprocess=bundle.preprocess,
-        form=f"{bundle.engine.engine} {bundle.engine.actual_precision}",
-        notes=bundle.notes,
-    )
+    form = f"{bundle.engine.engine} {bundle.engine.actual_precision}"
+    return _Answerer(logits=bundle.logits, source=bundle, form=form, notes=bundle.notes)
 
 
 def _net_answerer(network: Network, threads: int | None) -> _Answerer:
@@ -190,9 +184,7 @@ def _net_answerer(network: Network, threads: int | None) -> _Answerer:
     torch.set_num_threads(threads or allowed_threads())
     return _Answerer(
         logits=lambda crops: eager_logits(network.net, crops, network.preprocess),
-        classes=network.classes,
-        aliases=network.aliases,
-        preprocess=network.preprocess,
+        source=network,
         form="eager float32",
         notes=(f"weights: {network.weights['source']}",),
     )

@@ -1,6 +1,5 @@
 """`run.json`: what was run, on what, with what, and how it ended."""
 
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from fleetfoot import __version__
 from fleetfoot.core.files import read_json, write_json
 from fleetfoot.core.results import to_json
 from fleetfoot.measure.device import device_profile
+from fleetfoot.measure.provenance import git_state
 
 SCHEMA = "fleetfoot.run/1"
 
@@ -32,7 +32,7 @@ class RunRecord:
             "format": 1,
             "fleetfoot": __version__,
             "command": ["fleetfoot", *sys.argv[1:]],
-            "git": _git_state(),
+            "git": git_state(),
             "device": device_profile(),
             "started": _now(),
             "finished": None,
@@ -54,18 +54,3 @@ class RunRecord:
 
 def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
-def _git_state() -> dict[str, Any] | None:
-    """Return commit and cleanliness of the checkout this code runs from, None outside one."""
-    here = Path(__file__).parent
-    try:
-        commit, changes = (
-            subprocess.run(
-                ["git", *words], cwd=here, capture_output=True, text=True, timeout=5, check=True
-            ).stdout.strip()
-            for words in (("rev-parse", "HEAD"), ("status", "--porcelain", "--", "."))
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return {"commit": commit, "dirty": bool(changes)}

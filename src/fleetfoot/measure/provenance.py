@@ -47,7 +47,7 @@ class Provenance:
 def provenance(*, device: str = "cpu") -> Provenance:
     """Return the provenance of what is about to be measured on ``device``."""
     profile = device_profile()
-    commit = _git("rev-parse", "HEAD")
+    git = git_state()
     return Provenance(
         date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         machine={
@@ -60,11 +60,18 @@ def provenance(*, device: str = "cpu") -> Provenance:
             "fingerprint": profile.fingerprint,
         },
         versions={name: version for name in PACKAGES if (version := _version(name))},
-        commit=commit,
-        dirty=None if commit is None else bool(_git("status", "--porcelain", "--", _SOURCES)),
+        commit=None if git is None else git["commit"],
+        dirty=None if git is None else git["dirty"],
         code_sha256=code_sha256(),
         load_1min=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
     )
+
+
+def git_state() -> dict[str, Any] | None:
+    """Return commit and cleanliness of the checkout this code runs from, None outside one."""
+    commit = _git("rev-parse", "HEAD")
+    changes = _git("status", "--porcelain", "--", _SOURCES)
+    return None if commit is None else {"commit": commit, "dirty": bool(changes)}
 
 
 @cache
