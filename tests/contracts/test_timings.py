@@ -46,7 +46,7 @@ NO_MEASUREMENT = {
     "fleetfoot.data.loader": "where the time of loading goes",
     "fleetfoot.jobs.fit": "seconds of a run, for the reader",
     "fleetfoot.jobs.progress": "how often a line is drawn",
-    "fleetfoot.jobs.settle": "seconds of a choice, for the reader",
+    "fleetfoot.jobs.decide": "seconds of a choice, for the reader",
     "fleetfoot.search.measure_candidates": "when to begin no further network",
     "fleetfoot.train.head.phase": "seconds of a head phase, for the reader",
     "fleetfoot.train.planning.make_plan": "seconds of planning; measure_steps times the steps",

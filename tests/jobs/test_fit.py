@@ -91,7 +91,7 @@ def test_the_report_states_the_same_figures(finished: FitRecord):
 def test_the_config_of_a_run_gives_the_same_run_again(
     finished: FitRecord, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    """The same settings, fed back, settle to the same specification, and are written alike."""
+    """The same settings, fed back, lead to the same specification, and are written alike."""
     seen: list[Any] = []
 
     def stop(spec: Any, *_: Any, **__: Any) -> None:

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.jobs.decide import spec_of
 from fleetfoot.jobs.requests import FitRequest
-from fleetfoot.jobs.settle import spec_of
 from fleetfoot.jobs.stored_run import filled_in, read_run, write_run
 from fleetfoot.recipes.catalog import recipe_named
 
@@ -28,7 +28,7 @@ allow_class_mismatch = false
 batch = 64
 seed = 7
 """
-SETTLED = FitRequest(
+DECIDED = FitRequest(
     data="/data/photos",
     net="fleetnet",
     budget=5.0,
@@ -50,16 +50,16 @@ def stored(folder: Path, text: str = STORED) -> Path:
 
 def test_a_written_run_comes_back(tmp_path: Path):
     recipe = recipe_named("small_images")
-    write_run(tmp_path, SETTLED, recipe)
-    assert read_run(tmp_path) == (SETTLED, recipe)
+    write_run(tmp_path, DECIDED, recipe)
+    assert read_run(tmp_path) == (DECIDED, recipe)
 
 
 def test_a_run_of_a_version_before_is_read(tmp_path: Path):
     stored(tmp_path)
-    settled, recipe = read_run(tmp_path)
-    assert settled == SETTLED
+    decided, recipe = read_run(tmp_path)
+    assert decided == DECIDED
     assert (recipe.batch, recipe.seed) == (64, 7)
-    spec = spec_of(settled, recipe)
+    spec = spec_of(decided, recipe)
     assert (spec.data, spec.net, spec.size, spec.weights) == (
         "/data/photos",
         "fleetnet",
@@ -84,7 +84,7 @@ def test_a_config_fills_in_what_was_not_given(
 ):
     request = FitRequest(config=stored(tmp_path), settings=("batch=8", "lr=1"), **given)
     filled = filled_in(request)
-    expected = {**SETTLED.given(), **expected, "config": tmp_path / "config.toml"}
+    expected = {**DECIDED.given(), **expected, "config": tmp_path / "config.toml"}
     assert filled.changes == {"batch": "8", "lr": "1", "seed": 7}
     assert {**filled.given(), "settings": None} == {**expected, "settings": None}
 

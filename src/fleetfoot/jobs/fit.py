@@ -119,7 +119,7 @@ def fit(request: FitRequest, *, listener: Listener | None = None) -> FitRecord:
 
 def _prepare(request: FitRequest, listener: Listener) -> tuple[Path, Data]:
     """Open the data, choose, and make a run folder that holds all that decides the run."""
-    from fleetfoot.jobs.settle import check, settle, spec_of
+    from fleetfoot.jobs.decide import check, decide, spec_of
     from fleetfoot.recipes.run_spec import initial_weights
 
     if not request.data:
@@ -131,30 +131,30 @@ def _prepare(request: FitRequest, listener: Listener) -> tuple[Path, Data]:
     listener.message(_in_words(data))
     found = audit(data)
     request = replace(request, data=absolute(request.data))
-    choice, settled, recipe = settle(request, data, device=device, listener=listener)
-    spec = spec_of(settled, recipe)
+    choice, decided, recipe = decide(request, data, device=device, listener=listener)
+    spec = spec_of(decided, recipe)
     folder = new_run_folder(spec.data, out=request.out)
     listener.message(f"run folder: {folder}")
     RunRecord(folder).begin(
         net=spec.net,
         seed=spec.recipe.seed,
         data=spec.data,
-        **settled.tolerances,
+        **decided.tolerances,
         choice=choice,
         initial_weights=initial_weights(spec),
         budget_ms=spec.budget_ms,
     )
     write_data(folder, data, audit=found)
-    write_run(folder, settled, recipe)
+    write_run(folder, decided, recipe)
     return folder, data
 
 
 def _go_on(folder: Path, listener: Listener, *, opened: Data | None = None) -> FitRecord:
     """Run what a run folder says, from its last state if it has one."""
-    from fleetfoot.jobs.settle import spec_of
+    from fleetfoot.jobs.decide import spec_of
 
-    settled, recipe = read_run(folder)
-    spec = spec_of(settled, recipe)
+    decided, recipe = read_run(folder)
+    spec = spec_of(decided, recipe)
     if opened is None:
         opened = open_run_data(folder, listener=listener, otherwise="start a new run")
     planned = (folder / "plan.json").is_file()

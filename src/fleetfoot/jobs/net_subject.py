@@ -151,7 +151,7 @@ class NetSubject:
 
     @cached_property
     def _built(self) -> "nn.Module | FleetfootError":
-        """The network in evaluation mode, its norms settled by noise; or why there is none."""
+        """The network in evaluation mode, its norms calibrated on noise; or why there is none."""
         import torch
 
         from fleetfoot.deploy.calibrate_norms import calibrate_norms

@@ -26,7 +26,7 @@ EMPTY = "''"  # what a shell shows of a word without letters
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class FitRequest:
-    """The words of `fit`, of a run that was stored, or of a run that is settled.
+    """The words of `fit`, of a run that was stored, or of a run that is decided.
 
     More than twelve fields, because each is a word of the command line, which is flat.
 
@@ -264,8 +264,8 @@ class ClaimsRequest:
     retry: bool = False
 
 
-def decided(value: T | None) -> T:
-    """Return a word of a settled request, where none is left open.
+def stated(value: T | None) -> T:
+    """Return a word of a decided request, where none is left open.
 
     Raises:
         DataError: the stored run lacks it.

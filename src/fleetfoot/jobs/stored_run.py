@@ -1,4 +1,4 @@
-"""`config.toml` of a run folder: the settled request (table `run`) and its recipe.
+"""`config.toml` of a run folder: the decided request (table `run`) and its recipe.
 
 ``--config`` reads the same file, written by a run or by hand, and fills in what was not given.
 """
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "config.toml"
 RUN = "run."
+STORED = ("data", "net", "size", "weights", "device", "threads", "budget_ms", "max_drop", "recipe")
 NOT_STORED = {"out", "resume", "config", "settings"}
 
 
@@ -40,25 +41,14 @@ def filled_in(request: FitRequest) -> FitRequest:
     return replace(told, **{**request.given(), "settings": settings})
 
 
-def write_run(folder: Path, settled: FitRequest, recipe: "Recipe") -> None:
+def write_run(folder: Path, decided: FitRequest, recipe: "Recipe") -> None:
     """Write all that decides a run; `read_run` takes it back."""
-    run = {
-        "data": settled.data,
-        "net": settled.net,
-        "size": settled.size,
-        "weights": settled.weights,
-        "device": settled.device,
-        "threads": settled.threads,
-        "budget_ms": settled.budget_ms,
-        "max_drop": settled.max_drop,
-        "recipe": settled.recipe,
-        **settled.tolerances,
-    }
+    run = {name: getattr(decided, name) for name in STORED} | decided.tolerances
     write_config(folder / NAME, recipe, run=run)
 
 
 def read_run(folder: Path) -> "tuple[FitRequest, Recipe]":
-    """Return the settled request and the recipe of a run folder.
+    """Return the decided request and the recipe of a run folder.
 
     Raises:
         DataError: it is no run folder.

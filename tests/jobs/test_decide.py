@@ -7,8 +7,8 @@ import pytest
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import Silent
 from fleetfoot.data.open_data import open_data
+from fleetfoot.jobs.decide import decide, fitted, situation_of
 from fleetfoot.jobs.requests import FitRequest
-from fleetfoot.jobs.settle import fitted, settle, situation_of
 from fleetfoot.recipes.catalog import RECIPES, recipe_named
 from fleetfoot.recipes.small_images import MIRRORED
 from fleetfoot.search.choice import Candidate, Choice
@@ -16,9 +16,9 @@ from fleetfoot.train.optim.rules import SGD, AdamW
 from fleetfoot.train.recipe import Recipe
 
 
-def settled(**words: Any) -> tuple[Choice, FitRequest, Recipe]:
+def decided(**words: Any) -> tuple[Choice, FitRequest, Recipe]:
     request = FitRequest(data="digits", **words)
-    return settle(request, open_data("digits"), device="cpu", listener=Silent())
+    return decide(request, open_data("digits"), device="cpu", listener=Silent())
 
 
 def test_digits_are_small_and_grey():
@@ -32,7 +32,7 @@ def test_digits_are_small_and_grey():
     [({"net": "alexnet"}, 63), ({"net": "alexnet", "size": 70}, 70), ({"net": "fleetnet"}, 16)],
 )
 def test_without_a_size_the_least_that_the_network_takes(words: dict[str, Any], size: int):
-    assert settled(weights="none", **words)[1].size == size
+    assert decided(weights="none", **words)[1].size == size
 
 
 def test_a_batch_leaves_an_epoch_eight_steps_and_the_rate_follows():
@@ -78,17 +78,17 @@ def test_photographs_are_neither(data_dir: Path):
 def test_a_recipe_of_a_paper_brings_its_network(
     words: dict[str, Any], expected: tuple[str, int]
 ) -> None:
-    _, request, _ = settled(**words)
+    _, request, _ = decided(**words)
     assert (request.net, request.size) == expected
 
 
 def test_methods_come_besides_those_of_the_settings() -> None:
-    _, _, recipe = settled(methods=("cutout:side=3",), settings={"methods": ["mixup"]})
+    _, _, recipe = decided(methods=("cutout:side=3",), settings={"methods": ["mixup"]})
     assert [str(word) for word in recipe.methods] == ["mixup", "cutout:side=3"]
 
 
 def test_sizes_of_training_images_follow_the_size_that_was_asked_for() -> None:
-    _, _, recipe = settled(recipe="fasternet_t0", size=112)
+    _, _, recipe = decided(recipe="fasternet_t0", size=112)
     assert [side for _, side in recipe.examples.sizes] == [96, 112]
 
 
@@ -105,7 +105,7 @@ def test_sizes_of_training_images_follow_the_size_that_was_asked_for() -> None:
 def test_answers_are_mirrored_where_training_images_are(
     words: dict[str, Any], changes: dict[str, Any], options: tuple[tuple[str, bool], ...]
 ) -> None:
-    _, _, recipe = settled(**words, settings=changes)
+    _, _, recipe = decided(**words, settings=changes)
     assert recipe.network.options == options
 
 
@@ -116,8 +116,8 @@ def test_a_budget_is_for_the_options_that_will_be_trained(monkeypatch: pytest.Mo
         asked.update(given["options"])
         return tuple(replace(candidate, latency_ms_p50=0.1) for candidate in candidates)
 
-    monkeypatch.setattr("fleetfoot.jobs.settle.measure_candidates", measured)
-    settled(recipe="small_images", budget="5ms")
+    monkeypatch.setattr("fleetfoot.jobs.decide.measure_candidates", measured)
+    decided(recipe="small_images", budget="5ms")
     assert asked == {"fleetnet": {"mirrored": True}, "fleetnet_small": {"mirrored": True}}
 
 
@@ -133,11 +133,11 @@ def test_a_slow_moment_of_the_machine_does_not_decide(monkeypatch: pytest.Monkey
             for c in candidates
         )
 
-    monkeypatch.setattr("fleetfoot.jobs.settle.measure_candidates", timed)
+    monkeypatch.setattr("fleetfoot.jobs.decide.measure_candidates", timed)
     monkeypatch.setattr(
         "fleetfoot.search.candidates.prior",
         lambda net, size, _: 60.0 + (net == "fleetnet") + size / 99,
     )
-    choice, _, _ = settled(budget="5ms")
+    choice, _, _ = decided(budget="5ms")
     assert looks[1:] == [["fleetnet 32"]]
     assert (choice.net, choice.size) == ("fleetnet", 32)

@@ -1,4 +1,4 @@
-"""From the request of `fit` and the data to a settled one: network, size, weights, recipe."""
+"""From the request of `fit` and the data to a decided one: network, size, weights, recipe."""
 
 import time
 from dataclasses import replace
@@ -11,7 +11,7 @@ from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import Listener
 from fleetfoot.data.samples import Data
 from fleetfoot.deploy.names import MAX_DROP
-from fleetfoot.jobs.requests import FitRequest, decided
+from fleetfoot.jobs.requests import FitRequest, stated
 from fleetfoot.jobs.runs import check_net
 from fleetfoot.jobs.settings import apply_settings
 from fleetfoot.nets.catalog import entry, option_names
@@ -54,7 +54,7 @@ def check(request: FitRequest) -> None:
     _changed(recipe_named(request.recipe or "scratch"), request)
 
 
-def settle(
+def decide(
     request: FitRequest, data: Data, *, device: str, listener: Listener
 ) -> tuple[Choice, FitRequest, Recipe]:
     """Return the choice with its reason, the request with every word decided, and the recipe.
@@ -71,7 +71,7 @@ def settle(
     choice = _choice(request, data, listener)
     listener.message(f"network: {choice.net} at {choice.size} px ({choice.reason})")
     untrained = request.weights == "auto" and not choice.pretrained
-    settled = replace(
+    decided = replace(
         request,
         net=choice.net,
         size=choice.size,
@@ -81,21 +81,21 @@ def settle(
         max_drop=MAX_DROP if request.max_drop is None else request.max_drop,
         recipe=choice.recipe,
     )
-    return choice, settled, _recipe(request, choice, images=len(data.train))
+    return choice, decided, _recipe(request, choice, images=len(data.train))
 
 
-def spec_of(settled: FitRequest, recipe: Recipe) -> RunSpec:
-    """Return what a run needs to know, from a request that `settle` decided and its recipe."""
+def spec_of(decided: FitRequest, recipe: Recipe) -> RunSpec:
+    """Return what a run needs to know, from a decided request and its recipe."""
     return RunSpec(
-        data=decided(settled.data),
-        net=decided(settled.net),
-        size=decided(settled.size),
-        weights=settled.weights,
+        data=stated(decided.data),
+        net=stated(decided.net),
+        size=stated(decided.size),
+        weights=decided.weights,
         recipe=recipe,
-        device=settled.device,
-        threads=decided(settled.threads),
-        budget_ms=settled.budget_ms,
-        max_drop=decided(settled.max_drop),
+        device=decided.device,
+        threads=stated(decided.threads),
+        budget_ms=decided.budget_ms,
+        max_drop=stated(decided.max_drop),
     )
 
 
@@ -174,7 +174,7 @@ def _ready(request: FitRequest) -> frozenset[str]:
     if request.weights == "none":
         return frozenset()
     if request.weights != "auto":
-        return frozenset({decided(request.net)})
+        return frozenset({stated(request.net)})
     known = ((name, pretrained(name)) for name in list_nets())
     return frozenset(name for name, info in known if info is not None and info.path is not None)
 
