@@ -61,7 +61,7 @@ class Bundle:
     """A deployed network that answers; safe to use from several threads.
 
     Attributes:
-        folder: where it lies.
+        folder: where it is.
         record: the content of ``bundle.json``.
         classes: names in the order of the logits.
         preprocess: from a decoded image to the network's input.

@@ -45,7 +45,7 @@ class Cell:
         name: unique among the cells of one measurement.
         engine: ``onnxruntime`` or ``openvino`` with `file`; ``eager`` or ``compile`` with `module`.
         precision: see `engines.PRECISIONS`.
-        layout: ``nchw`` or ``nhwc``; of a file it says how the input lies, of a module it chooses
+        layout: ``nchw`` or ``nhwc``; of a file the order of the axes, of a module it chooses
             torch's memory format.
         threads: threads to compute with.
         input_shape: of one call, batch first.

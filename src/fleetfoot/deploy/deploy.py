@@ -84,7 +84,9 @@ def deploy(
     """
     reference = (eager or net).eval()
     reference_NC = eager_logits(reference, gate.images, preprocess)
-    _check_outputs(reference_NC, classes)
+    outputs = reference_NC.shape[1]
+    if outputs != len(classes):
+        raise UsageError(f"the network has {outputs} outputs, the class list {len(classes)} names")
     with new_folder(folder) as place:
         graphs = Graphs(net, place, preprocess, options or Options())
         candidates, timings = _timed(graphs, reference)
@@ -105,12 +107,6 @@ def deploy(
         content = write_record(place, card=card, classes=classes, form=form, measured=measured)
         verify_golden(load(place))
     return BundleRecord(folder, content)
-
-
-def _check_outputs(logits_NC: NDArray[np.float32], classes: Sequence[str]) -> None:
-    outputs = logits_NC.shape[1]
-    if outputs != len(classes):
-        raise UsageError(f"the network has {outputs} outputs, the class list {len(classes)} names")
 
 
 def _timed(

@@ -18,7 +18,7 @@ from fleetfoot.core.errors import DataError, require
 from fleetfoot.deploy.export_onnx import INPUT, quiet
 from fleetfoot.measure.device import device_profile
 
-# Layers that multiply. What lies between them is left to the engine, which reads through QDQ pairs.
+# Layers that multiply. What is between them is left to the engine, which reads through QDQ pairs.
 QUANTISED_OPERATORS = ("Conv", "Gemm", "MatMul")
 
 

@@ -115,7 +115,7 @@ def compare(
 def spread(total: int, count: int) -> NDArray[np.int64]:
     """Return ``count`` places among ``total``, evenly spread; all of them where there are fewer.
 
-    Images often lie class by class, and the first hundred would be of one class.
+    Images often come class by class, and the first hundred would be of one class.
 
     >>> spread(10, 4).tolist(), spread(2, 4).tolist()
     ([0, 2, 5, 7], [0, 1])

@@ -6,6 +6,6 @@ BASELINES = ("eager", "compile")
 TIMED_ENGINES = (*BASELINES, *ENGINES)
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 EXPORT_ENGINES = {"onnx": "onnxruntime", "openvino": "openvino"}
-"""The engine that tells whether a format of ``deploy --to`` answers as the network does."""
+"""The engine that says whether a format of ``deploy --to`` answers as the network does."""
 MAX_DROP = 0.01
 """Share of the gate images that a form may lose, where nobody says otherwise."""

@@ -46,21 +46,22 @@ def _check_format(folder: Path, record: Mapping[str, Any]) -> None:
             f"{folder}: bundle format {number!r} is not known; this version reads formats "
             f"{' and '.join(map(str, FORMATS))}"
         )
-    missing = [key for key, kind in KINDS.items() if not _filled(record.get(key), kind)]
+    missing = _lacking(record, KINDS)
     if missing:
-        raise DataError(f"{folder}: bundle.json lacks {', '.join(missing)}; it is damaged")
+        raise DataError(f"{folder}: bundle.json lacks {missing}; it is damaged")
     for name in ("chosen", "fallback"):
-        form = record[name]
-        lacking = [key for key, kind in FORM_KINDS.items() if not _filled(form.get(key), kind)]
-        if lacking:
+        missing = _lacking(record[name], FORM_KINDS)
+        if missing:
             raise DataError(
-                f"{folder}: the {name} form in bundle.json lacks {', '.join(lacking)}; "
-                "it is damaged"
+                f"{folder}: the {name} form in bundle.json lacks {missing}; it is damaged"
             )
 
 
-def _filled(value: Any, kind: type) -> bool:
-    return type(value) is kind and bool(value)
+def _lacking(values: Mapping[str, Any], kinds: Mapping[str, type]) -> str:
+    """Return the keys that are absent, empty or of another type."""
+    return ", ".join(
+        key for key, kind in kinds.items() if type(values.get(key)) is not kind or not values[key]
+    )
 
 
 def _check_files(folder: Path, record: Mapping[str, Any]) -> None:

@@ -145,7 +145,7 @@ def _open_torch(cell: dict[str, Any], content: bytes) -> "_Opened":
         with torch.inference_mode(), torch.autocast(device, dtype=kind, enabled=lower):
             return net(images).float()
 
-    if device == "cuda":  # inputs lie on the device: copying them there is not timed
+    if device == "cuda":  # inputs are on the device: copying them there is not timed
         return _Opened(run, lambda: cell["precision"], tensor)
     return _Opened(lambda batch: run(tensor(batch)).numpy(), lambda: cell["precision"])
 

@@ -124,7 +124,7 @@ def verify_golden(bundle: Bundle) -> float:
 def write_record(
     folder: Path, *, card: Card, classes: Sequence[str], form: GraphForm, measured: Measured
 ) -> dict[str, Any]:
-    """Write ``bundle.json`` over the files that lie in ``folder`` and return its content."""
+    """Write ``bundle.json`` over the files in ``folder`` and return its content."""
     files = sorted(file for file in folder.rglob("*") if file.is_file())
     names = [file.relative_to(folder).as_posix() for file in files]
     record: dict[str, Any] = to_json(

@@ -1,4 +1,4 @@
-"""A bundle, as `measure` measures it: the forms that lie in it."""
+"""A bundle, as `measure` measures it: the forms that it holds."""
 
 import itertools
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ from fleetfoot.jobs.measure_words import Words, why_unknown
 
 
 class BundleSubject:
-    """A bundle: the forms that lie in it, as they are."""
+    """A bundle: the forms that it holds, as they are."""
 
     def __init__(self, text: str, folder: Path) -> None:
         self.name = text

@@ -16,6 +16,7 @@ from fleetfoot.jobs.requests import ClaimsRequest
 from fleetfoot.jobs.screen import table
 from fleetfoot.measure.device import allowed_threads
 
+STATES = ("done", "running", "waiting", "failed")
 UNKNOWN = "unknown until a claim of this queue is done"
 
 
@@ -107,10 +108,7 @@ def _record(queue: Queue, workers: int | None) -> QueueRecord:
         out=str(order.out),
         at_work=is_locked(queue.lock),
         measuring=is_measuring(),
-        done=states.count("done"),
-        running=states.count("running"),
-        waiting=states.count("waiting"),
-        failed=states.count("failed"),
+        **{state: states.count(state) for state in STATES},
         minutes_left=minutes_left(entries.values(), workers or allowed_threads()),
         claims=tuple(QueueRow(id=name, **asdict(entry)) for name, entry in entries.items()),
         problems=problems,

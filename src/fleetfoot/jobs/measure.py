@@ -1,7 +1,7 @@
 """`fleetfoot measure`: counts, latency, roofline and energy of networks and bundles on this device.
 
-A row is one network, at one size and batch, in one engine and precision, with one layout and so
-many threads. What cannot run is a row with the reason in ``error``; the others are measured.
+A row is one network, at one size and batch, in one engine and precision, with one layout and
+number of threads. What cannot run is a row with the reason in ``error``; the others are measured.
 """
 
 import itertools
@@ -177,7 +177,7 @@ class _Run:
 
 
 def side_by_side(cells: Sequence[Cell], most: int = MOST_AT_ONCE) -> list[list[Cell]]:
-    """Return groups of at most so many cells, to be measured one group after the other.
+    """Return groups of at most this many cells, to be measured one group after the other.
 
     Cells that differ in the network alone compete: they are in one group unless there are more.
     """

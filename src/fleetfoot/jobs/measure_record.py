@@ -20,7 +20,7 @@ class Setup:
         form: ``eager`` (as published), ``replayed`` (the same as one recorded graph of a CUDA
             device) or ``tuned`` (folded and exported, or a bundle).
         engine: that runs it.
-        precision: what was asked for; the row's `error` tells where the engine used another.
+        precision: what was asked for; the row's `error` says if the engine used another.
         layout: of the maps: ``nchw`` or ``nhwc``.
         threads: that compute.
         batch: images per call.
@@ -86,7 +86,7 @@ class EnergyTaken:
 
 @dataclass(frozen=True, kw_only=True)
 class MeasureCell:
-    """One row, whose parts are written flat: their keys stand side by side.
+    """One row, whose parts are written flat: their keys are side by side.
 
     Attributes:
         net: as it was asked for.

@@ -47,7 +47,7 @@ def schema_text() -> str:
 
 
 def _flatten(known: dict[str, Any], record: type) -> None:
-    """Put the keys of flat parts where the part stands, as `to_json` does."""
+    """Put the keys of flat parts where the part is, as `to_json` does."""
     whole = known[record.__name__]
     keys: dict[str, Any] = {}
     kinds = get_type_hints(record)

@@ -23,7 +23,7 @@ class RunRecord:
 
     @property
     def path(self) -> Path:
-        """Where it lies."""
+        """The file."""
         return self.folder / "run.json"
 
     def begin(self, **facts: Any) -> None:

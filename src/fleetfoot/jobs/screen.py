@@ -1,6 +1,6 @@
 """What a person reads is made of this: tables, lines, figures; the words of ``--json`` are fields.
 
-The way a record is shown stands beside it, as `show` of the same file.
+How a record is shown is beside it: `show` in the same file.
 Rich is imported for tables only, so that `predict` stays quick.
 """
 
@@ -12,7 +12,7 @@ Row = Sequence[str]
 HOMES = {
     "measure": "measure_record",
     "claims": "claims_record",
-}  # of records that do not stand in the file of the verb
+}  # of records that are not in the file of the verb
 
 # more are no longer read on a screen
 MOST_CLASSES = 50
