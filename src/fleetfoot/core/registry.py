@@ -27,8 +27,8 @@ class Member:
         input: shape of one input without the batch axis; None is that of its family.
         classes: outputs of the published form; None is as many as its family has.
         checked_against: "timm" or "torchvision", which have a network of this name; or in full
-            ``timm:NAME``, ``torchvision:NAME``, ``sheet:FILE`` or ``naive:TESTID``; None is the naive
-            network in the test of its family.
+            ``timm:NAME``, ``torchvision:NAME``, ``sheet:FILE`` or ``naive:TESTID``; None is the
+            naive network in the test of its family.
         weights: key of the weights table, or None where no weights can be had.
         paper: where it is defined, if not in the paper of its family.
     """
