@@ -46,7 +46,9 @@ from fleetfoot.measure.compare import difference
 from fleetfoot.measure.latency import Schedule
 from fleetfoot.measure.provenance import provenance
 from fleetfoot.nets.create import create
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.method_word import methods
+from fleetfoot.train.optim.rules import AdamW
+from fleetfoot.train.recipe import Checkpoints, Compute, Examples, Recipe
 
 IDS = ("toy/one", "toy/two")
 SEEDS = 2
@@ -54,18 +56,16 @@ EPOCHS = int(os.environ.get("QUEUE_EPOCHS", "60"))
 RECIPE = Recipe(
     epochs=EPOCHS,
     batch=50,
-    optimizer="adamw",
-    lr=0.01,
-    ema=0.9,
-    precision="bfloat16",
-    layout="nhwc",
-    augment=Augment(crop="pad", pad=1, flip=0.5),
-    methods=("mixup:alpha=1",),
+    optimizer=AdamW(lr=0.01),
+    examples=Examples(augment=Augment(crop="pad", pad=1, flip=0.5)),
+    checkpoints=Checkpoints(ema=0.9),
+    compute=Compute(precision="bfloat16", layout="nhwc"),
+    methods=methods("mixup:alpha=1"),
 )
 SAVE_SECONDS = 0.3
 MOST_SECONDS = 2.0  # from the first state after a start to the kill
 NET, IMAGE = "fleetnet_small", (3, 64, 64)
-PAIRS = 20
+PAIRS = 14
 SCHEDULE = Schedule(min_samples=100, min_seconds=0.0, rounds=20, warm_up_seconds=0.5)
 
 
