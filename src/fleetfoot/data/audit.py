@@ -48,7 +48,7 @@ class Audit:
         near_duplicates: pairs that are nearly alike; only those across splits, or with differing
             labels, are listed as such.
         groups_across_splits: named groups that lie in more than one split.
-        short_sides: how many images have a short side up to so many pixels.
+        short_sides: how many images have a short side up to this many pixels.
         smallest: width and height of the image with the fewest pixels, None if none was seen.
         largest: width and height of the image with the most pixels.
         modes: how many images have which Pillow mode, before conversion.

@@ -25,7 +25,7 @@ from fleetfoot.data.tables import SUFFIXES, read_table
 
 BUILT_IN = {"mnist": read_mnist, "cifar10": read_cifar10}
 WAYS = "a folder of class folders, a .csv, .jsonl or .parquet file, digits, mnist:DIR, cifar10:DIR"
-# From so many held-out images on, half of them are kept for the one final figure.
+# From this many held-out images on, half of them are kept for the one final figure.
 FINAL_FROM = 1000
 
 Rows = dict[str, tuple[Row, ...]]

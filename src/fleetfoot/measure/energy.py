@@ -132,12 +132,12 @@ def measure_energy(
     """Return the energy of the calls that each work makes, one work after the other, by name.
 
     Args:
-        works: each works for so many seconds and returns how many calls it made; one that made
+        works: each works for this many seconds and returns how many calls it made; one that made
             none has failed and is left out.
         meter: what to read.
         seconds: of each work, and of idling before the first and after the last; 10 or more, since
             counters are slow.
-        idle: does nothing for so many seconds.
+        idle: does nothing for this many seconds.
         clock: seconds that pass.
 
     Raises:

@@ -24,7 +24,7 @@ _BLOCK_MS = 20.0
 _LONGEST_BLOCK_MS = 10_000.0  # a block that runs in another process must answer in time
 
 Block = Callable[[int], Sequence[float]]
-"""Run so many calls and return the milliseconds of each; nothing at all after a failure."""
+"""Run this many calls and return the milliseconds of each; nothing at all after a failure."""
 
 
 @dataclass(frozen=True, kw_only=True)

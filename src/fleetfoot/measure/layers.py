@@ -5,7 +5,7 @@ level which holds what it reads and writes, not always that of memory; and the t
 add up to less than the network takes: copies and sums between them, and cold caches, are missing.
 
 An activation in place overwrites its input. Called again and again on it, SiLU would soon work on
-denormals and zeros, so such a layer gets its input anew before each call, outside the time.
+denormals and zeros, so such a layer gets its input again before each call, outside the time.
 """
 
 import copy
@@ -86,7 +86,7 @@ def layer_points(
         batch: images in the call.
         threads: to compute with.
         precision: of weights and activations, a key of `DTYPES`.
-        ceilings: of so many threads.
+        ceilings: of this many threads.
         schedule: how long to time; `QUICK` if None.
 
     Raises:
@@ -193,7 +193,7 @@ def _point(
 
 
 def level_of(moved: int, ceilings: Ceilings, caches: Mapping[str, int]) -> str:
-    """Return the innermost level that holds so many bytes and has a ceiling."""
+    """Return the innermost level that holds this many bytes and has a ceiling."""
     for level, size in (
         ("L2", caches.get("L2", 0) * ceilings.threads),
         ("L3", caches.get("L3", 0)),

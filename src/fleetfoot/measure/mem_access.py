@@ -61,7 +61,7 @@ def mem_access(
 def least_mem_access(
     macs: int, *, height: int, width: int, kernel_size: int = 1, groups: int = 1
 ) -> float:
-    """Return the fewest elements that a convolution of stride 1 with so many MACs can access.
+    """Return the fewest elements that a convolution of stride 1 with this many MACs can access.
 
     >>> least_mem_access(56 * 56 * 64 * 64, height=56, width=56)
     405504.0

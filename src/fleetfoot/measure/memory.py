@@ -121,7 +121,7 @@ def least_peak(graph: MemoryGraph, *, most_states: int = MOST_STATES) -> LeastPe
 
     Args:
         graph: what to order.
-        most_states: after so many sets of finished steps the search gives up.
+        most_states: after this many sets of finished steps the search gives up.
     """
     orders = _Orders(graph)
     everything = (1 << len(graph.steps)) - 1

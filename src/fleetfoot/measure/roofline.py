@@ -29,7 +29,7 @@ MOST_BYTES = 2 << 30  # that the triad may take
 
 @dataclass(frozen=True, kw_only=True)
 class Ceilings:
-    """What the machine can do at best with so many threads.
+    """What the machine can do at best with this many threads.
 
     Attributes:
         threads: that computed.

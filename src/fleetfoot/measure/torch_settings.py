@@ -8,7 +8,7 @@ import torch
 
 @contextmanager
 def torch_threads(number: int) -> Generator[None]:
-    """Compute with so many threads."""
+    """Compute with this many threads."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:

@@ -15,7 +15,7 @@ def curves(metrics: Sequence[Json], *, points: int = POINTS) -> Json:
 
     Args:
         metrics: the objects of metrics.jsonl in order.
-        points: at most so many points of steps; each is the mean over neighbouring steps and
+        points: at most this many points of steps; each is the mean over neighbouring steps and
             stands at the last of them.
     """
     steps = [line for line in metrics if line.get("kind") == "step"]

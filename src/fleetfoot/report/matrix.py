@@ -7,8 +7,8 @@ from html import escape
 from fleetfoot.report.axes import WIDTH, svg
 
 LABEL_LETTERS = 16
-LABELLED = 30  # up to so many classes rows and columns carry names
-NUMBERED = 15  # up to so many the cells carry their count
+LABELLED = 30  # up to this many classes rows and columns carry names
+NUMBERED = 15  # up to this many the cells carry their count
 
 
 def matrix(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: str) -> str:

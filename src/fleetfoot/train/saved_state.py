@@ -88,7 +88,7 @@ def load_latest(folder: Path) -> SavedState | None:
 
 
 def forget_states(folder: Path) -> None:
-    """Remove every state below ``folder``, as a run that starts anew does."""
+    """Remove every state below ``folder``, as a run that starts again does."""
     (folder / "latest").unlink(missing_ok=True)
     for name in _names(folder):
         shutil.rmtree(folder / name, ignore_errors=True)

@@ -40,7 +40,7 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def is_stale(self, epochs: int | None) -> bool:
-        """Return whether the best evaluation lies so many epochs back; None never does."""
+        """Return whether the best evaluation lies this many epochs back; None never does."""
         if epochs is None or not self.history:
             return False
         return self.history[-1]["epoch"] - self.best_epoch >= epochs

@@ -1,6 +1,6 @@
 """VoVNet, section 3.1 and Figure 2: what aggregating once costs in accuracy, and what is read.
 
-DenseNet-40 against the same network with one-shot aggregation in the place of its dense blocks,
+DenseNet-40 against the same network with one-shot aggregation instead of its dense blocks,
 and how strongly the layer behind a block reads each of the block's layers.
 
 Paper    Lee et al., 2019, arXiv:1904.09730, section 3.1 and Fig. 2
@@ -214,14 +214,14 @@ def _accuracy(name: str, points: float, rule: Rule) -> dict[str, Any]:
 CLAIMS = (
     Claim(
         id="vovnet/osa-accuracy-deep",
-        sentence="With one-shot aggregation of 12 layers, 20 wide, in the place of its dense "
+        sentence="With one-shot aggregation of 12 layers, 20 wide, instead of its dense "
         "blocks, DenseNet-40 loses 1.2 points on CIFAR-10.",
         # three points are where the comparison would be lost
         **_accuracy(DEEP, 1.2, about(1.2, reproduced=0.5, partly=1.8)),
     ),
     Claim(
         id="vovnet/osa-accuracy-wide",
-        sentence="With one-shot aggregation of 5 layers, 43 wide, in the place of its dense "
+        sentence="With one-shot aggregation of 5 layers, 43 wide, instead of its dense "
         "blocks, DenseNet-40 loses 0.2 points on CIFAR-10.",
         **_accuracy(WIDE, 0.2, about(0.2, reproduced=0.5, partly=1.0)),
     ),

@@ -1,4 +1,4 @@
-"""Another activation in the place of all of a network's: a word of a recipe.
+"""Another activation for all of a network: a word of a recipe.
 
 It stays for good: `create(..., activation=...)` makes the same network.
 """

@@ -74,7 +74,7 @@ def train_head(
         data: the data set; its training images are read.
         context: recipe, precision and layout.
         workers: processes that read images.
-        images: at most so many training images, spread evenly; None uses all.
+        images: at most this many training images, spread evenly; None uses all.
 
     Raises:
         UsageError: the network has no linear classifier.
@@ -113,7 +113,7 @@ def train_head(
 
 
 def some_of(split: Split, images: int | None) -> Split:
-    """Return ``split``, or so many of its images, spread evenly over it."""
+    """Return ``split``, or this many of its images, spread evenly over it."""
     if images is None or images >= len(split):
         return split
     places = np.linspace(0, len(split) - 1, images).round().astype(int).tolist()

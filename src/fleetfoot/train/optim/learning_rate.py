@@ -81,7 +81,7 @@ def lr_factor(
 def plateaus(errors: Iterable[float], *, patience: int) -> int:
     """Return how often ``patience`` evaluations in a row brought no error below the least so far.
 
-    After each time the count begins anew; the least error stays.
+    After each time the count begins again; the least error stays.
 
     >>> plateaus([0.5, 0.4, 0.4, 0.41, 0.3, 0.3, 0.3], patience=2)
     2

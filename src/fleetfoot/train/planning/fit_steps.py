@@ -52,14 +52,14 @@ def fitted_steps(seconds: float, times: Times, *, steps_per_epoch: int, every: i
 
 
 def run_seconds(steps: int, times: Times, *, steps_per_epoch: int, every: int | None) -> float:
-    """Return how long a run of so many steps takes."""
+    """Return how long a run of this many steps takes."""
     interval = every or evaluation_interval(steps, times, steps_per_epoch=steps_per_epoch)
     evaluations = math.ceil(steps / (interval * steps_per_epoch))
     return times.head + steps * times.step + evaluations * times.evaluation
 
 
 def evaluation_interval(steps: int, times: Times, *, steps_per_epoch: int) -> int:
-    """Return the epochs between evaluations, for a run of so many steps.
+    """Return the epochs between evaluations, for a run of this many steps.
 
     About `EVALUATIONS` per run, fewer where they would take more than `EVALUATION_SHARE` of the
     time, but five where there are five epochs.

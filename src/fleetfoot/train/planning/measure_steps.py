@@ -194,7 +194,7 @@ def _midway(recipe: Recipe, classes: int, normalise: Normalise, precision: str) 
 
 
 def _fit_seconds(net: nn.Module, recipe: Recipe, *, images: int, classes: int) -> float:
-    """Return about what the regression on so many cached features takes.
+    """Return about what the regression on this many cached features takes.
 
     Five operations a weight, image and iteration: two products, and a quarter for line search.
     """

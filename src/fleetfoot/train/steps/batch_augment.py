@@ -22,7 +22,7 @@ def copies_step(step: Step, *, copies: int, pad: int, flip: float, average: bool
     Args:
         step: what is computed of the larger batch.
         copies: of each image.
-        pad: each copy is shifted by up to so many pixels either way, its borders reflected.
+        pad: each copy is shifted by up to this many pixels either way, its borders reflected.
         flip: probability that a copy is mirrored left to right.
         average: average the outputs for an image's copies before the loss.
     """
