@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fleetfoot.claims.claim import ANY_ERROR, FITS, Measurement, Needs
+from fleetfoot.claims.claim import Measurement, Needs
 from fleetfoot.claims.judgement import (
     BORDER,
     control_in_doubt,
@@ -12,7 +12,7 @@ from fleetfoot.claims.judgement import (
     rule_sha256,
     train_errors,
 )
-from fleetfoot.claims.rules import about, at_least, at_most, within
+from fleetfoot.claims.rules import ANY_ERROR, FITS, about, at_least, at_most, within
 from tests.claims.toy import claim_of
 
 FAILS = Measurement(value=1.0)

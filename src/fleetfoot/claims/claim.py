@@ -13,8 +13,6 @@ Footing = Literal["as published", "scaled", "stand-in"]
 
 SCALES: tuple[Scale, ...] = ("smoke", "cpu", "long", "gpu")
 DEVICES = ("cpu", "cuda")
-ANY_ERROR = 100.0  # for `Needs.train_error`: trainings are compared, but need not fit their images
-FITS = 10.0  # for `Needs.train_error` of regularisers, which act on what over-fits
 
 
 @dataclass(frozen=True, kw_only=True)

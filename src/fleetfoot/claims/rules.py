@@ -12,6 +12,8 @@ Verdict = Literal["reproduced", "partly", "not reproduced"]
 Rule = Callable[[float], Verdict]
 
 HELD: tuple[Verdict, ...] = ("reproduced", "partly")
+ANY_ERROR = 100.0  # for `claim.Needs.train_error`: trainings need not fit their images
+FITS = 10.0  # for `claim.Needs.train_error` of regularisers, which act on what over-fits
 
 
 def at_least(reproduced: float, partly: float) -> Callable[[float], Verdict]:

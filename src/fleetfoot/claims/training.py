@@ -11,28 +11,31 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from fleetfoot.claims.claim import Setting
 from fleetfoot.claims.identity import identity
+from fleetfoot.claims.kept_training import Course, KeptTraining, kept_training
 from fleetfoot.claims.training_images import Part, images_of, normalised, preprocess_of
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.machine_lock import working
 from fleetfoot.core.parts import flatten
 from fleetfoot.core.seeds import seed_everything
+from fleetfoot.data.loader import Loader
+from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.data.samples import Split
 from fleetfoot.measure.device import device_profile
-
-if TYPE_CHECKING:  # a bare machine need not have what decodes pictures
-    from fleetfoot.claims.kept_training import Course, KeptTraining
-    from fleetfoot.data.loader import Loader
-    from fleetfoot.data.preprocess import Preprocess
-    from fleetfoot.data.samples import Split
-    from fleetfoot.train.recipe import Recipe
-    from fleetfoot.train.steps.step import Context, Step
-    from fleetfoot.train.train_state import TrainState
+from fleetfoot.recipes import method
+from fleetfoot.train.evaluate import evaluate_net
+from fleetfoot.train.inputs import Normalise
+from fleetfoot.train.process.exactness import exact_arithmetic
+from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.steps.step import Context, Step, supervised_step
+from fleetfoot.train.steps.take_steps import LossError, steps_left
+from fleetfoot.train.train_state import TrainState, prepare
 
 SMOKE_IMAGES = 100  # of each part, at the smoke scale
 START_IMAGES = 1000  # that an initialiser may look at
@@ -95,14 +98,14 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
     setting: Setting,
     *,
     data: str = "cifar10",
-    recipe: "Recipe",
+    recipe: Recipe,
     seed: int,
     train_images: int | None = None,
     test_images: int | None = None,
     size: int | None = None,
     channels: int | None = None,
     pixels: Mapping[str, Any] | None = None,
-    step: "Step | None" = None,
+    step: Step | None = None,
     judge: Part = "test",
     stop: Stop | None = None,
 ) -> Outcome:
@@ -128,9 +131,6 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
         DataError: the data set is not there.
         UsageError: a method, or a field of the recipe, cannot be carried out here.
     """
-    from fleetfoot.recipes import method
-    from fleetfoot.train.steps.step import supervised_step
-
     recipe = _recipe_here(recipe, seed, setting)
     task = _Task(
         recipe,
@@ -144,26 +144,21 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
 
 
 class _Task(NamedTuple):
-    recipe: "Recipe"
-    preprocess: "Preprocess"
-    train: "Split"
-    judges: "Split"
-    step: "Step"
+    recipe: Recipe
+    preprocess: Preprocess
+    train: Split
+    judges: Split
+    step: Step
     stop: Stop | None
 
 
-def _recipe_here(recipe: "Recipe", seed: int, setting: Setting) -> "Recipe":
+def _recipe_here(recipe: Recipe, seed: int, setting: Setting) -> Recipe:
     _check_known(recipe)
     changes = {"epochs": 1} if is_smoke(setting) else {}
     return recipe.with_changes(seed=seed, **_way(recipe, setting.device), **changes)
 
 
 def _trained(make_net: Callable[[], nn.Module], task: _Task, setting: Setting) -> Outcome:
-    from fleetfoot.claims.kept_training import kept_training
-    from fleetfoot.recipes import method
-    from fleetfoot.train.process.exactness import exact_arithmetic
-    from fleetfoot.train.train_state import TrainState, prepare
-
     recipe, device = task.recipe, setting.device
     with exact_arithmetic(threads=1, device=torch.device(device)):
         seed_everything(recipe.seed)
@@ -206,7 +201,7 @@ def _key(net: nn.Module, task: _Task, setting: Setting) -> str:
     return identity(decides, setting.device, is_smoke(setting), torch.__version__)
 
 
-def _check_known(recipe: "Recipe") -> None:
+def _check_known(recipe: Recipe) -> None:
     """Refuse what only a run of `fit` carries out."""
     settings = flatten(recipe.to_json())
     used = {path: settings[path] for path in UNKNOWN if settings[path] != UNKNOWN[path]}
@@ -216,7 +211,7 @@ def _check_known(recipe: "Recipe") -> None:
         raise UsageError(f"recipe: {name} = {value!r} is not known to trainings of claims")
 
 
-def images_at(setting: Setting, data: str, part: Part, count: int | None) -> "Split":
+def images_at(setting: Setting, data: str, part: Part, count: int | None) -> Split:
     """Return `images_of` a data set; at the smoke scale a hundred digits in their place."""
     if is_smoke(setting):
         data, count = "digits", SMOKE_IMAGES
@@ -229,12 +224,9 @@ def error_of(logits: Tensor, labels: Tensor) -> float:
 
 
 def logits_of(
-    net: nn.Module, images: "Split", preprocess: "Preprocess", recipe: "Recipe", *, device: str
+    net: nn.Module, images: Split, preprocess: Preprocess, recipe: Recipe, *, device: str
 ) -> Tensor:
     """Return what a network, in evaluation mode, says to images, (N, K), on the CPU."""
-    from fleetfoot.data.loader import Loader
-    from fleetfoot.train.evaluate import evaluate_net
-
     loader = Loader(images, preprocess, batch=EVALUATION_BATCH)
     way = _way(recipe, device)
     return torch.from_numpy(evaluate_net(net, loader, device=device, **way).logits)
@@ -264,10 +256,7 @@ def is_smoke(setting: Setting) -> bool:
     return setting.scale == "smoke"
 
 
-def _take_steps(state: "TrainState", task: _Task, course: "Course", kept: "KeptTraining") -> None:
-    from fleetfoot.data.loader import Loader
-    from fleetfoot.train.steps.take_steps import LossError, steps_left
-
+def _take_steps(state: TrainState, task: _Task, course: Course, kept: KeptTraining) -> None:
     recipe, augment = task.recipe, task.recipe.augment
     loader = Loader(
         task.train, task.preprocess, batch=recipe.batch, seed=recipe.seed, augment=augment
@@ -290,10 +279,7 @@ def _take_steps(state: "TrainState", task: _Task, course: "Course", kept: "KeptT
         course.finite = False
 
 
-def _context(recipe: "Recipe", loader: "Loader", device: torch.device) -> "Context":
-    from fleetfoot.train.inputs import Normalise
-    from fleetfoot.train.steps.step import Context
-
+def _context(recipe: Recipe, loader: Loader, device: torch.device) -> Context:
     normalise = Normalise(loader.preprocess, layout=recipe.compute.layout, device=device)
     total = (recipe.epochs or 1) * loader.steps_per_epoch
     return Context(
@@ -309,8 +295,6 @@ def _context(recipe: "Recipe", loader: "Loader", device: torch.device) -> "Conte
 
 
 def _initialise(net: nn.Module, task: _Task) -> None:
-    from fleetfoot.recipes import method
-
     if any(found.initialise is not None for found in method.methods_of(task.recipe)):
         shown = range(min(START_IMAGES, len(task.train)))
         device = next(net.parameters()).device
@@ -319,7 +303,7 @@ def _initialise(net: nn.Module, task: _Task) -> None:
         method.initialise(net, method.Start(images=images, labels=labels, recipe=task.recipe))
 
 
-def _way(recipe: "Recipe", device: str) -> dict[str, Any]:
+def _way(recipe: Recipe, device: str) -> dict[str, Any]:
     """Return precision and layout with "auto" resolved: never by timing, which may change."""
     fast = device != "cpu" or _computes_bfloat16()
     precision = ("bfloat16" if fast else "float32") if recipe.compute.precision == "auto" else None

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.claims.alexnet.small_nets import PIXELS, SIDE, update_rule
-from fleetfoot.claims.claim import FITS, Claim, Control, Needs, Scale
+from fleetfoot.claims.claim import Claim, Control, Needs, Scale
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.he_weights import he_weights
-from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.rules import FITS, at_least
 from fleetfoot.nets.cuda_convnet import NET_26, CudaConvnet, CudaConvnetSpec
 
 HIDDEN, RATE = 512, 0.5

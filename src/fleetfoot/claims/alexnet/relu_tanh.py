@@ -10,19 +10,10 @@ from dataclasses import replace
 
 from torch import nn
 
-from fleetfoot.claims.claim import (
-    ANY_ERROR,
-    Claim,
-    Control,
-    Measure,
-    Measurement,
-    Needs,
-    Scale,
-    Setting,
-)
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.comparison import OTHER, Comparison, Effort, points, rows, steps_to
 from fleetfoot.claims.plain_recipe import plain_recipe
-from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.rules import ANY_ERROR, at_least
 from fleetfoot.claims.training import Outcome
 from fleetfoot.nets.create import create
 from fleetfoot.train.recipe import Recipe

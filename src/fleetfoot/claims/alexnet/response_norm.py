@@ -7,19 +7,10 @@ Paper    Krizhevsky, Sutskever, Hinton, NIPS 2012, section 3.3: 13 % test error 
 
 from torch import nn
 
-from fleetfoot.claims.claim import (
-    ANY_ERROR,
-    Claim,
-    Control,
-    Measure,
-    Measurement,
-    Needs,
-    Scale,
-    Setting,
-)
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.comparison import Comparison, Effort, compared
 from fleetfoot.claims.plain_recipe import plain_recipe
-from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.rules import ANY_ERROR, at_least
 from fleetfoot.nets.create import create
 from fleetfoot.ops.local_response_norm import LocalResponseNorm
 from fleetfoot.train.recipe import Recipe

@@ -8,11 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from fleetfoot.claims.claim import ANY_ERROR, FITS, Claim, Control, Needs, Scale
+from fleetfoot.claims.claim import Claim, Control, Needs, Scale
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.he_weights import he_weights
 from fleetfoot.claims.plain_recipe import plain_recipe
-from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.rules import ANY_ERROR, FITS, at_least
 from fleetfoot.core.surgery import replaced
 from fleetfoot.nets.create import create
 from fleetfoot.train.recipe import Recipe

@@ -10,20 +10,11 @@ from typing import Any
 
 from torch import nn
 
-from fleetfoot.claims.claim import (
-    ANY_ERROR,
-    Claim,
-    Control,
-    Measure,
-    Measurement,
-    Needs,
-    Scale,
-    Setting,
-)
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.he_weights import he_weights
 from fleetfoot.claims.plain_recipe import plain_recipe
-from fleetfoot.claims.rules import at_least, at_most, within
+from fleetfoot.claims.rules import ANY_ERROR, at_least, at_most, within
 from fleetfoot.claims.timing import columns, native, network_ms, times_as_long
 from fleetfoot.measure.counts import count
 from fleetfoot.nets.allcnn import AllCNN, Form, cifar_spec

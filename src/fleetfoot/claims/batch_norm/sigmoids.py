@@ -11,19 +11,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import (
-    ANY_ERROR,
-    Claim,
-    Control,
-    Measure,
-    Measurement,
-    Needs,
-    Scale,
-    Setting,
-)
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.comparison import OTHER, Comparison, Effort, compared
 from fleetfoot.claims.plain_recipe import plain_recipe
-from fleetfoot.claims.rules import above, at_least
+from fleetfoot.claims.rules import ANY_ERROR, above, at_least
 from fleetfoot.nets.mnist_sigmoid import MNISTSigmoid, MNISTSigmoidSpec
 from fleetfoot.train.recipe import Recipe
 

@@ -13,20 +13,11 @@ from typing import Any
 from torch import nn
 
 from fleetfoot.claims.batch_norm.sigmoids import IDLE, idle
-from fleetfoot.claims.claim import (
-    ANY_ERROR,
-    Claim,
-    Control,
-    Measure,
-    Measurement,
-    Needs,
-    Scale,
-    Setting,
-)
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.comparison import OTHER, Comparison, Effort, points, rows, steps_to
 from fleetfoot.claims.he_weights import he_weights
 from fleetfoot.claims.plain_recipe import plain_recipe
-from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.rules import ANY_ERROR, at_least
 from fleetfoot.claims.training import Outcome
 
 CHANNELS = ((32, 32), (64, 64, 64), (64, 64, 64))  # of 3x3 convolutions; a pool after each group

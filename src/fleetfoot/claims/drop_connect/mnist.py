@@ -11,19 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import (
-    FITS,
-    Claim,
-    Control,
-    Measure,
-    Measurement,
-    Needs,
-    Scale,
-    Setting,
-)
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.comparison import Comparison, Effort, named, points, rows
 from fleetfoot.claims.plain_recipe import plain_recipe
-from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.rules import FITS, at_least
 from fleetfoot.claims.training import images_at
 from fleetfoot.claims.training_images import normalised, preprocess_of
 from fleetfoot.core.seeds import seed_everything

@@ -10,19 +10,10 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from fleetfoot.claims.claim import (
-    ANY_ERROR,
-    Claim,
-    Control,
-    Measure,
-    Measurement,
-    Needs,
-    Scale,
-    Setting,
-)
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.comparison import Comparison, Effort, compared, rows
 from fleetfoot.claims.he_recipe import he_recipe
-from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.rules import ANY_ERROR, at_least
 from fleetfoot.nets.compound_scaling import ScaledNet, scaled
 from fleetfoot.nets.resnet_cifar import ResNetCifarSpec
 

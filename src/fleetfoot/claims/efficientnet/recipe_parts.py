@@ -16,20 +16,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import (
-    ANY_ERROR,
-    FITS,
-    Claim,
-    Control,
-    Footing,
-    Measurement,
-    Needs,
-    Scale,
-    Setting,
-)
+from fleetfoot.claims.claim import Claim, Control, Footing, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.comparison import Comparison, Effort, points, rows
 from fleetfoot.claims.he_recipe import he_recipe
-from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.rules import ANY_ERROR, FITS, at_least
 from fleetfoot.core.surgery import replaced
 from fleetfoot.data.draws import uniforms
 from fleetfoot.data.loader import Batch

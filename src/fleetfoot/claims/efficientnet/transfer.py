@@ -16,7 +16,6 @@ from torch import nn
 
 from fleetfoot.claims.by_product import train_by_product
 from fleetfoot.claims.claim import (
-    ANY_ERROR,
     Claim,
     Control,
     Footing,
@@ -27,7 +26,7 @@ from fleetfoot.claims.claim import (
     Setting,
 )
 from fleetfoot.claims.comparison import Effort, compared, points, rows
-from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.rules import ANY_ERROR, at_least
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import Outcome, error_of, images_at, is_smoke
 from fleetfoot.core.seeds import seed_everything

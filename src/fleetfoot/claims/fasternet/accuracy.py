@@ -15,17 +15,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from fleetfoot.claims.claim import (
-    ANY_ERROR,
-    Claim,
-    Control,
-    Needs,
-    Scale,
-)
+from fleetfoot.claims.claim import Claim, Control, Needs, Scale
 from fleetfoot.claims.comparison import Comparison, Effort, macs_of
 from fleetfoot.claims.fasternet.ablations import ChannelNorm
 from fleetfoot.claims.plain_recipe import plain_recipe
-from fleetfoot.claims.rules import about, at_least
+from fleetfoot.claims.rules import ANY_ERROR, about, at_least
 from fleetfoot.core.surgery import replaced
 from fleetfoot.nets.fasternet import FasterNet, FasterNetSpec
 from fleetfoot.ops.partial_conv import PartialConv2d

@@ -12,19 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import (
-    ANY_ERROR,
-    Claim,
-    Control,
-    Measure,
-    Measurement,
-    Needs,
-    Scale,
-    Setting,
-)
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.plain_recipe import plain_recipe
-from fleetfoot.claims.rules import at_least, at_most
+from fleetfoot.claims.rules import ANY_ERROR, at_least, at_most
 from fleetfoot.claims.timing import rows_of, schedule_of, times_as_long
 from fleetfoot.claims.training import is_smoke
 from fleetfoot.core.errors import MissingError

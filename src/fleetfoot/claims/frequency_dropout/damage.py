@@ -13,19 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from fleetfoot.claims.claim import (
-    FITS,
-    Claim,
-    Control,
-    Measure,
-    Measurement,
-    Needs,
-    Scale,
-    Setting,
-)
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.comparison import Comparison, Effort, named, points, rows
 from fleetfoot.claims.plain_recipe import plain_recipe
-from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.rules import FITS, at_least
 from fleetfoot.claims.training import error_of, images_at, logits_of
 from fleetfoot.claims.training_images import preprocess_of
 from fleetfoot.core.seeds import rng

@@ -11,20 +11,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from fleetfoot.claims.claim import (
-    ANY_ERROR,
-    Claim,
-    Control,
-    Measure,
-    Measurement,
-    Needs,
-    Scale,
-    Setting,
-)
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.comparison import Comparison, Effort, compared, points, rows
 from fleetfoot.claims.he_weights import he_weights
 from fleetfoot.claims.plain_recipe import plain_recipe
-from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.rules import ANY_ERROR, at_least
 from fleetfoot.claims.training import Outcome
 from fleetfoot.core.surgery import swap_modules
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec

@@ -10,11 +10,11 @@ from typing import Any
 from torch import nn
 
 from fleetfoot.claims.alexnet.dropout import FixedMask
-from fleetfoot.claims.claim import ANY_ERROR, FITS, Claim, Control, Needs, Scale
+from fleetfoot.claims.claim import Claim, Control, Needs, Scale
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.he_weights import he_weights
 from fleetfoot.claims.plain_recipe import plain_recipe
-from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.rules import ANY_ERROR, FITS, at_least
 from fleetfoot.nets.nin import CIFAR10, NIN, NINSpec
 from fleetfoot.train.recipe import Recipe
 

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.claims.claim import (
-    FITS,
     Claim,
     Control,
     Footing,
@@ -23,7 +22,7 @@ from fleetfoot.claims.claim import (
 )
 from fleetfoot.claims.comparison import Comparison, points
 from fleetfoot.claims.regularisers.small_resnet import EFFORTS, SIDES, recipe
-from fleetfoot.claims.rules import at_least, at_most
+from fleetfoot.claims.rules import FITS, at_least, at_most
 from fleetfoot.claims.training import error_of, images_at
 from fleetfoot.claims.training_images import normalised, preprocess_of
 from fleetfoot.nets.shake_shake import ShakeShakeNet, ShakeShakeSpec

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import FITS, Claim, Control, Footing, Needs, Scale
+from fleetfoot.claims.claim import Claim, Control, Footing, Needs, Scale
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.plain_recipe import plain_recipe
-from fleetfoot.claims.rules import at_least
+from fleetfoot.claims.rules import FITS, at_least
 from fleetfoot.data.augment import Mix
 from fleetfoot.data.loader import Batch
 from fleetfoot.data.mix import mix_batch

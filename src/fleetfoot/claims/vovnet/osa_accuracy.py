@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from fleetfoot.blocks.osa import OSA
 from fleetfoot.claims.claim import (
-    ANY_ERROR,
     Claim,
     Control,
     Footing,
@@ -30,7 +29,7 @@ from fleetfoot.claims.claim import (
 )
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.he_recipe import he_recipe
-from fleetfoot.claims.rules import Rule, about, at_least
+from fleetfoot.claims.rules import ANY_ERROR, Rule, about, at_least
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.core.surgery import replaced
 from fleetfoot.nets.densenet import CIFAR, DenseNet
