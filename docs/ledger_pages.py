@@ -133,7 +133,7 @@ def _section(claim: Claim, stored: Stored, pictures: Mapping[str, str]) -> str:
     place = re.search(r"\b(section|Table|Fig|Figure|appendix)\b.*", claim.paper)
     parts = [
         f"\n## `{claim.id}`\n\n{claim.sentence} ({place[0] if place else claim.paper})\n\n",
-        f"Protocol: {claim.protocol}\n\n",
+        f"Protocol: {claim.whole_protocol}\n\n",
         f"Rule, fixed beforehand: {rule_in_words(claim.rule.__qualname__)}; "
         f"decided at: {', '.join(decided)}. Control: {claim.control.sentence}.\n\n",
     ]

@@ -138,6 +138,19 @@ def test_the_smoke_scale_is_the_cpu_scale_with_one_seed() -> None:
     assert lines(efforts={**EFFORTS, "smoke": own}).effort(SMOKE) == own
 
 
+def test_one_recipe_serves_all_ways_and_scales() -> None:
+    recipe = plain_recipe(batch=7)
+    assert lines(recipe=recipe).recipe_of("any", "gpu") is recipe
+    assert (
+        lines(recipe=lambda way, _: plain_recipe(batch=int(way))).recipe_of("9", "cpu").batch == 9
+    )
+
+
+def test_what_a_claim_needs_comes_from_its_comparison() -> None:
+    needs = lines(data="mnist").needs(10.0)
+    assert (needs.data, needs.train_error, needs.efforts) == (("mnist",), 10.0, EFFORTS)
+
+
 def test_macs_are_counted_at_the_size_of_the_images() -> None:
     assert macs_of(nn.Conv2d(3, 2, 1), 5) == 3 * 2 * 25
 

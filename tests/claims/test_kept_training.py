@@ -77,17 +77,15 @@ def test_killed_and_gone_on_with_equals_undisturbed(
 
 def count_steps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return a list that gets the seconds of each step from now on."""
-    from fleetfoot.train.steps import take_steps
-
     taken: list[float] = []
-    whole = take_steps.steps_left
+    whole = training.steps_left
 
     def counted(*args: Any, **words: Any) -> Any:
         for step in whole(*args, **words):
             taken.append(step.seconds)
             yield step
 
-    monkeypatch.setattr(take_steps, "steps_left", counted)
+    monkeypatch.setattr(training, "steps_left", counted)
     return taken
 
 

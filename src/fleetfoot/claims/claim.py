@@ -60,6 +60,32 @@ Measure = Callable[[Setting], Measurement]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Effort:
+    """How thoroughly the ways of a comparison are trained at a scale.
+
+    Attributes:
+        seeds: trainings of each way, with seeds 0, 1, ...
+        epochs: of each.
+        size: side of the images, pixels; None for that of the data set.
+        train_images: a stratified part of the training images; None for all.
+        test_images: likewise of the images that judge.
+    """
+
+    seeds: int
+    epochs: int
+    size: int | None = None
+    train_images: int | None = None
+    test_images: int | None = None
+
+    def __str__(self) -> str:
+        """Say it: ``3 seeds, 5 epochs, 4,000 training images, all test images, 24 px``."""
+        train, test = (f"{n:,}" if n else "all" for n in (self.train_images, self.test_images))
+        told = [f"{self.seeds} seeds", f"{self.epochs} epochs" if self.epochs > 1 else "1 epoch"]
+        told += [f"{train} training images", f"{test} test images"]
+        return ", ".join([*told, f"{self.size} px"] if self.size else told)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Needs:
     """What must be there before a claim can be measured, or decided.
 
@@ -71,12 +97,14 @@ class Needs:
             network which fits them best may get wrong, or the comparison decides nothing
             (`FITS` for regularisers, else `ANY_ERROR`). None: nothing is trained, or what is
             compared is not the trainings.
+        efforts: how thoroughly networks are trained, by scale.
     """
 
     data: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     device: str = "cpu"
     train_error: float | None = None
+    efforts: Mapping[Scale, Effort] = field(default_factory=dict[Scale, Effort])
 
 
 @dataclass(frozen=True)
@@ -132,6 +160,19 @@ class Claim:
         """The scales at which it can be run."""
         smoke = ("smoke",) if self.needs.device == "cpu" else ()
         return tuple(scale for scale in SCALES if scale in (*smoke, *self.footing))
+
+    @property
+    def whole_protocol(self) -> str:
+        """The protocol, and how thoroughly networks are trained at each scale."""
+        scales: dict[str, list[str]] = {}
+        for scale in self.footing if self.needs.efforts else ():
+            effort = self.needs.efforts.get(scale) or self.needs.efforts["gpu"]
+            scales.setdefault(str(effort), []).append(scale)
+        told = [
+            f"At the {' and '.join(names)} scale{'s' * (len(names) > 1)}: {effort}."
+            for effort, names in scales.items()
+        ]
+        return " ".join([self.protocol, *told])
 
     def decides(self, scale: Scale) -> bool:
         """Return whether a result of this scale may be judged."""

@@ -12,7 +12,8 @@ from typing import Any
 
 from torch import nn
 
-from fleetfoot.claims.claim import Measure, Measurement, Scale, Setting
+from fleetfoot.claims.claim import Effort, Measure, Measurement, Needs, Scale, Setting
+from fleetfoot.claims.rules import ANY_ERROR
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import (
     Outcome,
@@ -34,37 +35,14 @@ Rows = tuple[Mapping[str, Any], ...]
 Difference = Callable[[float, float], float]  # of two errors in percent
 
 
-@dataclass(frozen=True, kw_only=True)
-class Effort:
-    """How thoroughly the ways of a comparison are trained at a scale.
-
-    Attributes:
-        seeds: trainings of each way, with seeds 0, 1, ...
-        epochs: of each.
-        size: side of the images, pixels; None for that of the data set.
-        train_images: a stratified part of the training images; None for all.
-        test_images: likewise of the images that judge.
-    """
-
-    seeds: int
-    epochs: int
-    size: int | None = None
-    train_images: int | None = None
-    test_images: int | None = None
-
-
-def ordinary_step(way: str) -> None:
-    """Say that every way takes the ordinary step."""
-    del way
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Comparison:
     """Ways to train, by name.
 
     Attributes:
         network: makes the new network of a way at a scale.
-        recipe: how a way is trained at a scale; its epochs are those of the effort.
+        recipe: how a way is trained at a scale, or one recipe for all; its epochs are those of the
+            effort.
         efforts: by scale; unless they are given the smoke scale has that of "cpu" with one seed,
             and the long scale that of "gpu".
         data: a name in `training_images.DATA`.
@@ -73,12 +51,20 @@ class Comparison:
     """
 
     network: Callable[[str, Scale], nn.Module]
-    recipe: Callable[[str, Scale], Recipe]
+    recipe: Recipe | Callable[[str, Scale], Recipe]
     efforts: Mapping[Scale, Effort]
     data: str = "cifar10"
     channels: int | None = None
     pixels: Mapping[str, Any] | None = None
-    step: Callable[[str], Step | None] = ordinary_step
+    step: Callable[[str], Step | None] = lambda _: None
+
+    def needs(self, train_error: float | None = ANY_ERROR) -> Needs:
+        """Return what a claim on its trainings needs, see `Needs`."""
+        return Needs(data=(self.data,), train_error=train_error, efforts=self.efforts)
+
+    def recipe_of(self, way: str, scale: Scale) -> Recipe:
+        """Return how a way is trained at a scale."""
+        return self.recipe if isinstance(self.recipe, Recipe) else self.recipe(way, scale)
 
     def effort(self, setting: Setting) -> Effort:
         """Return the effort of a setting's scale."""
@@ -155,7 +141,7 @@ class Comparison:
         pixels = preprocess_of(
             self.data, size=effort.size, channels=self.channels, pixels=self.pixels
         )
-        logits = logits_of(net, images, pixels, self.recipe(way, setting.scale), device="cpu")
+        logits = logits_of(net, images, pixels, self.recipe_of(way, setting.scale), device="cpu")
         return error_of(logits, logits.new_tensor(images.labels).long())
 
 
@@ -169,7 +155,7 @@ def _trained(
     changes: tuple[tuple[str, Any], ...],
 ) -> Outcome:
     effort = comparison.effort(setting)
-    recipe = comparison.recipe(way, setting.scale).with_changes(epochs=effort.epochs)
+    recipe = comparison.recipe_of(way, setting.scale).with_changes(epochs=effort.epochs)
     return train_once(
         lambda: comparison.network(way, setting.scale),
         setting,

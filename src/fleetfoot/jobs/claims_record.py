@@ -37,7 +37,7 @@ class ClaimRow:
             "id": claim.id,
             "paper": claim.paper,
             "sentence": claim.sentence,
-            "protocol": claim.protocol,
+            "protocol": claim.whole_protocol,
             "unit": claim.unit,
             "paper_value": claim.paper_value,
             "scales": list(claim.scales),

@@ -41,7 +41,7 @@ def test_each_grows_as_it_says_and_is_trained_at_its_size() -> None:
     for way, (*_, size) in shapes.items():
         assert grown(way, "gpu").input[-1] == size
         assert {effort.size for effort in comparison_of(way).efforts.values()} == {size}
-        assert comparison_of(way).recipe(way, "cpu").augment.pad == size // 8
+        assert comparison_of(way).recipe_of(way, "cpu").augment.pad == size // 8
 
 
 def test_the_gain_is_over_the_best_single(monkeypatch: pytest.MonkeyPatch) -> None:

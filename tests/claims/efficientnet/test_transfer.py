@@ -7,17 +7,25 @@ from torch import nn
 pytest.importorskip("sklearn")
 
 from fleetfoot.claims.claim import Setting
-from fleetfoot.claims.efficientnet.transfer import CLAIMS, DEALT, HEAD, NEW, PUBLISHED, deal, recipe
+from fleetfoot.claims.efficientnet.transfer import (
+    CLAIMS,
+    HEAD,
+    NEW,
+    PUBLISHED,
+    SHUFFLED,
+    recipe,
+    shuffle,
+)
 from fleetfoot.recipes.scratch import scratch
 from fleetfoot.recipes.transfer import transfer
 
 SMOKE = Setting(scale="smoke")
 
 
-def test_dealt_values_are_the_same_in_other_places() -> None:
+def test_shuffled_values_are_the_same_in_other_places() -> None:
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
     before = {key: tensor.clone() for key, tensor in net.state_dict().items()}
-    for key, after in deal(net).state_dict().items():
+    for key, after in shuffle(net).state_dict().items():
         old, new = before[key].flatten(), after.flatten()
         assert torch.equal(old.sort().values, new.sort().values)
     assert not torch.equal(before["0.weight"], net[0].weight)
@@ -26,9 +34,9 @@ def test_dealt_values_are_the_same_in_other_places() -> None:
 def test_every_way_is_trained_as_fit_trains_it() -> None:
     """With published weights the head first; without them from scratch."""
     recipes = {
-        way: recipe(way, epochs=3, seed=1, device="cpu") for way in (PUBLISHED, HEAD, NEW, DEALT)
+        way: recipe(way, epochs=3, seed=1, device="cpu") for way in (PUBLISHED, HEAD, NEW, SHUFFLED)
     }
-    assert recipes[NEW] == recipes[DEALT]
+    assert recipes[NEW] == recipes[SHUFFLED]
     for way, plain in ((PUBLISHED, transfer()), (HEAD, transfer()), (NEW, scratch())):
         found = recipes[way]
         assert (found.epochs, found.minutes, found.seed) == (3, None, 1)
@@ -46,4 +54,4 @@ def test_each_claim_runs(claim) -> None:
     table = claim.measure(SMOKE).table
     assert PUBLISHED in {row["way"] for row in table}
     assert all(row["train_error_percent"] is not None for row in table)
-    assert DEALT in {row["way"] for row in claim.control.measure(SMOKE).table}
+    assert SHUFFLED in {row["way"] for row in claim.control.measure(SMOKE).table}

@@ -112,7 +112,7 @@ def test_the_control_of_work_is_one_network_at_growing_sizes(
 def test_dealing_bytes_again_keeps_work_and_the_sum_of_bytes() -> None:
     names = ("mobilenetv2_100", "resnet18")
     counts = [count(skeleton(name), (3, 64, 64)) for name in names]
-    dealt = rank._dealt_again(counts)
+    dealt = rank._shuffled(counts)
     assert [[r.macs for r in c.records] for c in dealt] == [
         [r.macs for r in c.records] for c in counts
     ]

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.claims.alexnet.small_nets import (
-    EXTENT,
     NETS,
     NETWORK,
     PIXELS,
@@ -23,7 +22,7 @@ from fleetfoot.claims.alexnet.small_nets import (
     UNIT,
     network,
 )
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Setting
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
 from fleetfoot.claims.comparison import OTHER, points
 from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.training import Outcome, error_of, images_at, is_smoke
@@ -149,7 +148,7 @@ def _untrained_logits(seed: int, setting: Setting) -> Tensor:
 SHARED: dict[str, Any] = {
     "unit": UNIT,
     "footing": {"cpu": "stand-in", "long": "stand-in", "gpu": "stand-in"},
-    "needs": Needs(data=("cifar10",)),
+    "needs": NETS.needs(None),
 }
 
 CLAIMS = (
@@ -160,7 +159,7 @@ CLAIMS = (
         "points less error than the answer to the centre.",
         protocol=f"{NETWORK} 24-pixel views of 32-pixel images, as ImageNet's 224 of 256; the "
         "probabilities are averaged, in float32; one difference of each seed. The paper's points "
-        f"are of ImageNet. {EXTENT}: 5 trainings, about 50 minutes, bound by the making of crops.",
+        f"are of ImageNet. About 50 minutes on an accelerator, bound by the making of crops.",
         paper_value=1.5,
         measure=by_views(of_the_average),
         rule=at_least(1.5, 0.5),
@@ -173,7 +172,7 @@ CLAIMS = (
         sentence="The mean answer of five networks has 2.6 points less error than one of them.",
         protocol=f"{NETWORK} Five of them, from five seeds; the probabilities for the centre view "
         "are averaged, and held against the mean of the five errors. The paper's points are of "
-        f"ImageNet. {EXTENT}: shared with the other claims, five networks in all.",
+        f"ImageNet. The trainings are those of the other claims.",
         paper_value=2.6,
         measure=ensemble,
         rule=at_least(2.6, 1.0),

@@ -51,11 +51,13 @@ def share_of_leading_quarter(x: Tensor) -> float:
 
 
 def shuffled(x: Tensor) -> Tensor:
-    """Return the maps with the values of each channel dealt again over all images and positions."""
+    """Return the maps with the values of each channel shuffled over all images and positions."""
     generator = torch.Generator().manual_seed(0)
     values_CP = x.transpose(0, 1).flatten(1)
-    dealt = torch.stack([row[torch.randperm(len(row), generator=generator)] for row in values_CP])
-    return dealt.view(x.shape[1], x.shape[0], *x.shape[2:]).transpose(0, 1)
+    shuffled = torch.stack(
+        [row[torch.randperm(len(row), generator=generator)] for row in values_CP]
+    )
+    return shuffled.view(x.shape[1], x.shape[0], *x.shape[2:]).transpose(0, 1)
 
 
 def centre_over_others(of: Callable[[Trained], torch.nn.Module]) -> Measure:
@@ -128,7 +130,7 @@ CLAIMS = (
         measure=redundancy(lambda maps: maps),
         rule=at_least(0.75, 0.5),
         control=Control(
-            "the values of each channel are dealt again over images and positions",
+            "the values of each channel are shuffled over images and positions",
             redundancy(shuffled),
         ),
         footing={"cpu": "stand-in"},

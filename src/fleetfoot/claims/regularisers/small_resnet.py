@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Control, Footing, Needs, Scale
+from fleetfoot.claims.claim import Claim, Control, Footing, Scale
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.rules import FITS, at_least
@@ -42,9 +42,8 @@ WORDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def network(way: str, scale: Scale) -> nn.Module:
+def network(_: str, scale: Scale) -> nn.Module:
     """Return a ResNet with one block a stage; at the gpu scale one of the shape of ResNet-18."""
-    del way
     if scale == "gpu":
         return ResNetCifar(ResNetCifarSpec(blocks=2, channels=WIDE), 10)
     channels = tuple(c // 4 for c in NARROW) if scale == "smoke" else NARROW
@@ -110,11 +109,10 @@ WAYS = Comparison(network=network, recipe=recipe, efforts=EFFORTS, step=CONTROLS
 
 PROTOCOL = (
     "{} At the cpu scale a residual network of three stages with one block each (32, 64 and 128 "
-    "channels) on 1,500 images of CIFAR-10 at 24 px for 30 epochs, mirrored but not cropped, which "
-    "it learns nearly by heart; 3 seeds, judged on all 10,000 test images: the paper's network "
-    "and data are larger. At the long scale the same network on all images at 32 px with crops for "
-    "100 epochs. At the gpu scale the shape of ResNet-18 on all images at 32 px with crops for 200 "
-    "epochs, 3 seeds: 17 P MACs a training, about 20 minutes each on an H100."
+    "channels) on few images of CIFAR-10, mirrored but not cropped, which it learns nearly by "
+    "heart: the paper's network and data are larger. At the long scale the same network with "
+    "crops. At the gpu scale the shape of ResNet-18 with crops: 17 P MACs a training, about 20 "
+    "minutes each on an H100."
 )
 
 
@@ -122,7 +120,7 @@ def _on(small: Footing, large: Footing) -> dict[str, Any]:
     """Return what all claims have, and their footing with the small network and the large one."""
     return {
         "unit": "points of test error",
-        "needs": Needs(data=("cifar10",), train_error=FITS),
+        "needs": WAYS.needs(FITS),
         "footing": {"cpu": small, "long": small, "gpu": large},
         "decides_at": ("gpu",),  # on so few images seeds differ by about half a point
     }
@@ -179,7 +177,7 @@ CLAIMS = (
         "to 15.73 %",
         sentence="DropBlock takes 0.72 points from the error of a residual network.",
         protocol=PROTOCOL.format(
-            "Behind every stage, a rate that rises to 0.1, squares of 3 positions in place of 7, "
+            "Behind every stage, a rate that rises to 0.1, squares of 3 positions instead of 7, "
             "which would be larger than the last map; CIFAR-10, not 100."
         ),
         paper_value=0.72,
