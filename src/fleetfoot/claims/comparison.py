@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from fleetfoot.claims.claim import Effort, Measure, Measurement, Needs, Scale, Setting
+from fleetfoot.claims.claim import Control, Effort, Measure, Measurement, Needs, Scale, Setting
 from fleetfoot.claims.rules import ANY_ERROR
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import (
@@ -112,6 +112,10 @@ class Comparison:
             other_seeds: train the other with other seeds.
         """
         return self._compared(before, after, other_seeds, fall)
+
+    def chance(self, way: str, sentence: str) -> Control:
+        """Return the control of a way against itself with other seeds, in the words given."""
+        return Control(f"{sentence} with other seeds", self.gain(way, way, other_seeds=True))
 
     def share_gain(self, before: str, after: str, *, other_seeds: bool = False) -> Measure:
         """Return the measurement of which percentage of the errors is gone, else as `gain`."""

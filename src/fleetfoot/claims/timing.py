@@ -29,7 +29,7 @@ SMOKE = Schedule(min_samples=4, min_seconds=0.02, rounds=2, warm_up_seconds=0.05
 # enough rounds for an interval.
 FULL = Schedule(min_samples=50, min_seconds=1.0, rounds=10, warm_up_seconds=2.0, max_seconds=20.0)
 
-SETTLING_SIDE = 224
+RECALIBRATING_SIDE = 224
 
 Image = tuple[int, ...]
 Layout = str
@@ -67,7 +67,7 @@ def network_ms(
     batch: int = 1,
     layout: Layout | Mapping[str, Layout] = "nchw",
 ) -> dict[str, Latency]:
-    """Return the latency of each network in torch's eager float32, batch norms settled by noise.
+    """Return the latency of each network in torch's eager float32, norms recalibrated on noise.
 
     A network may be a stack of operators or a single one. On the CPU each has a process of its
     own, pinned, and blocks of all of them alternate in random order; a smoke run, which decides
@@ -86,28 +86,28 @@ def network_ms(
     """
     shapes = {name: tuple(image[name] if isinstance(image, Mapping) else image) for name in nets}
     layouts = layout if isinstance(layout, Mapping) else dict.fromkeys(nets, layout)
-    settled = {name: with_settled_norms(net, shapes[name]) for name, net in nets.items()}
+    ready = {name: recalibrated(net, shapes[name]) for name, net in nets.items()}
     if setting.device != "cpu" or setting.scale == "smoke":
         calls = {
             n: network_call(net, (batch, *shapes[n]), setting.device, layout=layouts[n])
-            for n, net in settled.items()
+            for n, net in ready.items()
         }
         return operator_ms(calls, setting, threads=threads)
     cells = [
         Cell(name=name, engine="eager", layout=layouts[name], threads=threads, module=net,
              input_shape=(batch, *shapes[name]))
-        for name, net in settled.items()
+        for name, net in ready.items()
     ]  # fmt: skip
     with measuring(setting.listener):
         timings = measure_cells(cells, schedule_of(setting))
     return {name: _latency_of(timing) for name, timing in timings.items()}
 
 
-def with_settled_norms(net: nn.Module, image: Image) -> nn.Module:
+def recalibrated(net: nn.Module, image: Image) -> nn.Module:
     """Return a copy of ``net`` whose batch norms fit its activations on noise of this shape."""
     channels, *sides = image
     # statistics per channel need no large maps
-    return calibrate_norms(net, (channels, *(min(s, SETTLING_SIDE) for s in sides)), batch=4)
+    return calibrate_norms(net, (channels, *(min(s, RECALIBRATING_SIDE) for s in sides)), batch=4)
 
 
 def _latency_of(timing: CellTiming) -> Latency:

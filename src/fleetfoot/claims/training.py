@@ -131,7 +131,9 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
         DataError: the data set is not there.
         UsageError: a method, or a field of the recipe, cannot be carried out here.
     """
-    recipe = _recipe_here(recipe, seed, setting)
+    _check_known(recipe)
+    shorter = {"epochs": 1} if is_smoke(setting) else {}
+    recipe = recipe.with_changes(seed=seed, **_way(recipe, setting.device), **shorter)
     task = _Task(
         recipe,
         preprocess_of(data, size=size, channels=channels, pixels=pixels),
@@ -150,12 +152,6 @@ class _Task(NamedTuple):
     judges: Split
     step: Step
     stop: Stop | None
-
-
-def _recipe_here(recipe: Recipe, seed: int, setting: Setting) -> Recipe:
-    _check_known(recipe)
-    changes = {"epochs": 1} if is_smoke(setting) else {}
-    return recipe.with_changes(seed=seed, **_way(recipe, setting.device), **changes)
 
 
 def _trained(make_net: Callable[[], nn.Module], task: _Task, setting: Setting) -> Outcome:
@@ -212,7 +208,7 @@ def _check_known(recipe: Recipe) -> None:
 
 
 def images_at(setting: Setting, data: str, part: Part, count: int | None) -> Split:
-    """Return `images_of` a data set; at the smoke scale a hundred digits in their place."""
+    """Return `images_of` a data set; at the smoke scale a hundred digits instead."""
     if is_smoke(setting):
         data, count = "digits", SMOKE_IMAGES
     return images_of(data, setting.data, part, count)

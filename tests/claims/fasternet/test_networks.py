@@ -41,14 +41,14 @@ def test_the_control_convolves_all_channels() -> None:
 
 
 def test_folding_keeps_the_outputs_of_ours() -> None:
-    net = timing.with_settled_norms(native("fasternet_t0"), (3, 64, 64))
+    net = timing.recalibrated(native("fasternet_t0"), (3, 64, 64))
     folded = fasternet_networks.with_folded_norms(net, (3, 64, 64), is_foreign=False)
     assert_the_same_without_norms(net, folded)
 
 
 def test_folding_keeps_the_outputs_of_timms() -> None:
     pytest.importorskip("timm")
-    net = timing.with_settled_norms(timing.foreign("mobilevit_xxs"), (3, 64, 64))
+    net = timing.recalibrated(timing.foreign("mobilevit_xxs"), (3, 64, 64))
     folded = fasternet_networks.with_folded_norms(net, (3, 64, 64), is_foreign=True)
     assert_the_same_without_norms(net, folded)
 

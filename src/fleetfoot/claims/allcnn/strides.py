@@ -35,13 +35,13 @@ def network(form: str, scale: Scale) -> nn.Module:
     return he_weights(AllCNN(replace(spec, stages=stages), 10, logit_relu=False))
 
 
-def recipe(_: str, scale: Scale) -> Recipe:
+def half_cosine(scale: Scale, *, weight_decay: float) -> Recipe:
     """Return half a cosine, without augmentation."""
     large = scale in ("long", "gpu")
     return plain_recipe(
         batch=128 if large else 32,
         lr=0.05 if large else 0.02,
-        weight_decay=0.001,
+        weight_decay=weight_decay,
         schedule="cosine",
         warmup=0.05,
     )
@@ -49,7 +49,7 @@ def recipe(_: str, scale: Scale) -> Recipe:
 
 FORMS = Comparison(
     network=network,
-    recipe=recipe,
+    recipe=lambda _, scale: half_cosine(scale, weight_decay=0.001),
     efforts={
         "cpu": Effort(seeds=3, epochs=10, size=24, train_images=5000, test_images=3000),
         "long": Effort(seeds=5, epochs=75),

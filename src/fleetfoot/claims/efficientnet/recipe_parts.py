@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Control, Footing, Measurement, Scale, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Scale, Setting
 from fleetfoot.claims.comparison import Comparison, Effort, points, rows
 from fleetfoot.claims.he_recipe import he_recipe
 from fleetfoot.claims.rules import FITS, at_least
@@ -64,10 +64,7 @@ def wrong_labels_step(net: nn.Module, batch: Batch, context: Context) -> tuple[T
     return supervised_step(net, replace(batch, labels=labels), context)
 
 
-def step_of(way: str) -> Step | None:
-    """Return the step of a way; None for the ordinary one."""
-    return wrong_labels_step if way == "wrong labels" else None
-
+STEPS: dict[str, Step] = {"wrong labels": wrong_labels_step}
 
 LEARNT_BY_HEART = Comparison(  # few images, so that a network can learn them by heart
     network=network,
@@ -77,7 +74,7 @@ LEARNT_BY_HEART = Comparison(  # few images, so that a network can learn them by
         "long": Effort(seeds=3, epochs=100, size=32),
         "gpu": Effort(seeds=3, epochs=200, size=32),
     },
-    step=step_of,
+    step=STEPS.get,
 )
 EARLY = Comparison(
     network=network,
@@ -150,10 +147,6 @@ FEW_EPOCHS = (
 UNIT = "points of test error less than without, mean of seeds"
 
 
-def _everywhere(footing: Footing) -> dict[Scale, Footing]:
-    return dict.fromkeys(("cpu", "long", "gpu"), footing)
-
-
 CLAIMS = (
     Claim(
         id="efficientnet/stochastic-depth",
@@ -167,7 +160,9 @@ CLAIMS = (
         measure=LEARNT_BY_HEART.gain("plain", "stochastic depth"),
         rule=at_least(1.16, 0.5),
         control=Control("blocks go on being dropped in the test", gain_while_dropping),
-        footing=_everywhere("scaled"),  # a ResNet of 32 layers instead of 110
+        footing=dict.fromkeys(
+            ("cpu", "long", "gpu"), "scaled"
+        ),  # a ResNet of 32 layers instead of 110
         needs=LEARNT_BY_HEART.needs(FITS),
         decides_at=("gpu",),
     ),
@@ -185,7 +180,7 @@ CLAIMS = (
             "before the training",
             LEARNT_BY_HEART.gain("plain", "wrong labels"),
         ),
-        footing=_everywhere("stand-in"),
+        footing=dict.fromkeys(("cpu", "long", "gpu"), "stand-in"),
         needs=LEARNT_BY_HEART.needs(FITS),
         decides_at=("gpu",),  # seeds differ by as much here
     ),
@@ -206,7 +201,7 @@ CLAIMS = (
             "of successive steps",
             gain_of_strangers,
         ),
-        footing=_everywhere("stand-in"),
+        footing=dict.fromkeys(("cpu", "long", "gpu"), "stand-in"),
         needs=EARLY.needs(),
     ),
 )

@@ -11,14 +11,7 @@ from torch import Tensor, nn
 
 from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
 from fleetfoot.claims.rules import at_least_ratio
-from fleetfoot.claims.timing import (
-    Image,
-    native,
-    network_ms,
-    rows_of,
-    times_as_long,
-    with_settled_norms,
-)
+from fleetfoot.claims.timing import Image, native, network_ms, recalibrated, rows_of, times_as_long
 from fleetfoot.core.surgery import replaced
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 
@@ -47,10 +40,10 @@ FOLDED = "folded batch norm"
 
 
 def t0(form: str, image: Image) -> nn.Module:
-    """Return FasterNet-T0 in a form; folded, its batch norms are settled by noise before."""
+    """Return FasterNet-T0 in a form; folded, its batch norms are recalibrated on noise before."""
     net = native("fasternet_t0")
     if form == FOLDED:
-        return fold_batch_norm(with_settled_norms(net, image)).model
+        return fold_batch_norm(recalibrated(net, image)).model
     return FORMS[form](net)
 
 

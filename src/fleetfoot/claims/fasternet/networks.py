@@ -16,9 +16,9 @@ from fleetfoot.claims.timing import (
     foreign,
     native,
     network_ms,
+    recalibrated,
     rows_of,
     times_as_long,
-    with_settled_norms,
 )
 from fleetfoot.core.surgery import replaced
 from fleetfoot.ops.partial_conv import PartialConv2d
@@ -63,7 +63,7 @@ def with_full_convolutions(net: nn.Module) -> nn.Module:
 
 
 def with_folded_norms(net: nn.Module, image: Image, *, is_foreign: bool) -> nn.Module:
-    """Return a copy of ``net`` whose batch norms, settled by noise, are inside the convolutions.
+    """Return a copy of ``net`` whose batch norms, recalibrated, are inside its convolutions.
 
     Args:
         net: without batch norms it is copied as it is.
@@ -71,7 +71,7 @@ def with_folded_norms(net: nn.Module, image: Image, *, is_foreign: bool) -> nn.M
         is_foreign: timm's, whose batch norms bring their activation along and which need not be
             traceable: its pairs of convolution and norm are found by their names.
     """
-    net = with_settled_norms(net, image)
+    net = recalibrated(net, image)
     return _fold_foreign(net) if is_foreign else fold_batch_norm(net).model
 
 

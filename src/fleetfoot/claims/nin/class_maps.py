@@ -10,13 +10,12 @@ from typing import Any
 from torch import nn
 
 from fleetfoot.claims.alexnet.dropout import FixedMask
+from fleetfoot.claims.allcnn.strides import half_cosine
 from fleetfoot.claims.claim import Claim, Control, Scale
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.he_weights import he_weights
-from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.rules import FITS, at_least
 from fleetfoot.nets.nin import CIFAR10, NIN, NINSpec
-from fleetfoot.train.recipe import Recipe
 
 # By which the published channels are divided, and the side of the images.
 SHAPES: dict[Scale, tuple[int, int]] = {
@@ -52,21 +51,9 @@ def network(way: str, scale: Scale) -> nn.Module:
     return he_weights(net)
 
 
-def recipe(_: str, scale: Scale) -> Recipe:
-    """Return half a cosine, without augmentation."""
-    large = scale in ("long", "gpu")
-    return plain_recipe(
-        batch=128 if large else 32,
-        lr=0.05 if large else 0.02,
-        weight_decay=1e-4,
-        schedule="cosine",
-        warmup=0.05,
-    )
-
-
 NETS = Comparison(
     network=network,
-    recipe=recipe,
+    recipe=lambda _, scale: half_cosine(scale, weight_decay=1e-4),
     efforts={
         "cpu": Effort(seeds=3, epochs=20, size=24, train_images=2000, test_images=3000),
         "long": Effort(seeds=5, epochs=60),
@@ -101,10 +88,7 @@ CLAIMS = (
         paper_value=1.18,
         measure=NETS.gain("dense", "mean"),
         rule=at_least(1.18, 0.5),
-        control=Control(
-            "both have the dense head, one of them other seeds",
-            NETS.gain("dense", "dense", other_seeds=True),
-        ),
+        control=NETS.chance("dense", "both have the dense head, one of them"),
         **HEADS,
     ),
     Claim(
@@ -115,10 +99,7 @@ CLAIMS = (
         paper_value=0.47,
         measure=NETS.gain("dense_dropout", "mean"),
         rule=at_least(0.47, 0.3),
-        control=Control(
-            "both have the dense head behind dropout, one of them other seeds",
-            NETS.gain("dense_dropout", "dense_dropout", other_seeds=True),
-        ),
+        control=NETS.chance("dense_dropout", "both have the dense head behind dropout, one"),
         **HEADS,
     ),
     Claim(

@@ -137,10 +137,7 @@ CLAIMS = (
         paper_value=0.72,
         measure=WAYS.gain(EVEN, SHAKE),
         rule=at_least(0.72, 0.5),
-        control=Control(
-            "no share is shaken: even ones against themselves with other seeds",
-            WAYS.gain(EVEN, EVEN, other_seeds=True),
-        ),
+        control=WAYS.chance(EVEN, "no share is shaken: even ones against themselves"),
         footing=FOOTING,
         needs=WAYS.needs(FITS),
         decides_at=("gpu",),
