@@ -66,7 +66,7 @@ def measured(name: str, claims: Sequence[Claim], stored: Stored) -> str:
 def _is_about(claim: Claim, name: str) -> bool:
     family, _, what = claim.id.partition("/")
     regularises = family == "regularisers" and (what == name or what.startswith(f"{name}-"))
-    return regularises or family == name
+    return regularises or family == name.replace("-", "")
 
 
 def _text(value: object) -> str:

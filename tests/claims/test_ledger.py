@@ -24,7 +24,8 @@ RESULTS = sorted(SHIPPED.glob("*.json"))
 
 @pytest.mark.parametrize("claim", ledger.claims().values(), ids=lambda claim: claim.id)
 def test_a_claim_is_complete(claim: Claim) -> None:
-    assert re.fullmatch(r"[a-z0-9]+/[a-z0-9]+(-[a-z0-9]+)*", claim.id)
+    named = re.fullmatch(r"[a-z0-9]+/[a-z0-9]+(-[a-z0-9]+)*", claim.id)
+    assert named, f"{claim.id}: is family/what, in a-z and 0-9, dashes behind the slash alone"
     texts = (claim.paper, claim.sentence, claim.protocol, claim.unit, claim.control.sentence)
     assert all(text and text == " ".join(text.split()) for text in texts)
     assert claim.sentence.endswith(".")

@@ -216,7 +216,8 @@ def test_state_dict_keys_are_golden(net_name: str) -> None:
     if os.environ.get("FLEETFOOT_ACCEPT"):
         golden[net_name] = facts
         GOLDEN.write_text(json.dumps(dict(sorted(golden.items())), indent=1) + "\n")
-    assert golden[net_name] == facts
+    accept = f"new or changed keys: FLEETFOOT_ACCEPT=1 pytest {__file__} -k 'golden and {net_name}'"
+    assert golden.get(net_name) == facts, accept
 
 
 def test_there_are_enough_networks_and_enough_are_checked_elsewhere() -> None:

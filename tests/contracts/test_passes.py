@@ -1,12 +1,14 @@
 """The battery of every rewrite pass over every registered network."""
 
 import copy
+import pkgutil
 from collections.abc import Callable
 
 import pytest
 import torch
 from torch import nn
 
+from fleetfoot import passes
 from fleetfoot.core.results import PassResult
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
@@ -14,6 +16,13 @@ from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from tests.contracts.subjects import pixels_for, randomise
 
 EXACT: dict[str, Callable[[nn.Module], PassResult]] = {"fold_batch_norm": fold_batch_norm}
+# Files whose functions change a network in place, before training.
+SURGERY = {"insert_after", "shake_branches"}
+
+
+def test_every_pass_is_in_the_battery() -> None:
+    files = {file.name for file in pkgutil.iter_modules(passes.__path__)}
+    assert files == set(EXACT) | SURGERY, "add an exact pass to EXACT, surgery to SURGERY"
 
 
 @pytest.mark.parametrize("name", EXACT)
