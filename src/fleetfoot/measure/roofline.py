@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PRECISIONS = ("float32", "bfloat16", "float16", "int8")
 SIDE = 4096  # of the matrices; smaller ones do not reach the ceiling
 REPEATS = 4
+MOST_SECONDS = 2.0  # that one product may take
 MOST_BYTES = 2 << 30  # that the triad may take
 
 
@@ -176,12 +177,21 @@ def _products(precisions: Sequence[str], side: int) -> tuple[dict[str, float], d
     reasons: dict[str, str] = {}
     for precision in dict.fromkeys(precisions):
         try:
-            seconds = best_seconds(_product(precision, side))
+            gflops[precision] = _product_gflops(precision, side)
         except (RuntimeError, NotImplementedError) as error:
             reasons[precision] = str(error).strip().partition("\n")[0]
-        else:
-            gflops[precision] = 2 * side**3 / seconds / 1e9
     return gflops, reasons
+
+
+def _product_gflops(precision: str, side: int) -> float:
+    """Return the rate of a product; a small one where the processor has to emulate the precision.
+
+    The whole product of such a precision would take minutes, and is no faster.
+    """
+    small = max(1, side // 8)
+    expected = best_seconds(_product(precision, small), repeats=1) * (side / small) ** 3
+    side = small if expected > MOST_SECONDS else side
+    return 2 * side**3 / best_seconds(_product(precision, side)) / 1e9
 
 
 def _product(precision: str, side: int) -> Callable[[], Any]:
