@@ -32,11 +32,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for claim in chosen:
         result = attempt(claim, setting)
         if isinstance(result, Result):
-            _say(f"{_summary(result)}; {store(result, words.out)}")
+            _say(_summary(result))
+            code = code or _stored(result, words.out)
         else:
             _say(str(result))
             code = code or result.exit_code
     return code
+
+
+def _stored(result: Result, out: Path) -> int:
+    """Store a result; what cannot be stored has been shown all the same."""
+    try:
+        _say(str(store(result, out)))
+    except OSError as error:
+        _say(f"{out}: {result.id} is not stored, {error}")
+        return 1
+    return 0
 
 
 def _summary(result: Result) -> str:

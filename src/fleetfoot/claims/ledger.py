@@ -5,6 +5,7 @@ A file in the folder of a paper that has a tuple ``CLAIMS`` adds its claims.
 
 import fnmatch
 import importlib
+import math
 import pkgutil
 import time
 from collections.abc import Iterable
@@ -102,6 +103,8 @@ def run(claim: Claim, setting: Setting) -> Result:
     start = time.monotonic()
     setting.listener.stage(f"{claim.id}: measuring")
     measurement = claim.measure(setting)
+    if not math.isfinite(measurement.value):
+        raise FleetfootError(f"{claim.id}: measured {measurement.value}, which is no number")
     control, error = _control(claim, setting)
     return Result(
         id=claim.id,

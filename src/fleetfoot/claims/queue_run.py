@@ -22,6 +22,7 @@ COMMAND = (sys.executable, "-m", "fleetfoot.claims.queue_worker")
 POLL_SECONDS = 0.2
 END_SECONDS = 5.0
 MOST_DEATHS = 3
+AT_WORK = "{}: another process works on this queue; see `claims queue`"
 
 
 def work_on(
@@ -52,9 +53,7 @@ def work_on(
     """
     with ExitStack() as stack:
         if not stack.enter_context(locked(queue.lock)):
-            raise UsageError(
-                f"{queue.folder}: another process works on this queue; see `claims queue`"
-            )
+            raise UsageError(AT_WORK.format(queue.folder))
         entries, problems = queue.entries(order)
         for problem in problems:
             listener.message(problem)
@@ -122,7 +121,7 @@ class _Crew:
     def _start(self, identity: str) -> None:
         entry = self.queue.entry_or_new(identity)
         self.queue.write(identity, replace(entry, state="running", error=None, exit_code=0))
-        with self.queue.log(identity).open("wb") as log:
+        with self.queue.log(identity).open("ab") as log:
             self.running[identity] = subprocess.Popen(
                 [*self.command, str(self.queue.folder), identity],
                 stdin=subprocess.PIPE,

@@ -121,6 +121,9 @@ def read_result(path: Path) -> Result:
             "provenance": _part(Provenance, record["provenance"], "provenance"),
         }
         result = _part(Result, {**record, **parts}, "")
+        for part in (result.measurement, result.control):
+            if part is not None and part.value is None:  # pyright: ignore[reportUnnecessaryComparison]
+                raise KeyError("a value that is a number")
     except KeyError as error:
         raise DataError(f"{path}: the claim result is damaged, it lacks {error.args[0]}") from None
     return result

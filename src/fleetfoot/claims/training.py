@@ -28,6 +28,7 @@ from fleetfoot.data.loader import Loader
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
 from fleetfoot.measure.device import device_profile
+from fleetfoot.measure.provenance import code_sha256
 from fleetfoot.recipes import method
 from fleetfoot.train.evaluate import evaluate_net
 from fleetfoot.train.inputs import Normalise
@@ -187,6 +188,10 @@ def _trained(make_net: Callable[[], nn.Module], task: _Task, setting: Setting) -
     )
 
 
+# What decides how a network is trained; with other code a training begins again.
+CODE = ("blocks", "data", "kernels", "nets", "ops", "recipes/methods", "train")
+
+
 def _key(net: nn.Module, task: _Task, setting: Setting) -> str:
     """Return the name of a training: a hash of all that decides it, the first weights included."""
     splits = [
@@ -194,7 +199,8 @@ def _key(net: nn.Module, task: _Task, setting: Setting) -> str:
         for split in (task.train, task.judges)
     ]
     decides = (task.recipe.to_json(), task.preprocess, splits, task.step, task.stop, net)
-    return identity(decides, setting.device, is_smoke(setting), torch.__version__)
+    versions = (torch.__version__, code_sha256(CODE))
+    return identity(decides, setting.device, is_smoke(setting), *versions)
 
 
 def _check_known(recipe: Recipe) -> None:

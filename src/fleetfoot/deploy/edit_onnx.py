@@ -29,6 +29,17 @@ def take_nhwc(onnx_file: Path, path: Path) -> Path:
     return path
 
 
+def without_traces(path: Path) -> Path:
+    """Take out of a file, in place, where in the sources each node was made: paths of a machine."""
+    onnx = require("onnx", extra="train")
+    model = onnx.load(str(path))
+    for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.functions):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    onnx.save(model, str(path))
+    return path
+
+
 def resize_input(onnx_file: Path, path: Path, *, size: int) -> Path:
     """Write ``onnx_file`` for square images of another size to ``path``.
 

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from fleetfoot.core.errors import FleetfootError, ShapeError, first_line, require
 from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.deploy.edit_onnx import without_traces
 from fleetfoot.deploy.form import GraphForm
 
 INPUT, OUTPUT = "images", "logits"
@@ -104,7 +105,7 @@ def export_onnx(
         raise FleetfootError(f"{type(net).__name__} cannot be exported to ONNX ({why})") from error
     finally:
         net.train(was_training)
-    return path
+    return without_traces(path)
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ from typing import TextIO
 
 from fleetfoot.claims.ledger import matching
 from fleetfoot.claims.queue import Entry, Order, Queue, minutes_left
-from fleetfoot.claims.queue_run import work_on
+from fleetfoot.claims.queue_run import AT_WORK, work_on
 from fleetfoot.core.errors import DataError, UsageError, require
 from fleetfoot.core.file_lock import is_locked
 from fleetfoot.core.files import check_folder
@@ -76,6 +76,8 @@ def claims_queue(request: ClaimsRequest, listener: Listener) -> QueueRecord:
         raise UsageError(f"--jobs {request.jobs}: must be at least 1")
     require("torch", extra="train")
     queue = Queue(request.queue)
+    if is_locked(queue.lock):  # now, before what it works by is changed
+        raise UsageError(AT_WORK.format(queue.folder))
     order = queue.take(_order(queue, request))
     order.out.mkdir(parents=True, exist_ok=True)  # now, not after hours
     workers = request.jobs or allowed_threads()

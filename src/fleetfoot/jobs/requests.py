@@ -263,6 +263,13 @@ class ClaimsRequest:
     jobs: int | None = None
     retry: bool = False
 
+    def __post_init__(self) -> None:
+        if self.word in ("list", "run", "table") and self.queue is None:
+            if self.jobs is not None or self.retry:
+                raise UsageError("--jobs and --retry are for a queue: give its folder with --queue")
+        elif self.word == "queue" and (self.scale or self.data or self.out or self.retry):
+            raise UsageError("claims queue DIR shows how far a queue is; it takes --jobs alone")
+
 
 def stated(value: T | None) -> T:
     """Return a word of a decided request, where none is left open.

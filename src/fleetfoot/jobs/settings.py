@@ -73,7 +73,7 @@ def recipe_settings(config: Mapping[str, Any]) -> dict[str, Any]:
         for key, value in config.items()
         if not key.startswith("run.") and key != KEY
     }
-    return settings if KEY in config else kinds_last(settings)
+    return settings if config.get(KEY, 1) == FORMAT else kinds_last(settings)
 
 
 def write_config(path: Path, recipe: Recipe, *, run: Mapping[str, Any]) -> None:

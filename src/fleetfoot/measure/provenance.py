@@ -75,10 +75,10 @@ def git_state() -> dict[str, Any] | None:
 
 
 @cache
-def code_sha256() -> str:
-    """Return one hash of all Python files of the package."""
+def code_sha256(folders: tuple[str, ...] = (".",)) -> str:
+    """Return one hash of all Python files of the package, or of those in some folders."""
     digest = hashlib.sha256()
-    for path in sorted(SOURCE.rglob("*.py")):
+    for path in sorted({file for folder in folders for file in (SOURCE / folder).rglob("*.py")}):
         digest.update(f"{path.relative_to(SOURCE).as_posix()}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 

@@ -5,6 +5,7 @@ Exact    killed at any moment and resumed from the last saved state, a run on on
          (seed, step), the learning rate one of the step, and the state holds the rest
 """
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,18 +126,18 @@ def _take_steps(
     stop: GracefulStop,
 ) -> None:
     plan, done, patience = recorder.plan, state.progress, context.recipe.checkpoints.early_stop
-    left = steps_left(state, context, loaders.train_at, step=step)
-    while done.step < plan.total_steps and not done.is_stale(patience):
-        recorder.step(next(left))
-        stopping = any_process(stop.requested, device=context.normalise.device)
-        evaluates = plan.evaluates_after(done.step)
-        if evaluates:
-            validate(state, loaders, context, plan, recorder)
-        if stopping or evaluates or plan.saves_after(done.step):
-            recorder.save(last=stopping)
-        if stopping and done.step < plan.total_steps and not done.is_stale(patience):
-            raise Interrupted(recorder.how_to_go_on())
-    left.close()  # readers of an epoch that ends early stop now
+    # However this ends, the readers of its epoch stop.
+    with contextlib.closing(steps_left(state, context, loaders.train_at, step=step)) as left:
+        while done.step < plan.total_steps and not done.is_stale(patience):
+            recorder.step(next(left))
+            stopping = any_process(stop.requested, device=context.normalise.device)
+            evaluates = plan.evaluates_after(done.step)
+            if evaluates:
+                validate(state, loaders, context, plan, recorder)
+            if stopping or evaluates or plan.saves_after(done.step):
+                recorder.save(last=stopping)
+            if stopping and done.step < plan.total_steps and not done.is_stale(patience):
+                raise Interrupted(recorder.how_to_go_on())
 
 
 def _check(plan: Plan, recipe: Recipe) -> None:

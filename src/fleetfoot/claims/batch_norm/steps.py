@@ -99,7 +99,8 @@ def fewer_steps(way: str, times: float) -> Measure:
 def _ratio_of_steps(plain: Outcome, other: Outcome, *, window: int) -> float:
     target = math.fsum(plain.step_errors[-window:]) / window
     first, second = (steps_to(target, o.step_errors, window=window) for o in (plain, other))
-    return first / second
+    # A plain network that left the range of numbers is not what the claim is about.
+    return first / second if math.isfinite(first) else 0.0
 
 
 PROTOCOL = (
