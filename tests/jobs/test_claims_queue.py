@@ -88,7 +88,7 @@ def test_the_screen_says_what_runs_and_how_long_it_takes(tmp_path: Path) -> None
     asked = ClaimsRequest(word="queue", ids=(str(folder),), jobs=1)
     text = shown(claims_queue(asked, Silent()))
     assert f"{ID} stopped 1 h 05 min 2: step 40 of 120 2026-12-01T01:02:03 measuring" in text
-    assert "0 done, 1 running, 1 left; time left: unknown until a claim of this queue" in text
+    assert "0 done, 0 running, 2 left; time left: unknown until a claim of this queue" in text
     assert f"nothing works on it: fleetfoot claims run --queue {folder}" in text
     (tmp_path / "out" / "efficientnet.macs.smoke.json").write_text("{}")
     queue.write("efficientnet/macs", Entry(state="done", worked_minutes=90.0))

@@ -68,6 +68,14 @@ def copy(home: Path, tmp_path: Path) -> Path:
     return shutil.copytree(home / "run", tmp_path / "run")
 
 
+def test_other_images_may_be_damaged_where_those_of_the_run_were(home: Path) -> None:
+    request = DeployRequest(run=str(home / "run"), calibrate=str(home / DATA))
+    target = resolve(str(home / "run"))
+    images = images_for(target, load_network(target), request, Silent())
+    assert images.gate is not None
+    assert len(images.gate) == 24
+
+
 def test_the_run_says_what_its_data_are(home: Path):
     record = read_json(home / "run" / "run.json")
     assert record["data"] == str(home / DATA)

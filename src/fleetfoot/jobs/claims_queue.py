@@ -133,7 +133,9 @@ def show(record: QueueRecord, stream: TextIO) -> None:
         for row in record.claims
     ]  # fmt: skip
     table(stream, headings, rows)
-    counts = [("done", record.done), ("running", record.running), ("left", record.waiting)]
+    running = record.running if record.at_work else 0
+    waiting = record.running + record.waiting - running
+    counts = [("done", record.done), ("running", running), ("left", waiting)]
     counts += [("failed, tried again with --retry", record.failed)] if record.failed else []
     left = record.minutes_left
     stream.write("\n" + ", ".join(f"{count} {what}" for what, count in counts))

@@ -15,7 +15,7 @@ from fleetfoot.data.samples import Split
 from fleetfoot.deploy.options import Options
 from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.jobs.requests import DeployRequest
-from fleetfoot.jobs.run_data import open_run_data
+from fleetfoot.jobs.run_data import kept_data, open_run_data
 from fleetfoot.jobs.runs import Network, Target, load_network, resolve
 from fleetfoot.jobs.screen import interval, lines, number, percent, table
 
@@ -153,7 +153,9 @@ def images_for(
         )
         return Images()
     listener.stage(f"reading {spec}")
-    gate = open_for_evaluation(spec, network.classes, aliases=network.aliases)
+    # What a run put up with in its own data it puts up with here.
+    tolerances: dict[str, bool] = {} if run is None else kept_data(run)[1]
+    gate = open_for_evaluation(spec, network.classes, aliases=network.aliases, **tolerances)  # pyright: ignore[reportArgumentType]
     training = training_images(spec, besides=gate)
     if training is None:
         listener.message(f"{spec} has no training split: int8 is calibrated on the gate's images")

@@ -53,7 +53,7 @@ def open_run_data(folder: Path, *, listener: Listener, otherwise: str) -> Data:
     Raises:
         DataError: they have, or the run folder does not name them.
     """
-    spec, tolerances = _kept(folder)
+    spec, tolerances = kept_data(folder)
     listener.stage(f"data: opening {spec}")
     try:
         data = open_data(spec, **tolerances)
@@ -76,8 +76,8 @@ def check_same_data(folder: Path, data: Data, *, otherwise: str) -> None:
         )
 
 
-def _kept(folder: Path) -> tuple[str, dict[str, bool]]:
-    """Return the data and tolerances in run.json; a version before kept these in config.toml."""
+def kept_data(folder: Path) -> tuple[str, dict[str, bool]]:
+    """Return the data and tolerances of a run; a version before kept these in config.toml."""
     record = read_json(folder / "run.json", what="run")
     if record.keys() >= TOLERANCES:
         return record["data"], {name: record[name] for name in TOLERANCES}
