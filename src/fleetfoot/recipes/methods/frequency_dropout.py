@@ -13,7 +13,7 @@ from fleetfoot.data.loader import Batch
 from fleetfoot.ops.frequency_dropout import RANDOM, FrequencyDropout
 from fleetfoot.passes.insert_after import insert_after, take_out
 from fleetfoot.recipes.method import Method, method
-from fleetfoot.train.steps.settle_norms import settling_norms
+from fleetfoot.train.steps.recalibrate_norms import recalibrating_norms
 from fleetfoot.train.steps.step import Context, Metrics, Step
 
 NAME = "frequency_dropout"
@@ -33,7 +33,7 @@ def frequency_dropout(
     """Behind every convolution wider than 1x1, channels pass random filters.
 
     "paper" draws a family and widths in every step for each convolution, and evaluates without
-    filters, batch norms settled without them. "released" draws one family for the whole network and
+    filters, norms recalibrated without them. "released" draws one family for the whole network and
     widths in every epoch (convolutions of equal width in a residual block share them), and leaves
     the filters in place where the run is validated; the finished network has none.
     """
@@ -54,7 +54,7 @@ def frequency_dropout(
     def step(inner: Step) -> Step:
         if form == "released":
             return drawing_each_epoch(inner, families)
-        return settling_norms(inner, FrequencyDropout)
+        return recalibrating_norms(inner, FrequencyDropout)
 
     return Method(surgery=surgery, step=step, finish=lambda net: take_out(net, FrequencyDropout))
 

@@ -186,7 +186,7 @@ def _train_state(net: nn.Module, recipe: Recipe, *, way: Way, device: str) -> Tr
 def _midway(recipe: Recipe, classes: int, normalise: Normalise, precision: str) -> Context:
     """Return the context of a step halfway through a long run.
 
-    What rises over a run, or settles at its end, takes there what it takes on average.
+    What rises over a run, or is done only at its end, takes there what it takes on average.
     """
     return Context(
         recipe, 5000, classes, normalise, precision, total_steps=10_000, steps_per_epoch=100

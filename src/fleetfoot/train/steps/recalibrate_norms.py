@@ -18,8 +18,8 @@ from fleetfoot.train.train_state import BATCH_NORMS
 STEPS = 50  # after which 0.5 % of what was remembered before is left, at the usual momentum
 
 
-def settling_norms(step: Step, kind: type[nn.Module], *, steps: int = STEPS) -> Step:
-    """Return ``step``, whose last calls in a run settle the norms with modules of a kind silent.
+def recalibrating_norms(step: Step, kind: type[nn.Module], *, steps: int = STEPS) -> Step:
+    """Return ``step``, whose last calls in a run recalibrate norms with one kind of module silent.
 
     Args:
         step: computes the loss.
@@ -27,7 +27,7 @@ def settling_norms(step: Step, kind: type[nn.Module], *, steps: int = STEPS) -> 
         steps: how many of the run's last steps.
     """
 
-    def settled(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
+    def recalibrated(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
         if context.total_steps - context.step > steps:
             return step(net, batch, context)
         with _remembering_nothing(net):
@@ -36,7 +36,7 @@ def settling_norms(step: Step, kind: type[nn.Module], *, steps: int = STEPS) -> 
             step(net, batch, context)
         return found
 
-    return settled
+    return recalibrated
 
 
 @contextmanager

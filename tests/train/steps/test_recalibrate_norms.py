@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
-from fleetfoot.train.steps.settle_norms import settling_norms
+from fleetfoot.train.steps.recalibrate_norms import recalibrating_norms
 
 
 class Louder(nn.Module):
@@ -23,9 +23,9 @@ def run(steps: int, last: int):
         seen.append((net[0].training, torch.is_grad_enabled()))
         return net(batch).square().mean(), {}
 
-    settled = settling_norms(step, Louder, steps=last)
+    recalibrated = recalibrating_norms(step, Louder, steps=last)
     for number in range(steps):
-        settled(net, x, SimpleNamespace(step=number, total_steps=steps))
+        recalibrated(net, x, SimpleNamespace(step=number, total_steps=steps))
     return net, x, seen
 
 
@@ -38,7 +38,7 @@ def test_only_the_last_steps_look_twice() -> None:
 
 def test_the_statistics_become_those_of_the_silent_network() -> None:
     loud, x, _ = run(30, last=0)
-    settled, _, _ = run(30, last=25)
+    recalibrated, _, _ = run(30, last=25)
     torch.testing.assert_close(loud[1].running_var, 25 * x.var(dim=0), rtol=1e-4, atol=0)
-    torch.testing.assert_close(settled[1].running_var, x.var(dim=0), rtol=1e-4, atol=0)
-    torch.testing.assert_close(settled[1].running_mean, x.mean(dim=0), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(recalibrated[1].running_var, x.var(dim=0), rtol=1e-4, atol=0)
+    torch.testing.assert_close(recalibrated[1].running_mean, x.mean(dim=0), rtol=1e-4, atol=1e-6)
