@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from fleetfoot.report import marks
+
 WIDTH, HEIGHT = 480, 270
 LEFT, RIGHT, TOP, BOTTOM = 52, 24, 14, 44
 
@@ -68,18 +70,11 @@ def frame(scale: Scale, *, x_label: str, y_kind: str, x_percent: bool = False) -
     for tick in ticks(scale.low, scale.high):
         y = scale.y(tick)
         text = f"{100 * tick:g}%" if y_kind == "percent" else f"{tick:g}"
-        parts.append(
-            f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}"/>'
-            f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{text}</text>'
-        )
+        parts.append(marks.line("grid", LEFT, y, WIDTH - RIGHT, y))
+        parts.append(marks.text("tick", LEFT - 8, y + 4, text, anchor="end"))
     for tick in ticks(scale.left, scale.right):
         text = f"{100 * tick:g}%" if x_percent else f"{tick:g}"
-        parts.append(
-            f'<text class="tick" x="{scale.x(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" '
-            f'text-anchor="middle">{text}</text>'
-        )
-    parts.append(
-        f'<text class="axis" x="{WIDTH - RIGHT}" y="{HEIGHT - 4}" text-anchor="end">'
-        f"{escape(x_label)}</text>"
-    )
+        column = scale.x(tick)
+        parts.append(marks.text("tick", column, HEIGHT - BOTTOM + 18, text, anchor="middle"))
+    parts.append(marks.text("axis", WIDTH - RIGHT, HEIGHT - 4, x_label, anchor="end"))
     return "".join(parts)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from fleetfoot.report import marks
 from fleetfoot.report.axes import HEIGHT, LEFT, WIDTH, Scale, frame, svg, ticks
 from fleetfoot.report.figures import shown
 
@@ -50,15 +51,13 @@ def line_chart(
     scale = Scale.over(xs, ys, y_limits)
     parts = [frame(scale, x_label=x_label, y_kind=y_kind)]
     for line in lines:
-        path = " ".join(f"{scale.x(x):.1f},{scale.y(y):.1f}" for x, y in line.points)
         if len(line.points) > 1:
-            parts.append(f'<polyline class="line {line.css}" points="{path}"/>')
+            path = [(scale.x(x), scale.y(y)) for x, y in line.points]
+            parts.append(marks.polyline(line.css, path))
         if line.marks or len(line.points) == 1:
-            parts += [
-                f'<circle class="dot {line.css}" cx="{scale.x(x):.1f}" cy="{scale.y(y):.1f}" r="3">'
-                f"<title>{escape(line.name)} at {x:g}: {escape(shown(y, y_kind))}</title></circle>"
-                for x, y in line.points
-            ]
+            for x, y in line.points:
+                tip = f"{line.name} at {x:g}: {shown(y, y_kind)}"
+                parts.append(marks.circle(f"dot {line.css}", scale.x(x), scale.y(y), 3, title=tip))
     parts.append(_legend(lines))
     return svg(parts, title=title)
 
@@ -77,21 +76,14 @@ def bar_chart(bars: Sequence[Bar], *, title: str, limit: float | None = None) ->
 
     parts: list[str] = []
     for tick in ticks(0, longest, count=4):
-        parts.append(
-            f'<line class="grid" x1="{x(tick):.1f}" y1="6" x2="{x(tick):.1f}" y2="{height - 30}"/>'
-            f'<text class="tick" x="{x(tick):.1f}" y="{height - 14}" text-anchor="middle">'
-            f"{tick:g}</text>"
-        )
+        parts.append(marks.line("grid", x(tick), 6, x(tick), height - 30))
+        parts.append(marks.text("tick", x(tick), height - 14, f"{tick:g}", anchor="middle"))
     for index, bar in enumerate(bars):
         parts.append(_bar(bar, y=8 + index * row, left=left, x=x))
     if limit:
-        parts.append(
-            f'<line class="limit" x1="{x(limit):.1f}" y1="4" x2="{x(limit):.1f}" '
-            f'y2="{height - 30}"><title>budget {limit:g} ms</title></line>'
-        )
-    parts.append(
-        f'<text class="tick" x="{WIDTH - 4}" y="{height - 14}" text-anchor="end">ms</text>'
-    )
+        tip = f"budget {limit:g} ms"
+        parts.append(marks.line("limit", x(limit), 4, x(limit), height - 30, title=tip))
+    parts.append(marks.text("tick", WIDTH - 4, height - 14, "ms", anchor="end"))
     return svg(parts, title=title, height=height)
 
 
@@ -115,10 +107,7 @@ def reliability(bins: Iterable[dict[str, float | None]], *, title: str) -> str:
             f'width="{scale.x(high) - scale.x(low) - 2:.1f}" fill-opacity="{strength:.2f}" '
             f'height="{max(1.0, scale.y(0) - scale.y(accuracy)):.1f}"><title>{tip}</title></rect>'
         )
-    parts.append(
-        f'<line class="limit" x1="{scale.x(0)}" y1="{scale.y(0)}" x2="{scale.x(1)}" '
-        f'y2="{scale.y(1)}"/>'
-    )
+    parts.append(marks.line("limit", scale.x(0), scale.y(0), scale.x(1), scale.y(1)))
     return svg(parts, title=title)
 
 
@@ -128,8 +117,8 @@ def _legend(lines: Sequence[Line]) -> str:
     for line in lines:
         parts.append(
             f'<rect class="bar {line.css}" x="{x}" y="{HEIGHT - 12}" width="10" height="4" rx="2"/>'
-            f'<text class="axis" x="{x + 14}" y="{HEIGHT - 4}">{escape(line.name)}</text>'
         )
+        parts.append(marks.text("axis", x + 14, HEIGHT - 4, line.name))
         x += 26 + 7 * len(line.name)
     return "".join(parts)
 
@@ -138,17 +127,14 @@ def _bar(bar: Bar, *, y: float, left: float, x: Callable[[float], float]) -> str
     end = x(bar.value)
     whisker = ""
     if bar.high is not None and bar.high > bar.value:
-        whisker = (
-            f'<line class="whisker" x1="{end:.1f}" y1="{y + 8}" x2="{x(bar.high):.1f}" '
-            f'y2="{y + 8}"/><line class="whisker" x1="{x(bar.high):.1f}" y1="{y + 4}" '
-            f'x2="{x(bar.high):.1f}" y2="{y + 12}"/>'
-        )
+        high = x(bar.high)
+        whisker = marks.line("whisker", end, y + 8, high, y + 8)
+        whisker += marks.line("whisker", high, y + 4, high, y + 12)
     after = max(end, x(bar.high) if bar.high else end) + 6
     return (
         f"<g><title>{escape(bar.title)}</title>"
-        f'<text class="name" x="{left - 8}" y="{y + 12}" text-anchor="end">'
-        f"{escape(bar.name)}</text>"
+        f"{marks.text('name', left - 8, y + 12, bar.name, anchor='end')}"
         f'<rect class="bar {bar.css}" x="{left}" y="{y}" width="{max(1.0, end - left):.1f}" '
         f'height="16" rx="3"/>{whisker}'
-        f'<text class="value" x="{after:.1f}" y="{y + 12}">{shown(bar.value, "ms")}</text></g>'
+        f"{marks.text('value', after, y + 12, shown(bar.value, 'ms'))}</g>"
     )

@@ -41,13 +41,8 @@ def latency_rows(bundle: Json) -> list[Json]:
     """
     chosen = bundle.get("chosen") or {}
     eager = eager_ms(bundle)
-    rows = [
-        _row(cell, "candidate", chosen=_same(cell, chosen), eager=eager)
-        for cell in bundle.get("candidates", ())
-    ]
-    rows += [
-        _row(cell, "baseline", chosen=False, eager=eager) for cell in bundle.get("baselines", ())
-    ]
+    rows = [_row(cell, "candidate", eager, chosen) for cell in bundle.get("candidates", ())]
+    rows += [_row(cell, "baseline", eager, {}) for cell in bundle.get("baselines", ())]
     return sorted(rows, key=lambda row: (_time(row), str(row["engine"]), str(row["precision"])))
 
 
@@ -69,11 +64,11 @@ def chosen_parity(bundle: Json) -> Json | None:
     return next((row["parity"] for row in latency_rows(bundle) if row["chosen"]), None)
 
 
-def _row(cell: Json, kind: str, *, chosen: bool, eager: float | None) -> Json:
+def _row(cell: Json, kind: str, eager: float | None, chosen: Json) -> Json:
     time, parity = cell["latency_ms_p50"], cell["parity"]
     row: Json = {name: cell[name] for name in CELL}
     row["kind"] = kind
-    row["chosen"] = chosen
+    row["chosen"] = _same(cell, chosen)
     # A form may pass the gate and lose to a faster one: it is then passed and not kept.
     row["passed"] = cell["passed"] if kind == "candidate" else None
     row["kept"] = cell["kept"] if kind == "candidate" else None

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
+from fleetfoot.report import marks
 from fleetfoot.report.axes import WIDTH, svg
 
 LABEL_LETTERS = 16
@@ -23,7 +24,7 @@ def matrix(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: str)
     left, top, right = (112, 96, 52) if labelled else (26, 26, 8)
     cell = min(64.0, (WIDTH - left - right) / size)
     parts = [
-        f'<text class="axis" x="{left}" y="12">predicted \u2192</text>',
+        marks.text("axis", left, 12, "predicted \u2192"),
         f'<text class="axis" transform="translate(12 {top}) rotate(90)">truth \u2192</text>',
     ]
     for row, values in enumerate(counts):

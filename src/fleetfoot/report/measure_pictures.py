@@ -46,17 +46,8 @@ def latency_over_macs(cells: Sequence[Json]) -> str:
     counted = [cell for cell in cells if cell.get("macs")]
     if not counted:
         return ""
-    fastest = _fastest(counted)
-    dots = [
-        Dot(
-            x=cell["macs"] / 1e9,
-            y=cell["latency_ms_p50"],
-            css=_colour(cell),
-            title=_title(cell),
-            label=cell["net"] if cell is fastest[cell["net"]] else "",
-        )
-        for cell in counted
-    ]
+    places = [(cell["macs"] / 1e9, cell["latency_ms_p50"]) for cell in counted]
+    dots = _dots(counted, places, [_title(cell) for cell in counted])
     return scatter(
         dots,
         Axis.over([dot.x for dot in dots], "GMACs per image", log=True),
@@ -72,18 +63,11 @@ def accuracy_over_latency(cells: Sequence[Json], accuracy: Json) -> str:
     if not known:
         return ""
     places = [(cell["latency_ms_p50"], accuracy[cell["net"]]["top1"]) for cell in known]
-    fastest = _fastest(known)
-    dots = [
-        Dot(
-            x=x,
-            y=y,
-            css=_colour(cell),
-            title=f"{_title(cell)}, top-1 {shown(y, 'percent')} "
-            f"({accuracy[cell['net']].get('source')})",
-            label=cell["net"] if cell is fastest[cell["net"]] else "",
-        )
-        for cell, (x, y) in zip(known, places)
+    titles = [
+        f"{_title(cell)}, top-1 {shown(top1, 'percent')} ({accuracy[cell['net']].get('source')})"
+        for cell, (_, top1) in zip(known, places)
     ]
+    dots = _dots(known, places, titles)
     front = [places[index] for index in pareto(places)]
     return scatter(
         dots,
@@ -107,15 +91,23 @@ def _is_of(cell: Json, accuracy: Json) -> bool:
     return cell["precision"] != "int8" if chosen is None else cell["precision"] == chosen
 
 
-def _fastest(cells: Sequence[Json]) -> dict[str, Json]:
-    found: dict[str, Json] = {}
+def _dots(
+    cells: Sequence[Json], places: Sequence[tuple[float, float]], titles: Sequence[str]
+) -> list[Dot]:
+    """Return a dot for each cell; that of the fastest of a network has its name."""
+    fastest: dict[str, Json] = {}
     for cell in sorted(cells, key=lambda cell: cell["latency_ms_p50"]):
-        found.setdefault(cell["net"], cell)
-    return found
-
-
-def _colour(cell: Json) -> str:
-    return ENGINES.get(cell["engine"], "dim")
+        fastest.setdefault(cell["net"], cell)
+    return [
+        Dot(
+            x=x,
+            y=y,
+            css=ENGINES.get(cell["engine"], "dim"),
+            title=title,
+            label=cell["net"] if cell is fastest[cell["net"]] else "",
+        )
+        for cell, (x, y), title in zip(cells, places, titles)
+    ]
 
 
 def _legend(cells: Sequence[Json]) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
+from fleetfoot.report import marks
 from fleetfoot.report.axes import svg
 from fleetfoot.report.figures import shown
 from fleetfoot.report.plane import Axis, Plane
@@ -27,7 +28,6 @@ def memory_chart(
     plane = Plane(
         Axis(label="operators in order of execution", low=0, high=len(live_bytes)),
         Axis(label="live tensors, MiB", low=0, high=1.05 * highest),
-        width=760,
         height=300,
     )
     bottom, peak = plane.y(0), max(live_bytes)
@@ -41,14 +41,10 @@ def memory_chart(
             f'width="{max(0.6, right - left):.2f}" height="{max(0.5, bottom - top):.1f}">'
             f"<title>{escape(name)}: {shown(size, 'bytes')}</title></rect>"
         )
-    if arena is not None:
-        y = plane.y(arena / MEBI)
-        parts.append(
-            f'<line class="limit" x1="{plane.x(0):.1f}" y1="{y:.1f}" '
-            f'x2="{plane.x(len(live_bytes)):.1f}" y2="{y:.1f}"/>'
-        )
     legend = [("c1", "alive"), ("c2", f"peak, {shown(peak, 'bytes')}")]
     if arena is not None:
+        y = plane.y(arena / MEBI)
+        parts.append(marks.line("limit", plane.x(0), y, plane.x(len(live_bytes)), y))
         legend.append(("bad", f"arena, {shown(arena, 'bytes')}"))
     parts.append(plane.legend(legend))
     return svg(parts, title=title, width=plane.width, height=plane.height)

@@ -37,7 +37,9 @@ def render(
         ValueError: a part of the report is not of the kind that the page expects.
     """
     jinja2 = require("jinja2", extra="train")
-    markup: Callable[[str], str] = require("markupsafe", extra="train").Markup
+    markupsafe = require("markupsafe", extra="train")
+    markup: Callable[[str], str] = markupsafe.Markup
+    escape = markupsafe.escape
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,  # class names and file names are whatever somebody chose
@@ -45,7 +47,6 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    escape = require("markupsafe", extra="train").escape
 
     def figure(pointer: str, kind: str | None = None, missing: str = UNKNOWN) -> str:
         value = resolve(report, pointer)

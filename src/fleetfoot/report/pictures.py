@@ -42,8 +42,7 @@ def _loss(curves: Json) -> str:
         Line("training", _points(curves["steps"], "loss"), "c1"),
         Line("validation", _points(curves["epochs"], "val_loss"), "c2", marks=True),
     ]
-    highest = max((y for line in lines for _, y in line.points), default=1.0)
-    return line_chart(lines, title="loss over steps", x_label="step", y_limits=(0.0, highest))
+    return _from_zero(lines, title="loss over steps")
 
 
 def _accuracy(curves: Json) -> str:
@@ -52,21 +51,18 @@ def _accuracy(curves: Json) -> str:
         Line("validation", _points(curves["epochs"], "val_top1"), "c2", marks=True),
         Line("averaged weights", _points(curves["epochs"], "val_top1_ema"), "c3", marks=True),
     ]
-    return line_chart(
-        [line for line in lines if line.points],
-        title="accuracy over steps",
-        x_label="step",
-        y_kind="percent",
-        y_limits=(0.0, 1.0),
-    )
+    title, limits = "accuracy over steps", (0.0, 1.0)
+    return line_chart(lines, title=title, x_label="step", y_kind="percent", y_limits=limits)
 
 
 def _learning_rate(curves: Json) -> str:
     line = Line("learning rate", _points(curves["steps"], "lr"), "c4")
-    highest = max((y for _, y in line.points), default=1.0)
-    return line_chart(
-        [line], title="learning rate over steps", x_label="step", y_limits=(0.0, highest)
-    )
+    return _from_zero([line], title="learning rate over steps")
+
+
+def _from_zero(lines: list[Line], *, title: str) -> str:
+    highest = max((y for line in lines for _, y in line.points), default=1.0)
+    return line_chart(lines, title=title, x_label="step", y_limits=(0.0, highest))
 
 
 def _latency(report: Json) -> str:

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 
+from fleetfoot.report import marks
 from fleetfoot.report.axes import ticks
 
 LEFT, RIGHT, TOP, BOTTOM = 58, 24, 34, 58
@@ -84,8 +84,8 @@ class Plane:
 
     x_axis: Axis
     y_axis: Axis
-    width: float = 760
-    height: float = 430
+    width: int = 760
+    height: int = 430
 
     def x(self, value: float) -> float:
         """Return the pixel column of a value."""
@@ -100,39 +100,24 @@ class Plane:
         """Return grid, tick labels and the names of both axes."""
         bottom, right = self.height - BOTTOM, self.width - RIGHT
         parts = [
-            f'<text class="axis" x="8" y="16">{escape(self.y_axis.label)}</text>'
-            f'<text class="axis" x="{right:g}" y="{bottom + 36:g}" text-anchor="end">'
-            f"{escape(self.x_axis.label)}</text>"
+            marks.text("axis", 8, 16, self.y_axis.label),
+            marks.text("axis", right, bottom + 36, self.x_axis.label, anchor="end"),
         ]
         for tick in self.y_axis.ticks():
             y = self.y(tick)
-            parts.append(
-                f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{right:g}" y2="{y:.1f}"/>'
-                f'<text class="tick" x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">'
-                f"{self.y_axis.text(tick)}</text>"
-            )
+            parts.append(marks.line("grid", LEFT, y, right, y))
+            parts.append(marks.text("tick", LEFT - 8, y + 4, self.y_axis.text(tick), anchor="end"))
         for tick in self.x_axis.ticks():
             x = self.x(tick)
-            parts.append(
-                f'<line class="grid" x1="{x:.1f}" y1="{TOP}" x2="{x:.1f}" y2="{bottom:g}"/>'
-                f'<text class="tick" x="{x:.1f}" y="{bottom + 18:g}" text-anchor="middle">'
-                f"{self.x_axis.text(tick)}</text>"
-            )
+            label = self.x_axis.text(tick)
+            parts.append(marks.line("grid", x, TOP, x, bottom))
+            parts.append(marks.text("tick", x, bottom + 18, label, anchor="middle"))
         return "".join(parts)
 
     def polyline(self, points: Sequence[tuple[float, float]], css: str) -> str:
         """Return a line through points in data units."""
-        path = " ".join(f"{self.x(x):.1f},{self.y(y):.1f}" for x, y in points)
-        return f'<polyline class="line {css}" points="{path}"/>'
+        return marks.polyline(css, ((self.x(x), self.y(y)) for x, y in points))
 
     def legend(self, entries: Sequence[tuple[str, str]]) -> str:
-        """Return the meanings of colours, (css, words), below the x axis."""
-        parts: list[str] = []
-        x, y = float(LEFT), self.height - 6
-        for css, words in entries:
-            parts.append(
-                f'<circle class="dot {css}" cx="{x + 4:g}" cy="{y - 4:g}" r="4"/>'
-                f'<text class="axis" x="{x + 13:g}" y="{y:g}">{escape(words)}</text>'
-            )
-            x += 30 + 6.4 * len(words)
-        return "".join(parts)
+        """Return the meanings of colours, (css, text), below the x axis."""
+        return marks.legend(entries, LEFT, self.height - 6)

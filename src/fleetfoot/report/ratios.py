@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from fleetfoot.report import marks
 from fleetfoot.report.axes import svg
 from fleetfoot.report.plane import Axis
 
@@ -51,19 +52,14 @@ def ratio_chart(
     def x(value: float) -> float:
         return NAME + (WIDTH - NAME - TEXT) * axis.share(value)
 
-    parts = [f'<text class="axis" x="{NAME}" y="16">{escape(axis.label)}</text>']
+    parts = [marks.text("axis", NAME, 16, axis.label)]
     for tick in axis.ticks():
-        parts.append(
-            f'<line class="grid" x1="{x(tick):.1f}" y1="{TOP - 8}" x2="{x(tick):.1f}" '
-            f'y2="{bottom}"/><text class="tick" x="{x(tick):.1f}" y="{bottom + 18}" '
-            f'text-anchor="middle">{axis.text(tick)}</text>'
-        )
-    parts.append(
-        f'<line class="limit" x1="{x(1):.1f}" y1="{TOP - 8}" x2="{x(1):.1f}" y2="{bottom}"/>'
-    )
+        parts.append(marks.line("grid", x(tick), TOP - 8, x(tick), bottom))
+        parts.append(marks.text("tick", x(tick), bottom + 18, axis.text(tick), anchor="middle"))
+    parts.append(marks.line("limit", x(1), TOP - 8, x(1), bottom))
     for index, ratio in enumerate(ratios):
         parts.append(_line(ratio, TOP + ROW * index + ROW / 2, x))
-    parts.append(_legend(legend, height))
+    parts.append(marks.legend(legend, NAME, height - 8, r=4.5))
     return svg(parts, title=title, width=WIDTH, height=height)
 
 
@@ -81,30 +77,13 @@ def _axis(ratios: Sequence[Ratio]) -> Axis:
 
 def _line(ratio: Ratio, y: float, x: Callable[[float], float]) -> str:
     parts = [
-        f"<g><title>{escape(ratio.title)}</title>"
-        f'<text class="name" x="{NAME - 12}" y="{y + 4:.1f}" text-anchor="end">'
-        f"{escape(ratio.name)}</text>"
-        f'<text class="axis" x="{WIDTH - TEXT + 14}" y="{y + 4:.1f}">{escape(ratio.words)}</text>'
+        f"<g><title>{escape(ratio.title)}</title>",
+        marks.text("name", NAME - 12, y + 4, ratio.name, anchor="end"),
+        marks.text("axis", WIDTH - TEXT + 14, y + 4, ratio.words),
     ]
     if ratio.low is not None and ratio.high is not None and ratio.low > 0:
-        parts.append(
-            f'<line class="whisker" x1="{x(ratio.low):.1f}" y1="{y:.1f}" '
-            f'x2="{x(ratio.high):.1f}" y2="{y:.1f}"/>'
-        )
+        parts.append(marks.line("whisker", x(ratio.low), y, x(ratio.high), y))
     if ratio.control is not None and ratio.control > 0 and math.isfinite(ratio.control):
-        parts.append(f'<circle class="hollow" cx="{x(ratio.control):.1f}" cy="{y:.1f}" r="4.5"/>')
-    parts.append(f'<circle class="dot {ratio.css}" cx="{x(ratio.value):.1f}" cy="{y:.1f}" r="6"/>')
+        parts.append(marks.circle("hollow", x(ratio.control), y, 4.5))
+    parts.append(marks.circle(f"dot {ratio.css}", x(ratio.value), y, 6))
     return "".join(parts) + "</g>"
-
-
-def _legend(entries: Sequence[tuple[str, str]], height: float) -> str:
-    parts: list[str] = []
-    x, y = float(NAME), height - 8
-    for css, words in entries:
-        kind = css if css == "hollow" else f"dot {css}"
-        parts.append(
-            f'<circle class="{kind}" cx="{x + 4:g}" cy="{y - 4:g}" r="4.5"/>'
-            f'<text class="axis" x="{x + 14:g}" y="{y:g}">{escape(words)}</text>'
-        )
-        x += 30 + 6.4 * len(words)
-    return "".join(parts)

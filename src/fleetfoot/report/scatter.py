@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
+from fleetfoot.report import marks
 from fleetfoot.report.axes import svg
 from fleetfoot.report.plane import LEFT, TOP, Axis, Plane
 
@@ -67,10 +68,8 @@ def scatter(
         parts.append(plane.polyline(curve.points, curve.css))
         parts.append(_curve_label(plane, curve))
     for dot in dots:
-        parts.append(
-            f'<circle class="dot {dot.css}" cx="{plane.x(dot.x):.1f}" cy="{plane.y(dot.y):.1f}" '
-            f'r="{dot.radius:.1f}"><title>{escape(dot.title)}</title></circle>'
-        )
+        x, y, r = plane.x(dot.x), plane.y(dot.y), float(dot.radius)
+        parts.append(marks.circle(f"dot {dot.css}", x, y, r, title=dot.title))
     parts += _labels(dots, plane, [box for curve in curves for box in _boxes(curve, plane)])
     parts.append(plane.legend(legend))
     return svg(parts, title=title, width=plane.width, height=plane.height)
@@ -135,10 +134,7 @@ def _labels(dots: Sequence[Dot], plane: Plane, taken: list[Box]) -> list[str]:
         place = _place(dot, plane, taken) if dot.label else None
         if place is not None:
             taken.append(place)
-            parts.append(
-                f'<text class="tick" x="{place[0]:.1f}" y="{place[3] - 3:.1f}">'
-                f"{escape(dot.label)}</text>"
-            )
+            parts.append(marks.text("tick", place[0], place[3] - 3, dot.label))
     return parts
 
 
