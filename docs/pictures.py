@@ -67,7 +67,7 @@ def _line(claim: Claim, result: Result, paper: float) -> Ratio:
         name=f"{claim.id}{at}",
         value=measurement.value / paper,
         css=COLOURS[verdict],
-        words=f"{number(measurement.value)} here, {number(paper)} in the paper",
+        text=f"{number(measurement.value)} here, {number(paper)} in the paper",
         title=f"{claim.id}{at}: {verdict} ({result.judgement.footing}), "
         f"{number(measurement.value)} against {number(paper)} ({claim.unit}); control "
         f"{control_in_words(claim, result)}",

@@ -4,7 +4,7 @@ from fleetfoot.report.ratios import Ratio, ratio_chart
 
 
 def ratio(value: float, control: float | None = None) -> Ratio:
-    return Ratio(name="<a/b>", value=value, css="good", words="2 / 1 &", title="t", control=control)
+    return Ratio(name="<a/b>", value=value, css="good", text="2 / 1 &", title="t", control=control)
 
 
 def test_the_published_figure_is_the_line_at_1() -> None:

@@ -32,9 +32,9 @@ def check_split(classes: Sequence[str], rows: Sequence[Row], *, split: str, allo
     unknown = sorted(found - set(classes))
     parts: list[str] = []
     if lacking:
-        parts.append(f"lacks {_listed(lacking)}")
+        parts.append(f"lacks {listed(lacking)}")
     if unknown:
-        parts.append(f"has {_listed(unknown)}, unknown in training")
+        parts.append(f"has {listed(unknown)}, unknown in training")
     if not parts:
         return ""
     message = f"{split}: the split {' and '.join(parts)}"
@@ -56,7 +56,12 @@ def label_of(
     return labels.get((aliases or {}).get(row.label, ""))
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
+    """Return "class" or "classes" and the first of the names.
+
+    >>> listed(["cat"]), listed(list("abcdefg"))
+    ("class 'cat'", "classes 'a', 'b', 'c', 'd', 'e' and 2 more")
+    """
     shown = ", ".join(repr(name) for name in names[:SHOWN])
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return f"{'class' if len(names) == 1 else 'classes'} {shown}{more}"

@@ -8,10 +8,11 @@ Letters  N images, S size, C channels
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import KW_ONLY, dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -33,9 +34,10 @@ from fleetfoot.data.order import (
 )
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
-from fleetfoot.data.streaming import Stream
+from fleetfoot.data.streaming import Delivery, Stream, delivery
 
 MEMORY_LIMIT_BYTES = 2**30
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -179,38 +181,23 @@ class Loader:
         )
 
     def _batches(self, requests: Iterable[Request]) -> Iterator[Batch]:
-        made = self._from_memory(requests) if self.in_memory else self._from_stream(requests)
         begin = time.perf_counter()
-        for request, images, read_seconds, augment_seconds in made:
+        for made in self._deliveries(requests):
             self._clock.waited += time.perf_counter() - begin
-            self._clock.images += len(images)
-            self._clock.read += read_seconds
-            self._clock.augment += augment_seconds
-            labels = torch.from_numpy(self.split.labels[request.indices])
-            yield Batch(images, labels, torch.from_numpy(request.indices.copy()))
+            self._clock.images += len(made.images)
+            self._clock.read += made.read_seconds
+            self._clock.augment += made.augment_seconds
+            indices = made.request.indices
+            labels = torch.from_numpy(self.split.labels[indices])
+            yield Batch(made.images, labels, torch.from_numpy(indices.copy()))
             now = time.perf_counter()
             self._clock.total += now - begin
             begin = now
 
-    def _from_memory(
-        self, requests: Iterable[Request]
-    ) -> Iterator[tuple[Request, Tensor, float, float]]:
-        for request in requests:
-            made = self._made(request)
-            images = torch.from_numpy(made.images)
-            yield request, images, made.read_seconds, made.augment_seconds
-
-    def _from_stream(
-        self, requests: Iterable[Request]
-    ) -> Iterator[tuple[Request, Tensor, float, float]]:
-        for delivery in self._stream.deliver(requests):
-            if delivery.images is not None:
-                yield (
-                    delivery.request,
-                    delivery.images,
-                    delivery.read_seconds,
-                    delivery.augment_seconds,
-                )
+    def _deliveries(self, requests: Iterable[Request]) -> Iterator[Delivery]:
+        if not self.in_memory:
+            return self._stream.deliver(requests)
+        return (delivery(request, self._made(request)) for request in requests)
 
     def _made(self, request: Request) -> Made:
         if request.epoch is not None and self._cuts_boxes:
@@ -243,15 +230,15 @@ class Loader:
 
     @cached_property
     def _squares(self) -> Pixels:
-        start = time.perf_counter()
-        squares = decode_squares(self.split, self.preprocess)
-        self._clock.prepare += time.perf_counter() - start
-        return squares
+        return self._decoded(decode_squares)
 
     @cached_property
     def _larger(self) -> list[Pixels]:
+        return self._decoded(decode_larger)
+
+    def _decoded(self, decode: Callable[[Split, Preprocess], T]) -> T:
         start = time.perf_counter()
-        images = decode_larger(self.split, self.preprocess)
+        images = decode(self.split, self.preprocess)
         self._clock.prepare += time.perf_counter() - start
         return images
 

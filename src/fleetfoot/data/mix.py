@@ -43,7 +43,8 @@ def mix_batch(
     generator = rng(seed, "mix", step, *([rank] if rank else []))
     with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator
         torch.default_generator.manual_seed(int(generator.integers(2**62)))
-        mixers = _mixers(v2, mix)
+        kinds = ((v2.MixUp, mix.mixup), (v2.CutMix, mix.cutmix))
+        mixers = [make(alpha=alpha) for make, alpha in kinds if alpha]
         if mixers and len(images) > 1 and generator.random() < mix.mix_probability:
             mixer = mixers[int(generator.integers(len(mixers)))]
             images, targets = mixer(images, targets)
@@ -51,12 +52,3 @@ def mix_batch(
             eraser = v2.RandomErasing(p=mix.erasing)
             images = torch.stack([eraser(image) for image in images])
     return images, targets
-
-
-def _mixers(v2: Any, mix: Mix) -> list[Any]:
-    mixers: list[Any] = []
-    if mix.mixup:
-        mixers.append(v2.MixUp(alpha=mix.mixup))
-    if mix.cutmix:
-        mixers.append(v2.CutMix(alpha=mix.cutmix))
-    return mixers

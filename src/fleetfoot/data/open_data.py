@@ -12,7 +12,7 @@ import numpy as np
 
 from fleetfoot.core.errors import DataError
 from fleetfoot.data.cifar10 import read_cifar10
-from fleetfoot.data.classes import check_split, class_map, label_of
+from fleetfoot.data.classes import check_split, class_map, label_of, listed
 from fleetfoot.data.digits import read_digits
 from fleetfoot.data.duplicates import exact_groups, groups_of, near_pairs
 from fleetfoot.data.folders import read_folder
@@ -117,14 +117,14 @@ def open_for_evaluation(
     unknown = sorted({row.label for row in rows if label_of(row, known, aliases=aliases) is None})
     if unknown and not allow_class_mismatch:
         raise DataError(
-            f"{spec}: {_some(unknown)} not among the network's {len(classes)} classes; correct "
+            f"{spec}: {listed(unknown)} not among the network's {len(classes)} classes; correct "
             "the labels or leave these images out with --allow-class-mismatch"
         )
     kept = tuple(row for row in rows if label_of(row, known, aliases=aliases) is not None)
     if not kept:
         raise DataError(f"{spec}: no image is left to evaluate on; check the labels")
     if unknown:
-        notes = (*notes, f"left out {len(rows) - len(kept)} images: {_some(unknown)} unknown")
+        notes = (*notes, f"left out {len(rows) - len(kept)} images: {listed(unknown)} unknown")
     return _split(split or "evaluation", kept, classes, source.reader, aliases, notes)
 
 
@@ -284,7 +284,7 @@ def _refuse_empty_classes(spec: str, source: Source) -> None:
         empty = (source.empty_classes or {}).get(split, ())
         if empty:
             raise DataError(
-                f"{spec}: {_some(empty)} without images; add images or remove the folder"
+                f"{spec}: {listed(empty)} without images; add images or remove the folder"
             )
 
 
@@ -300,9 +300,3 @@ def _refuse_too_little(spec: str, rows: Sequence[Row], classes: Sequence[str]) -
 
 def _damage_notes(found: Scan) -> tuple[str, ...]:
     return tuple(f"left out: {damage.reason}" for damage in found.damaged)
-
-
-def _some(names: Sequence[str], shown: int = 5) -> str:
-    listed = ", ".join(repr(name) for name in names[:shown])
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return f"{'class' if len(names) == 1 else 'classes'} {listed}{more}"

@@ -40,7 +40,7 @@ def training_places(
     """Return which places of the epoch's order a rank takes at one step.
 
     Every rank gets equally many. With fewer images than one batch of all ranks together they are
-    dealt out, some twice if they do not come out even.
+    shared out, some twice if they do not come out even.
     """
     if images >= batch * world:
         start = (step * world + rank) * batch

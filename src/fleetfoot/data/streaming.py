@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from fleetfoot.core.errors import DataError, FleetfootError, UsageError
-from fleetfoot.data.batches import BatchMaker, Request
+from fleetfoot.data.batches import BatchMaker, Made, Request
 from fleetfoot.data.samples import Split
 
 # Workers give way to the network. Its threads wait for each other after every operator, so that a
@@ -30,33 +30,32 @@ NICENESS = 19
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a worker sends: the batch, or the line that says why there is none."""
+    """The batch of a request, and the processor seconds that reading and augmenting took."""
 
     request: Request
-    images: Tensor | None
-    read_seconds: float = 0.0
-    augment_seconds: float = 0.0
-    error: FleetfootError | None = None
+    images: Tensor
+    read_seconds: float
+    augment_seconds: float
 
 
-class Requests(Dataset[Delivery]):
+def delivery(request: Request, made: Made) -> Delivery:
+    """Return a batch as tensors."""
+    images = torch.from_numpy(made.images)
+    return Delivery(request, images, made.read_seconds, made.augment_seconds)
+
+
+class Requests(Dataset[Delivery | FleetfootError]):
     """A "data set" whose items are whole batches, asked for by request."""
 
     def __init__(self, split: Split, maker: BatchMaker) -> None:
         self._split = split
         self._maker = maker
 
-    def __getitem__(self, request: Request) -> Delivery:
+    def __getitem__(self, request: Request) -> Delivery | FleetfootError:
         try:
-            made = self._maker.from_images(request, self._split.read)
+            return delivery(request, self._maker.from_images(request, self._split.read))
         except FleetfootError as error:  # sent as a value: torch would wrap it in a traceback
-            return Delivery(request, None, error=type(error)(str(error)))
-        return Delivery(
-            request=request,
-            images=torch.from_numpy(made.images),
-            read_seconds=made.read_seconds,
-            augment_seconds=made.augment_seconds,
-        )
+            return type(error)(str(error))
 
 
 class Stream:
@@ -68,7 +67,7 @@ class Stream:
     def __init__(self, split: Split, maker: BatchMaker, *, workers: int) -> None:
         self._pending = _Pending()
         self._turn = 0
-        self._loader: DataLoader[Delivery] = DataLoader(
+        self._loader: DataLoader[Delivery | FleetfootError] = DataLoader(
             Requests(split, maker),
             sampler=self._pending,
             batch_size=None,
@@ -100,7 +99,7 @@ class Stream:
             if turn != self._turn:
                 raise UsageError("a loader that streams serves one loop at a time")
             try:
-                delivery = next(deliveries)
+                answer = next(deliveries)
             except StopIteration:
                 return
             except RuntimeError as error:
@@ -108,10 +107,10 @@ class Stream:
                     f"a data worker died ({str(error).splitlines()[0]}); with less memory than "
                     "the workers need, fewer of them help"
                 ) from error
-            if delivery.error is not None:
+            if isinstance(answer, FleetfootError):
                 # A new one: raising what a local holds makes a cycle that would keep the workers.
-                raise type(delivery.error)(str(delivery.error))
-            yield delivery
+                raise type(answer)(str(answer))
+            yield answer
 
 
 class _Pending:

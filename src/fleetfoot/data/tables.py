@@ -11,7 +11,8 @@ group          optional: images of one group never end up in two splits
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -190,26 +191,16 @@ def _path_in(value: Any) -> str:
 
 
 def _csv_rows(path: Path) -> list[dict[str, Any]]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            return list(csv.DictReader(file, strict=True))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except (ValueError, csv.Error) as error:
-        raise DataError(f"{path}: is no readable CSV file ({_first_line(error)})") from error
+    with (
+        _reading(path, "is no readable CSV file"),
+        path.open(encoding="utf-8-sig", newline="") as file,
+    ):
+        return list(csv.DictReader(file, strict=True))
 
 
 def _json_rows(path: Path) -> list[dict[str, Any]]:
-    try:
+    with _reading(path, "cannot be read"):
         lines = path.read_text(encoding="utf-8").split("\n")  # a name may hold U+2028
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise DataError(f"{path}: cannot be read ({_first_line(error)})") from error
     rows: list[dict[str, Any]] = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -222,6 +213,19 @@ def _json_rows(path: Path) -> list[dict[str, Any]]:
             raise DataError(f"{path}, line {number}: is no JSON object")
         rows.append(row)
     return rows
+
+
+@contextmanager
+def _reading(path: Path, problem: str) -> Generator[None]:
+    """Name the file in what goes wrong; ``problem`` says what wrong content is."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{path}: {problem} ({_first_line(error)})") from error
 
 
 def _column(path: Path, columns: Sequence[str], names: Sequence[str]) -> str:

@@ -114,16 +114,20 @@ def allowed_cpus() -> tuple[int, ...]:
 def quota_cpus(root: Path | str = "/") -> float | None:
     """Return the tightest CPU quota of this process's cgroups, in CPUs; None without one."""
     root = Path(root)
-    quotas = [_quota_v1(folder) for folder in cgroup_folders(root, controller="cpu")]
-    quotas += [_quota_v2(folder) for folder in cgroup_folders(root, controller="")]
-    known = [quota for quota in quotas if quota is not None]
-    return min(known, default=None)
+    quotas = [
+        _ratio(file_text(folder / "cpu.cfs_quota_us"), file_text(folder / "cpu.cfs_period_us"))
+        for folder in cgroup_folders(root, controller="cpu")
+    ]
+    for folder in cgroup_folders(root, controller=""):
+        quota, _, period = (file_text(folder / "cpu.max") or "").partition(" ")
+        quotas.append(_ratio(quota, period))
+    return min((quota for quota in quotas if quota is not None), default=None)
 
 
-def package_versions() -> dict[str, str]:
-    """Return the installed version of each of `PACKAGES`."""
+def package_versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:
+    """Return the version of each of these packages that is installed."""
     versions: dict[str, str] = {}
-    for name in PACKAGES:
+    for name in packages:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -156,21 +160,10 @@ def _mounts(base: Path, controller: str) -> list[Path]:
     return [base, base / "unified"]
 
 
-def _quota_v2(folder: Path) -> float | None:
-    words = (file_text(folder / "cpu.max") or "").split()
-    if len(words) != 2 or words[0] == "max":
-        return None
-    return _ratio(words[0], words[1])
-
-
-def _quota_v1(folder: Path) -> float | None:
-    quota, period = file_text(folder / "cpu.cfs_quota_us"), file_text(folder / "cpu.cfs_period_us")
-    return None if quota is None or period is None else _ratio(quota, period)
-
-
-def _ratio(quota: str, period: str) -> float | None:
+def _ratio(quota: str | None, period: str | None) -> float | None:
+    """Return the CPUs that a quota grants; None where there is none, such as "max"."""
     try:
-        value = int(quota) / int(period)
+        value = int(quota or "") / int(period or "")
     except (ValueError, ZeroDivisionError):
         return None
     return value if value > 0 else None

@@ -15,12 +15,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from fleetfoot.core.errors import MissingError, require
 from fleetfoot.core.machine_lock import measuring
 
 SECONDS = 10.0  # of work, and of idling before and after it
+T = TypeVar("T")
 
 
 class Meter(Protocol):
@@ -144,10 +145,10 @@ def measure_energy(
         OSError: the counter is no longer there.
         ValueError: it says nonsense.
     """
-    before = _during(meter, clock, lambda: idle(seconds))
-    spent = {name: _spent(work, meter, clock, seconds) for name, work in works.items()}
-    after = _during(meter, clock, lambda: idle(seconds))
-    idle_w = (before[0] + after[0]) / (before[1] + after[1]) / 1000
+    _, before_mj, before_seconds = _during(meter, clock, idle, seconds)
+    spent = {name: _during(meter, clock, work, seconds) for name, work in works.items()}
+    _, after_mj, after_seconds = _during(meter, clock, idle, seconds)
+    idle_w = (before_mj + after_mj) / (before_seconds + after_seconds) / 1000
     return {
         name: Energy(
             gross_mj=gross_mj / calls,
@@ -162,27 +163,13 @@ def measure_energy(
     }
 
 
-def _spent(
-    work: Callable[[float], int], meter: Meter, clock: Callable[[], float], seconds: float
-) -> tuple[int, float, float]:
-    """Return the calls, the millijoules and the seconds of one work."""
-    calls = 0
-
-    def run() -> None:
-        nonlocal calls
-        calls = work(seconds)
-
-    gross_mj, work_seconds = _during(meter, clock, run)
-    return calls, gross_mj, work_seconds
-
-
 def _during(
-    meter: Meter, clock: Callable[[], float], work: Callable[[], None]
-) -> tuple[float, float]:
-    """Return the millijoules and the seconds that pass during some work."""
+    meter: Meter, clock: Callable[[], float], work: Callable[[float], T], seconds: float
+) -> tuple[T, float, float]:
+    """Return what some work returns, and the millijoules and seconds that pass during it."""
     before, start = meter.read(), clock()
-    work()
-    return meter.spent(before, meter.read()), clock() - start
+    result = work(seconds)
+    return result, meter.spent(before, meter.read()), clock() - start
 
 
 def _unwrapped(before: float, after: float, counter_range: float) -> float:
@@ -243,7 +230,7 @@ def _first_visible(library: Any) -> tuple[Any, str]:
     """Return the handle and the name of the device that CUDA calls 0.
 
     CUDA and NVML number devices in different orders, and `CUDA_VISIBLE_DEVICES` renumbers CUDA's:
-    the identity that torch tells is the same in both.
+    the identity that torch gives is the same in both.
     """
     named = _uuid_by_torch() or os.environ.get("CUDA_VISIBLE_DEVICES", "").partition(",")[0].strip()
     if named and not named.isdecimal():

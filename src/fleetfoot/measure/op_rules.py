@@ -29,41 +29,20 @@ def _window_pool(args: tuple[Any, ...], out: int) -> Cost:
     return Cost(elementwise_ops=out * area)
 
 
-def _one_per_input(args: tuple[Any, ...], out: int) -> Cost:
-    del out
-    return Cost(elementwise_ops=args[0].numel())
-
-
-def _nothing(args: tuple[Any, ...], out: int) -> Cost:
-    del args, out
-    return Cost()
-
-
+REDUCTIONS = ("mean", "amax", "sum", "_adaptive_avg_pool2d", "adaptive_max_pool2d")
+COPIES = ("cat", "constant_pad_nd", "flip", "im2col", "clone", "_to_copy", "copy_")
+NORMS = ("native_batch_norm", "_native_batch_norm_legit_no_training")
 RULES: dict[str, tuple[str, Rule]] = {
     "convolution": ("conv", _convolution),
     "mm": ("linear", lambda args, out: Cost(out * args[0].shape[-1])),
     "bmm": ("linear", lambda args, out: Cost(out * args[0].shape[-1])),
     "addmm": ("linear", lambda args, out: Cost(out * args[1].shape[-1], out)),
     "baddbmm": ("linear", lambda args, out: Cost(out * args[1].shape[-1], out)),
-    "native_batch_norm": ("norm", lambda args, out: Cost(elementwise_ops=2 * out)),
-    "_native_batch_norm_legit_no_training": (
-        "norm",
-        lambda args, out: Cost(elementwise_ops=2 * out),
-    ),
+    **dict.fromkeys(NORMS, ("norm", lambda args, out: Cost(elementwise_ops=2 * out))),
     "max_pool2d_with_indices": ("pool", _window_pool),
     "avg_pool2d": ("pool", _window_pool),
-    "mean": ("pool", _one_per_input),
-    "amax": ("pool", _one_per_input),
-    "sum": ("pool", _one_per_input),
-    "_adaptive_avg_pool2d": ("pool", _one_per_input),
-    "adaptive_max_pool2d": ("pool", _one_per_input),
-    "cat": ("copy", _nothing),
-    "constant_pad_nd": ("copy", _nothing),
-    "flip": ("copy", _nothing),
-    "im2col": ("copy", _nothing),
-    "clone": ("copy", _nothing),
-    "_to_copy": ("copy", _nothing),
-    "copy_": ("copy", _nothing),
+    **dict.fromkeys(REDUCTIONS, ("pool", lambda args, out: Cost(elementwise_ops=args[0].numel()))),
+    **dict.fromkeys(COPIES, ("copy", lambda args, out: Cost())),
 }
 
 

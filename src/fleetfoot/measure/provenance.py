@@ -1,7 +1,6 @@
 """Where and with what a figure was measured: machine, versions, code, load."""
 
 import hashlib
-import importlib.metadata
 import os
 import subprocess
 import time
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import fleetfoot
-from fleetfoot.measure.device import device_profile
+from fleetfoot.measure.device import device_profile, package_versions
 
 PACKAGES = (
     *("fleetfoot", "torch", "torchvision", "onnxruntime", "openvino", "numpy", "pillow", "timm"),
@@ -59,7 +58,7 @@ def provenance(*, device: str = "cpu") -> Provenance:
             "python": profile.python,
             "fingerprint": profile.fingerprint,
         },
-        versions={name: version for name in PACKAGES if (version := _version(name))},
+        versions=package_versions(PACKAGES),
         commit=None if git is None else git["commit"],
         dirty=None if git is None else git["dirty"],
         code_sha256=code_sha256(),
@@ -100,13 +99,6 @@ def _cuda(device: str) -> dict[str, str | None]:
 
     driver = _said("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
     return {"cuda": torch.version.cuda, "driver": driver.splitlines()[0] if driver else None}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def _git(*words: str) -> str | None:

@@ -126,7 +126,7 @@ def measure_ceilings(
         precisions: of `PRECISIONS`.
         listener: hears what is being done.
         side: of the square matrices.
-        most_bytes: the triad's arrays take at most so much.
+        most_bytes: the triad's arrays take at most this much.
 
     Raises:
         UsageError: a precision that has no name here.

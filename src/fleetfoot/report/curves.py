@@ -15,8 +15,8 @@ def curves(metrics: Sequence[Json], *, points: int = POINTS) -> Json:
 
     Args:
         metrics: the objects of metrics.jsonl in order.
-        points: at most this many points of steps; each is the mean over neighbouring steps and
-            stands at the last of them.
+        points: at most this many points of steps; each is the mean over neighbouring steps, at the
+            last of them.
     """
     steps = [line for line in metrics if line.get("kind") == "step"]
     epochs = [line for line in metrics if line.get("kind") == "epoch"]

@@ -23,7 +23,7 @@ class Ratio:
         value: measured over published; above 0.
         control: the same of the control; None, or below 0, where there is none to show.
         css: colour class of the verdict.
-        words: both figures in words, at the end of the line.
+        text: both figures, at the end of the line.
         title: everything in words.
         low: lower end of the interval of ``value``.
         high: its upper end.
@@ -32,7 +32,7 @@ class Ratio:
     name: str
     value: float
     css: str
-    words: str
+    text: str
     title: str
     control: float | None = None
     low: float | None = None
@@ -79,7 +79,7 @@ def _line(ratio: Ratio, y: float, x: Callable[[float], float]) -> str:
     parts = [
         f"<g><title>{escape(ratio.title)}</title>",
         marks.text("name", NAME - 12, y + 4, ratio.name, anchor="end"),
-        marks.text("axis", WIDTH - TEXT + 14, y + 4, ratio.words),
+        marks.text("axis", WIDTH - TEXT + 14, y + 4, ratio.text),
     ]
     if ratio.low is not None and ratio.high is not None and ratio.low > 0:
         parts.append(marks.line("whisker", x(ratio.low), y, x(ratio.high), y))

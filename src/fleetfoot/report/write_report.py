@@ -10,7 +10,7 @@ from fleetfoot.report.run_files import Json, read_run
 
 
 def write_report(run: Path) -> Json:
-    """Write both files into ``run`` from what lies there, replacing older ones.
+    """Write both files into ``run`` from what is there, replacing older ones.
 
     Args:
         run: run folder, complete or not, or a bundle folder.

@@ -23,7 +23,7 @@ IMAGENET_IMAGES = 1_281_167
 # A budget is for every day, a measurement for one moment: three fresh processes of one bundle have
 # been seen at 1.6, 2.0 and 2.3 ms on a shared machine.
 HEADROOM = 0.8
-NEAR = 1.25  # so far over the limit a slow moment of the machine may bring a candidate
+NEAR = 1.25  # this far over the limit a slow moment of the machine may bring a candidate
 SIZES = (288, 256, 224, 192, 160, 128, 96, 64)  # multiples of 32: SAME padding is then constant
 
 
@@ -61,12 +61,7 @@ def prior(net: str, size: int, situation: Situation) -> float:
     return expected
 
 
-def choose_within(
-    candidates: Iterable[Candidate],
-    *,
-    budget_ms: float,
-    seconds: float,
-) -> Choice:
+def choose_within(candidates: Iterable[Candidate], *, budget_ms: float, seconds: float) -> Choice:
     """Take the highest prior among measured candidates within the budget.
 
     Args:

@@ -52,6 +52,6 @@ class Choice:
     pretrained: bool
     recipe: str
     reason: str
-    budget_ms: float | None
-    seconds: float
-    candidates: tuple[Candidate, ...]
+    budget_ms: float | None = None
+    seconds: float = 0.0
+    candidates: tuple[Candidate, ...] = ()

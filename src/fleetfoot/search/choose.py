@@ -103,20 +103,13 @@ def default_choice(
             pretrained=row.recipe == "transfer",
             recipe=row.recipe,
             reason=f"row of the table: {row.when}",
-            budget_ms=None,
-            seconds=0.0,
-            candidates=(),
         )
-    recipe = recipe_for(net, situation)
     return Choice(
         net=net,
         size=size or _size_of(net, row, situation),
         pretrained=net in situation.weights,
-        recipe=recipe,
+        recipe=recipe_for(net, situation),
         reason="named by the user",
-        budget_ms=None,
-        seconds=0.0,
-        candidates=(),
     )
 
 
