@@ -65,7 +65,7 @@ RECIPE = Recipe(
 SAVE_SECONDS = 0.3
 MOST_SECONDS = 2.0  # from the first state after a start to the kill
 NET, IMAGE = "fleetnet_small", (3, 64, 64)
-PAIRS = 14
+PAIRS = 8
 SCHEDULE = Schedule(min_samples=100, min_seconds=0.0, rounds=20, warm_up_seconds=0.5)
 
 
