@@ -116,7 +116,7 @@ def _explain_os(error: OSError) -> tuple[str, int]:
 def first_line(error: Exception) -> str:
     r"""Return the first line of an error's message, or its kind where it has none.
 
-    >>> first_line(ValueError("bad\\nvalue")), first_line(ValueError())
+    >>> first_line(ValueError("bad\nvalue")), first_line(ValueError())
     ('bad', 'ValueError')
     """
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
