@@ -11,7 +11,7 @@ import inspect
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from fleetfoot.claims.claim import Claim, Footing, Measurement, Scale
 from fleetfoot.claims.rules import HELD, Verdict
@@ -26,14 +26,7 @@ Standing = Literal[
 ]
 ControlOutcome = Literal["failed_as_it_should", "passed", "not_run"]
 
-STANDINGS: tuple[Standing, ...] = (
-    "reproduced",
-    "partly",
-    "not reproduced",
-    "points the same way",
-    "points the other way",
-    "undecided",
-)
+STANDINGS: tuple[Standing, ...] = get_args(Standing)
 BORDER = "the interval contains a border of the rule"
 
 
