@@ -194,7 +194,7 @@ def timing(scratch: Path) -> dict[str, Any]:
         beside.append({**pair(module, seed), "queue_at_work": process.poll() is None})
         process.kill()
         process.wait()
-    ratio = median_ratio(b["median_ms"] / a["median_ms"] for a, b in zip(alone, beside))
+    ratio = median_ratio(*([row["median_ms"] for row in rows] for rows in (beside, alone)))
     return {
         "net": NET,
         "pairs": PAIRS,
