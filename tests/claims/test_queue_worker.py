@@ -34,6 +34,27 @@ print(os.nice(0), os.sched_getscheduler(0) == os.SCHED_IDLE)
     assert done.stdout.split() == ["19", "True"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/autogroup").is_file(), reason="has no groups of sessions")
+@pytest.mark.parametrize(("own_session", "nice"), [(True, 19), (False, 0)])
+def test_its_session_is_last_too_if_it_is_its_own(own_session: bool, nice: int) -> None:
+    code = """
+from pathlib import Path
+from fleetfoot.claims import queue_worker
+queue_worker._be_last()
+print(Path("/proc/self/autogroup").read_text())
+"""
+    command = [sys.executable, "-c", code]
+    outer = [sys.executable, "-c", f"import subprocess; subprocess.run({command!r}, check=True)"]
+    done = subprocess.run(
+        command if own_session else outer,
+        capture_output=True,
+        text=True,
+        check=True,
+        start_new_session=True,
+    )
+    assert done.stdout.split()[-1] == str(nice)
+
+
 def test_it_ends_when_its_parent_closes_the_pipe() -> None:
     code = """
 import time

@@ -120,6 +120,10 @@ def _be_last() -> None:
         os.nice(19)
     with suppress(AttributeError, OSError):
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    # Linux may group processes by session; priorities then count within a group alone.
+    if os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text("19", encoding="ascii")
 
 
 if __name__ == "__main__":
