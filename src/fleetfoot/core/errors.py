@@ -133,12 +133,11 @@ def one_line(text: str) -> str:
 
 
 def _broken(module: str, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     from importlib.metadata import packages_distributions  # a tenth of the start of `--help`
 
     packages = packages_distributions().get(_top(module), [_top(module)])
     return (
-        f"{module} is installed but does not import ({reason}): run "
+        f"{module} is installed but does not import ({first_line(error)}): run "
         f"`python -m pip install --force-reinstall {packages[0]}`"
     )
 

@@ -28,11 +28,15 @@ def is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _whole(least: int) -> Range:
-    def allows(value: Any) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def whole(least: int, most: int | None = None) -> Range:
+    """Return the range of whole numbers between two bounds; ``most`` None is no bound."""
 
-    return Range(allows, f"a whole number of at least {least}")
+    def allows(value: Any) -> bool:
+        number = isinstance(value, int) and not isinstance(value, bool)
+        return number and value >= least and (most is None or value <= most)
+
+    upper = f"of at least {least}" if most is None else f"from {least} to {most}"
+    return Range(allows, f"a whole number {upper}")
 
 
 def rises_inside(value: Any) -> bool:
@@ -44,8 +48,8 @@ def rises_inside(value: Any) -> bool:
     )
 
 
-AtLeastZero = Annotated[int, _whole(0)]
-AtLeastOne = Annotated[int, _whole(1)]
+AtLeastZero = Annotated[int, whole(0)]
+AtLeastOne = Annotated[int, whole(1)]
 Positive = Annotated[float, Range(lambda v: is_number(v) and v > 0, "a number above 0")]
 NotNegative = Annotated[float, Range(lambda v: is_number(v) and v >= 0, "a number of at least 0")]
 Share = Annotated[float, Range(lambda v: is_number(v) and 0 <= v <= 1, "a number from 0 to 1")]

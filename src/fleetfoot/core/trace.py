@@ -6,7 +6,7 @@ was traced through would be a split, a convolution and a concatenation.
 
 from typing import TYPE_CHECKING, Any
 
-from fleetfoot.core.errors import UsageError
+from fleetfoot.core.errors import UsageError, first_line
 
 if TYPE_CHECKING:
     from torch import fx, nn
@@ -31,9 +31,8 @@ def trace(model: "nn.Module") -> "fx.GraphModule":
     try:
         graph = tracer.trace(model)
     except (TraceError, TypeError, RuntimeError) as error:
-        reason = str(error).partition("\n")[0]
         raise UsageError(
-            f"{type(model).__name__} cannot be traced ({reason}); move checks on values or shapes "
-            "into `__init__` or into a leaf module of fleetfoot.ops"
+            f"{type(model).__name__} cannot be traced ({first_line(error)}); move checks on values "
+            "or shapes into `__init__` or into a leaf module of fleetfoot.ops"
         ) from error
     return fx.GraphModule(tracer.root, graph, type(model).__name__)

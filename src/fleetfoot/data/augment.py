@@ -15,23 +15,43 @@ Letters  N or B images, S size, C channels, P padding, K random numbers per imag
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from fleetfoot.core.errors import UsageError, require
-from fleetfoot.core.ranges import NotNegative, Share, check_fields
+from fleetfoot.core.errors import require
+from fleetfoot.core.ranges import (
+    AtLeastZero,
+    NotNegative,
+    Range,
+    Share,
+    check_fields,
+    is_number,
+    whole,
+)
 from fleetfoot.data.colour_pca import Colours, colour_shifted
 from fleetfoot.data.decode import Pixels, picture_of
 from fleetfoot.data.draws import uniforms
 from fleetfoot.data.preprocess import Box
 
-CROPS = ("none", "pad", "inside", "resized")
-COLOURS = ("none", "stored", "computed")
 ATTEMPTS = 10
 RAND_AUGMENT_OPS, MOST_MAGNITUDE = 2, 30
+
+
+def _bounds(most: float, words: str) -> Range:
+    def allows(value: Any) -> bool:
+        pair = isinstance(value, tuple) and len(value) == 2 and all(map(is_number, value))
+        return pair and 0 < value[0] <= value[1] <= most
+
+    return Range(allows, words)
+
+
+Bounds = tuple[float, float]
+Areas = Annotated[Bounds, _bounds(1, "two numbers, 0 < smallest <= largest <= 1")]
+Ratios = Annotated[Bounds, _bounds(math.inf, "two numbers, 0 < smallest <= largest")]
+Magnitude = Annotated[int, whole(0, MOST_MAGNITUDE)]
 
 # Which of an image's random numbers serves what.
 FLIP, DOWN, RIGHT, RAND_AUGMENT, FIRST_ATTEMPT = range(5)
@@ -80,44 +100,23 @@ class Augment:
     """
 
     crop: Literal["none", "pad", "inside", "resized"] = "resized"
-    pad: int = 4
-    scale: tuple[float, float] = (0.35, 1.0)
-    ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    flip: float | Literal["alternate"] = 0.5
-    rand_augment: int | None = None
-    rand_augment_std: float = 0.0
+    pad: AtLeastZero = 4
+    scale: Areas = (0.35, 1.0)
+    ratio: Ratios = (3 / 4, 4 / 3)
+    flip: Share | Literal["alternate"] = 0.5
+    rand_augment: Magnitude | None = None
+    rand_augment_std: NotNegative = 0.0
     auto_augment: bool = False
     colour_pca: Colours = "none"
     mix: Mix = Mix()
 
     def __post_init__(self) -> None:
-        problem = self._problem()
-        if problem is not None:
-            raise UsageError(f"augment: {problem}")
+        check_fields(self, what="augment")
 
     @property
     def cuts(self) -> bool:
         """Whether the crop is cut out of the whole image, and not made of the evaluated one."""
         return self.crop in ("inside", "resized")
-
-    def _problem(self) -> str | None:
-        if self.crop not in CROPS:
-            return f"crop is {self.crop!r}, must be one of {', '.join(CROPS)}"
-        if self.pad < 0:
-            return f"pad is {self.pad}, must not be negative"
-        if not 0 < self.scale[0] <= self.scale[1] <= 1:
-            return f"scale is {self.scale}, must be 0 < smallest <= largest <= 1"
-        if not 0 < self.ratio[0] <= self.ratio[1]:
-            return f"ratio is {self.ratio}, must be 0 < smallest <= largest"
-        if self.rand_augment is not None and not 0 <= self.rand_augment <= MOST_MAGNITUDE:
-            return f"rand_augment is {self.rand_augment}, must be 0 to {MOST_MAGNITUDE}"
-        if self.colour_pca not in COLOURS:
-            return f"colour_pca is {self.colour_pca!r}, must be one of {', '.join(COLOURS)}"
-        if self.rand_augment_std < 0:
-            return f"rand_augment_std is {self.rand_augment_std}, must not be negative"
-        if self.flip != "alternate" and (isinstance(self.flip, str) or not 0 <= self.flip <= 1):
-            return f"flip is {self.flip!r}, must be 0 to 1"
-        return None
 
 
 def draw(

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from fleetfoot.data.augment import Augment, augmented, draw, inner_box, random_box
 from fleetfoot.data.decode import Pixels
@@ -31,9 +33,10 @@ class Request:
 
 @dataclass(frozen=True)
 class Made:
-    """A batch, uint8 (B, S, S, C), and the processor seconds that reading and augmenting took."""
+    """The batch of a request, uint8 (B, S, S, C); processor seconds of reading and augmenting."""
 
-    images: Pixels
+    request: Request
+    images: Tensor
     read_seconds: float
     augment_seconds: float
 
@@ -62,7 +65,8 @@ class BatchMaker:
         augment = self._augment_of(request)
         if augment is not None:
             images = augmented(images, augment, *self._draw(augment, request), self.axes_33)
-        return Made(images, read - start, time.perf_counter() - read)
+        augmenting = time.perf_counter() - read
+        return Made(request, torch.from_numpy(images), read - start, augmenting)
 
     def from_images(
         self, request: Request, read: Read, pool: ThreadPoolExecutor | None = None
@@ -89,7 +93,8 @@ class BatchMaker:
         if augment is not None and numbers_BK is not None and is_flipped_B is not None:
             images = augmented(images, augment, numbers_BK, is_flipped_B, self.axes_33)
         return Made(
-            images=images,
+            request=request,
+            images=torch.from_numpy(images),
             read_seconds=sum(part[1] for part in parts),
             augment_seconds=sum(part[2] for part in parts) + time.perf_counter() - start,
         )

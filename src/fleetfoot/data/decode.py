@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetfoot.core.errors import DataError
+from fleetfoot.core.errors import DataError, first_line
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -120,7 +120,7 @@ def opened(source: Path | bytes, *, name: str) -> "Generator[Image.Image]":
         except OSError as error:
             raise DataError(f"{name}: {_os_reason(error)}") from error
         except Exception as error:  # a hostile header makes Pillow's parsers raise anything
-            raise DataError(f"{name}: is a damaged image ({_reason(error)})") from error
+            raise DataError(f"{name}: is a damaged image ({first_line(error)})") from error
         if image.width * image.height > MAX_PIXELS:
             raise _too_large(name, image)
         yield image
@@ -152,7 +152,7 @@ def pixels_of(image: "Image.Image", *, name: str) -> Pixels:
         raise
     except Exception as error:  # Pillow raises OSError, SyntaxError, ValueError, struct.error, ...
         raise DataError(
-            f"{name}: is truncated or damaged ({_reason(error)}); replace or remove it"
+            f"{name}: is truncated or damaged ({first_line(error)}); replace or remove it"
         ) from error
 
 
@@ -235,10 +235,5 @@ def _os_reason(error: OSError) -> str:
     if isinstance(error, IsADirectoryError):
         return "is a folder, not an image"
     if error.errno is None:  # Pillow's own
-        return f"is truncated or damaged ({_reason(error)}); replace or remove it"
+        return f"is truncated or damaged ({first_line(error)}); replace or remove it"
     return f"cannot be read ({error.strerror})"
-
-
-def _reason(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -34,7 +34,7 @@ from fleetfoot.data.order import (
 )
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
-from fleetfoot.data.streaming import Delivery, Stream, delivery
+from fleetfoot.data.streaming import Stream
 
 MEMORY_LIMIT_BYTES = 2**30
 T = TypeVar("T")
@@ -182,7 +182,8 @@ class Loader:
 
     def _batches(self, requests: Iterable[Request]) -> Iterator[Batch]:
         begin = time.perf_counter()
-        for made in self._deliveries(requests):
+        made_here = (self._made(request) for request in requests)
+        for made in made_here if self.in_memory else self._stream.deliver(requests):
             self._clock.waited += time.perf_counter() - begin
             self._clock.images += len(made.images)
             self._clock.read += made.read_seconds
@@ -193,11 +194,6 @@ class Loader:
             now = time.perf_counter()
             self._clock.total += now - begin
             begin = now
-
-    def _deliveries(self, requests: Iterable[Request]) -> Iterator[Delivery]:
-        if not self.in_memory:
-            return self._stream.deliver(requests)
-        return (delivery(request, self._made(request)) for request in requests)
 
     def _made(self, request: Request) -> Made:
         if request.epoch is not None and self._cuts_boxes:

@@ -10,14 +10,12 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from fleetfoot.core.errors import DataError, FleetfootError, UsageError
+from fleetfoot.core.errors import DataError, FleetfootError, UsageError, first_line
 from fleetfoot.data.batches import BatchMaker, Made, Request
 from fleetfoot.data.samples import Split
 
@@ -28,32 +26,16 @@ from fleetfoot.data.samples import Split
 NICENESS = 19
 
 
-@dataclass(frozen=True)
-class Delivery:
-    """The batch of a request, and the processor seconds that reading and augmenting took."""
-
-    request: Request
-    images: Tensor
-    read_seconds: float
-    augment_seconds: float
-
-
-def delivery(request: Request, made: Made) -> Delivery:
-    """Return a batch as tensors."""
-    images = torch.from_numpy(made.images)
-    return Delivery(request, images, made.read_seconds, made.augment_seconds)
-
-
-class Requests(Dataset[Delivery | FleetfootError]):
+class Requests(Dataset[Made | FleetfootError]):
     """A "data set" whose items are whole batches, asked for by request."""
 
     def __init__(self, split: Split, maker: BatchMaker) -> None:
         self._split = split
         self._maker = maker
 
-    def __getitem__(self, request: Request) -> Delivery | FleetfootError:
+    def __getitem__(self, request: Request) -> Made | FleetfootError:
         try:
-            return delivery(request, self._maker.from_images(request, self._split.read))
+            return self._maker.from_images(request, self._split.read)
         except FleetfootError as error:  # sent as a value: torch would wrap it in a traceback
             return type(error)(str(error))
 
@@ -67,7 +49,7 @@ class Stream:
     def __init__(self, split: Split, maker: BatchMaker, *, workers: int) -> None:
         self._pending = _Pending()
         self._turn = 0
-        self._loader: DataLoader[Delivery | FleetfootError] = DataLoader(
+        self._loader: DataLoader[Made | FleetfootError] = DataLoader(
             Requests(split, maker),
             sampler=self._pending,
             batch_size=None,
@@ -81,8 +63,8 @@ class Stream:
             generator=torch.Generator(),
         )
 
-    def deliver(self, requests: Iterable[Request]) -> Iterator[Delivery]:
-        """Yield one delivery per request.
+    def deliver(self, requests: Iterable[Request]) -> Iterator[Made]:
+        """Yield one batch per request.
 
         Raises:
             DataError: an image cannot be read, or a worker died.
@@ -94,17 +76,17 @@ class Stream:
         with warnings.catch_warnings():
             # Python 3.12 warns of forking a process with threads; the workers use none of them.
             warnings.simplefilter("ignore", DeprecationWarning)
-            deliveries = iter(self._loader)
+            batches = iter(self._loader)
         while True:
             if turn != self._turn:
                 raise UsageError("a loader that streams serves one loop at a time")
             try:
-                answer = next(deliveries)
+                answer = next(batches)
             except StopIteration:
                 return
             except RuntimeError as error:
                 raise DataError(
-                    f"a data worker died ({str(error).splitlines()[0]}); with less memory than "
+                    f"a data worker died ({first_line(error)}); with less memory than "
                     "the workers need, fewer of them help"
                 ) from error
             if isinstance(answer, FleetfootError):
@@ -120,8 +102,8 @@ class _Pending:
         return iter(self.requests)
 
 
-def _as_it_is(delivery: Any) -> Any:
-    return delivery
+def _as_it_is(batch: Any) -> Any:
+    return batch
 
 
 def _start_worker(_worker: int) -> None:

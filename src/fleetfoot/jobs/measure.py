@@ -28,7 +28,7 @@ from fleetfoot.measure.device import device_profile, load_1min
 from fleetfoot.measure.energy import Meter, find_meter
 from fleetfoot.measure.latency import Schedule, samples_for
 from fleetfoot.measure.provenance import accelerator
-from fleetfoot.measure.roofline import Ceilings, measure_ceilings, roof_fraction
+from fleetfoot.measure.roofline import Ceilings, attainable_gflops, measure_ceilings
 
 MOST_AT_ONCE = 16  # processes that are held open side by side
 SAMPLES = samples_for(0.99)
@@ -211,12 +211,8 @@ def _with_roof(row: MeasureCell, roofs: Mapping[int, Ceilings]) -> MeasureCell:
     if row.setup.threads not in roofs or not _has_intensity(row):
         return row
     intensity = 2 * (row.counts.macs or 0) * row.setup.batch / (row.counts.bytes_moved_fused or 1)
-    fraction = roof_fraction(
-        row.times.gflops_achieved or 0.0,
-        intensity,
-        ceilings=roofs[row.setup.threads],
-        precision=row.setup.precision,
-    )
+    roof = attainable_gflops(intensity, roofs[row.setup.threads], precision=row.setup.precision)
+    fraction = None if roof is None else (row.times.gflops_achieved or 0.0) / roof
     above = fraction is not None and fraction > ABOVE_THE_ROOF
     times = replace(row.times, roof_fraction=fraction)
     return replace(row, times=times, note=_joined(row.note, FASTER if above else None))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from fleetfoot.core.errors import UsageError
+from fleetfoot.core.errors import UsageError, first_line
 from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.core.machine_lock import measuring
 from fleetfoot.measure.device import device_profile
@@ -47,8 +47,8 @@ class Ceilings:
 
 def attainable_gflops(
     intensity: float, ceilings: Ceilings, *, precision: str = "float32", level: str = "memory"
-) -> float:
-    """Return the GFLOP/s that the roofline allows.
+) -> float | None:
+    """Return the GFLOP/s that the roofline allows; None where a ceiling is not known.
 
     >>> roof = Ceilings(threads=1, gflops={"float32": 100.0}, gb_per_s={"memory": 10.0})
     >>> attainable_gflops(2.0, roof), attainable_gflops(50.0, roof)
@@ -59,23 +59,10 @@ def attainable_gflops(
         ceilings: of the machine.
         precision: of the multiplications.
         level: where the bytes come from.
-
-    Raises:
-        UsageError: the ceilings know nothing of the precision or level.
     """
-    return min(_of(ceilings.gflops, precision), intensity * _of(ceilings.gb_per_s, level))
-
-
-def roof_fraction(
-    gflops: float, intensity: float, *, ceilings: Ceilings, precision: str = "float32"
-) -> float | None:
-    """Return achieved over attainable GFLOP/s; None where the ceiling is not known.
-
-    Above 1 the caches served what the count sends to memory, or the count or ceiling is wrong.
-    """
-    if precision not in ceilings.gflops or "memory" not in ceilings.gb_per_s or intensity <= 0:
+    if precision not in ceilings.gflops or level not in ceilings.gb_per_s:
         return None
-    return gflops / attainable_gflops(intensity, ceilings, precision=precision)
+    return min(ceilings.gflops[precision], intensity * ceilings.gb_per_s[level])
 
 
 def estimate_ms(counts: "Counts", ceilings: Ceilings, *, precision: str = "float32") -> float:
@@ -87,9 +74,11 @@ def estimate_ms(counts: "Counts", ceilings: Ceilings, *, precision: str = "float
     Raises:
         UsageError: the ceilings know nothing of the precision or of memory.
     """
-    attainable_gflops(1.0, ceilings, precision=precision)  # refuses what was not measured
-    times = (operator_ms(r.macs, r.bytes_moved, ceilings, precision) for r in counts.records)
-    return sum(time for time in times if time is not None)
+    times = [operator_ms(r.macs, r.bytes_moved, ceilings, precision) for r in counts.records]
+    if None in times:
+        known = ", ".join((*ceilings.gflops, *ceilings.gb_per_s))
+        raise UsageError(f"no ceiling was measured for {precision} from memory: there is {known}")
+    return sum(filter(None, times))
 
 
 def operator_ms(
@@ -179,7 +168,7 @@ def _products(precisions: Sequence[str], side: int) -> tuple[dict[str, float], d
         try:
             gflops[precision] = _product_gflops(precision, side)
         except (RuntimeError, NotImplementedError) as error:
-            reasons[precision] = str(error).strip().partition("\n")[0]
+            reasons[precision] = first_line(error)
     return gflops, reasons
 
 
@@ -232,9 +221,3 @@ def best_seconds(call: Callable[[], Any], repeats: int = REPEATS) -> float:
         call()
         best = min(best, time.perf_counter() - start)
     return best
-
-
-def _of(table: Mapping[str, float], name: str) -> float:
-    if name not in table:
-        raise UsageError(f"no ceiling was measured for {name}: there is {', '.join(table)}")
-    return table[name]
