@@ -1,8 +1,8 @@
 """Ranges that stand in the annotation of a field, and the check of a record against them.
 
-`batch: AtLeastOne = 32` says what is allowed where the field is; `check_fields(self)` in
-`__post_init__` refuses the rest. Choices (`Literal`), flags and parts (other records) are checked
-by their type; fields of other types are left alone.
+`batch: AtLeastOne = 32` says what is allowed where the field is; `check_fields`, which a `Checked`
+record calls when it is made, refuses the rest. Choices (`Literal`), flags and parts (other records)
+are checked by their type; fields of other types are left alone.
 """
 
 import math
@@ -74,6 +74,14 @@ def check_fields(record: Any, *, what: str = "recipe") -> None:
         value = getattr(record, name)
         if not allowed.allows(value):
             raise UsageError(f"{what}: {name} = {value!r} is not {allowed.words}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A record of a recipe: made with a value that is not allowed, it raises UsageError."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 def members(annotation: Any) -> tuple[Any, ...]:

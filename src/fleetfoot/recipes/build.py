@@ -40,16 +40,17 @@ def build(
             weights.
     """
     recipe = spec.recipe
-    initialisers = method.initialisers(recipe)
-    if initialisers and spec.weights != "none":
-        raise UsageError(
-            f"method {initialisers[0]} sets first weights, and --weights {spec.weights} brings "
-            "trained ones: give --weights none, or leave out the method"
-        )
-    if spec.weights == "none":
-        for word in method.second_runs(recipe):
+    used = method.methods_of(recipe)
+    for found in used:
+        if found.initialise and spec.weights != "none":
             raise UsageError(
-                f"method {word} is for a network that has been trained: give --weights RUN/weights"
+                f"method {found.word} sets first weights, and --weights {spec.weights} brings "
+                "trained ones: give --weights none, or leave out the method"
+            )
+        if found.second_run and spec.weights == "none":
+            raise UsageError(
+                f"method {found.word} is for a network that has been trained: give --weights "
+                "RUN/weights"
             )
     seed_everything(recipe.seed)
     options = _net_options(spec)
@@ -69,7 +70,7 @@ def build(
         images = preprocess.normalise(crops(data.train, preprocess, limit=WHITENING_IMAGES))
         whiten_stem(torch.from_numpy(images))
     net = method.apply_surgery(net, recipe)
-    if initialisers and initialise:
+    if initialise and any(found.initialise for found in used):
         method.initialise(net, _start(data, preprocess, recipe))
     return net
 

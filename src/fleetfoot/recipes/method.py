@@ -11,7 +11,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
@@ -19,17 +19,16 @@ from torch import Tensor, nn
 from fleetfoot.core.arguments import nearest
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.results import PassResult
-from fleetfoot.data.loader import Batch
 from fleetfoot.nets.protocol import created_as
 from fleetfoot.recipes import methods as package
 from fleetfoot.train.method_word import MethodWord
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps.step import (
     Context,
-    Metrics,
     Step,
     StepWithMethods,
     Transform,
+    in_context,
     supervised_step,
 )
 
@@ -133,17 +132,8 @@ def catalog() -> dict[str, MethodEntry]:
     return dict(sorted(_entries.items()))
 
 
-def method_named(word: str) -> Method:
+def method_of(word: MethodWord) -> Method:
     """Return the method of a word such as ``cutout:side=8``.
-
-    Raises:
-        UsageError: no such method or argument, or a value that it cannot have.
-    """
-    return _bound(MethodWord.parse(word))
-
-
-def _bound(word: MethodWord) -> Method:
-    """Return the method of a parsed word.
 
     Raises:
         UsageError: no such method or argument, or a value that it cannot have.
@@ -157,9 +147,10 @@ def _bound(word: MethodWord) -> Method:
     words: dict[str, Any] = {}
     for key, text in word.settings:
         if key not in parameters:
-            has = ", ".join(parameters) or "no settings"
-            setting = f"{key}={text}"
-            raise UsageError(f"method {name}: {setting!r} is not one of its settings; it has {has}")
+            raise UsageError(
+                f"method {name}: '{key}={text}' is not one of its settings; it has "
+                f"{', '.join(parameters) or 'no settings'}"
+            )
         words[key] = _value(name, key, text, parameters[key].annotation)
     try:
         return replace(build(**words), word=str(word))
@@ -191,7 +182,7 @@ def methods_of(recipe: Recipe) -> tuple[Method, ...]:
     Raises:
         UsageError: a word that is not known.
     """
-    return tuple(map(_bound, recipe.methods))
+    return tuple(map(method_of, recipe.methods))
 
 
 def apply_surgery(net: nn.Module, recipe: Recipe) -> nn.Module:
@@ -219,22 +210,9 @@ def apply_surgery(net: nn.Module, recipe: Recipe) -> nn.Module:
 
 
 def _networks(net: nn.Module) -> dict[str, nn.Module]:
-    """Return the networks of `create` in another one, by path: two where two learn together.
-
-    One that has none is its own, by the path "".
-    """
+    """Return the networks of `create` in another one, by path; one that has none is its own."""
     found = {path: part for path, part in net.named_modules() if created_as(part) is not None}
     return found or {"": net}
-
-
-def initialisers(recipe: Recipe) -> tuple[str, ...]:
-    """Return the words of a recipe that set the first weights."""
-    return tuple(found.word for found in methods_of(recipe) if found.initialise is not None)
-
-
-def second_runs(recipe: Recipe) -> tuple[str, ...]:
-    """Return the words of a recipe that are for networks trained before."""
-    return tuple(found.word for found in methods_of(recipe) if found.second_run)
 
 
 def initialise(net: nn.Module, start: Start) -> None:
@@ -258,17 +236,14 @@ def step_of(recipe: Recipe, step: Step = supervised_step) -> Step:
     step = next(iter(losses.values()), step)
     for found in used:
         if found.transform is not None:
-            step = _transforming(step, found.transform)
+            step = in_context(step, partial(_with_transform, found.transform))
         if found.step is not None:
             step = found.step(step)
     return StepWithMethods(step, recipe.methods) if recipe.methods else step
 
 
-def _transforming(step: Step, transform: Transform) -> Step:
-    def transforming(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
-        return step(net, batch, replace(context, transforms=(transform, *context.transforms)))
-
-    return transforming
+def _with_transform(transform: Transform, context: Context) -> Context:
+    return replace(context, transforms=(transform, *context.transforms))
 
 
 def finish(net: nn.Module, recipe: Recipe) -> nn.Module:

@@ -15,6 +15,7 @@ from fleetfoot.core.ranges import (
     AtLeastOne,
     AtLeastZero,
     BelowOne,
+    Checked,
     Factor,
     NotNegative,
     Positive,
@@ -25,8 +26,8 @@ from fleetfoot.core.ranges import (
 from fleetfoot.core.results import to_json
 from fleetfoot.data.augment import Augment
 from fleetfoot.train.method_word import MethodWord, methods
-from fleetfoot.train.optim.rules import SGD, AdamW, Muon, RMSProp, VelocitySGD
-from fleetfoot.train.optim.schedules import Cosine, Exponential, Linear, Plateau, Steps
+from fleetfoot.train.optim.rules import AdamW, Rule
+from fleetfoot.train.optim.schedules import Cosine, Schedule
 
 DEFAULT_EPOCHS = 20
 
@@ -62,7 +63,7 @@ Methods = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Examples:
+class Examples(Checked):
     """What the network is shown: training images, and labels.
 
     Attributes:
@@ -85,12 +86,9 @@ class Examples:
     balance: Literal["none", "weights", "sampler"] = "none"
     label_smoothing: BelowOne = 0.1
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-
 
 @dataclass(frozen=True, kw_only=True)
-class Network:
+class Network(Checked):
     """How the network is made for training (used by whoever creates it), and what is frozen.
 
     Attributes:
@@ -111,9 +109,6 @@ class Network:
     whitened_stem: bool = False
     frozen_norm: bool = False
     frozen_body: bool = False
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +138,7 @@ class Head:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Checkpoints:
+class Checkpoints(Checked):
     """When the network is evaluated and saved, and which weights are kept.
 
     Attributes:
@@ -160,12 +155,9 @@ class Checkpoints:
     early_stop: AtLeastOne | None = None
     ema: BelowOne | None = None
 
-    def __post_init__(self) -> None:
-        check_fields(self)
-
 
 @dataclass(frozen=True, kw_only=True)
-class Compute:
+class Compute(Checked):
     """How it is computed; "auto" is what is measured to be fastest.
 
     Attributes:
@@ -182,9 +174,6 @@ class Compute:
     layout: Literal["auto", "nchw", "nhwc"] = "auto"
     kernels: Literal["auto", "torch", "fused"] = "auto"
     workers: AtLeastZero | None = None
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,8 +202,8 @@ class Recipe:
     minutes: Positive | None = None
     batch: AtLeastOne = 32
     seed: AtLeastZero = 0
-    optimizer: AdamW | SGD | VelocitySGD | RMSProp | Muon = field(default_factory=AdamW)
-    schedule: Cosine | Linear | Steps | Exponential | Plateau = field(default_factory=Cosine)
+    optimizer: Rule = field(default_factory=AdamW)
+    schedule: Schedule = field(default_factory=Cosine)
     examples: Examples = Examples()
     network: Network = Network()
     head: Head = Head()
@@ -242,7 +231,7 @@ class Recipe:
 
         Methods may be given as words.
 
-        >>> Recipe().with_changes(lr=0.1, schedule=Linear()).optimizer.lr
+        >>> Recipe().with_changes(lr=0.1, schedule="linear").optimizer.lr
         0.1
 
         Raises:

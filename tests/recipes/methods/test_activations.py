@@ -5,7 +5,8 @@ import torch
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.create import create
-from fleetfoot.recipes.method import method_named
+from fleetfoot.recipes.method import method_of
+from fleetfoot.train.method_word import MethodWord
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from fleetfoot.recipes.method import method_named
 def test_every_word_is_an_option_of_create(word: str, option: str) -> None:
     torch.manual_seed(0)
     net = create("cuda_convnet_26", num_classes=3, size=8)
-    assert len(method_named(word).surgery(net).changed) == 4
+    assert len(method_of(MethodWord.parse(word)).surgery(net).changed) == 4
     made = net.created_as
     assert made.options == {"size": 8, "activation": option}
     again = create(made.name, num_classes=3, **made.options)
@@ -31,4 +32,4 @@ def test_every_word_is_an_option_of_create(word: str, option: str) -> None:
 
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(UsageError, match="kind='swish'"):
-        method_named("activation:kind=swish")
+        method_of(MethodWord.parse("activation:kind=swish"))

@@ -7,13 +7,14 @@ from torch import nn
 from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.create import create
 from fleetfoot.ops.drop_connect import DropConnect
-from fleetfoot.recipes.method import method_named
+from fleetfoot.recipes.method import method_of
+from fleetfoot.train.method_word import MethodWord
 
 
 def test_the_mean_is_a_plain_network_afterwards() -> None:
     net = create("cuda_convnet_26", num_classes=3, size=8)
     keys, made = [*net.state_dict()], net.created_as
-    found = method_named("drop_connect:keep=0.4,masks=batch")
+    found = method_of(MethodWord.parse("drop_connect:keep=0.4,masks=batch"))
     assert found.surgery(net).changed == ("hidden.0",)
     layer = net.hidden[0]
     assert isinstance(layer, DropConnect)
@@ -29,7 +30,7 @@ def test_the_mean_is_a_plain_network_afterwards() -> None:
 
 def test_the_closed_form_stays_and_is_noted() -> None:
     net = create("cuda_convnet_26", num_classes=3, size=8)
-    found = method_named("drop_connect:inference=closed")
+    found = method_of(MethodWord.parse("drop_connect:inference=closed"))
     found.surgery(net)
     assert found.finish is None
     assert net.created_as.options["drop_connect"] == 0.5
@@ -37,4 +38,4 @@ def test_the_closed_form_stays_and_is_noted() -> None:
 
 def test_nonsense_is_refused_early() -> None:
     with pytest.raises(UsageError, match=r"keep=1\.5"):
-        method_named("drop_connect:keep=1.5")
+        method_of(MethodWord.parse("drop_connect:keep=1.5"))

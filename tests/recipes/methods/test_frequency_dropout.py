@@ -8,7 +8,8 @@ from torch import nn
 
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
 from fleetfoot.ops.frequency_dropout import FrequencyDropout
-from fleetfoot.recipes.method import method_named
+from fleetfoot.recipes.method import method_of
+from fleetfoot.train.method_word import MethodWord
 
 
 def net() -> ResNetCifar:
@@ -24,7 +25,7 @@ def filters(model: nn.Module) -> dict[str, FrequencyDropout]:
 def test_filters_stand_behind_every_wide_convolution_until_the_end(form: str) -> None:
     model, x = net(), torch.randn(2, 3, 8, 8)
     before, keys = model.eval()(x), [*model.state_dict()]
-    found = method_named(f"frequency_dropout:form={form}")
+    found = method_of(MethodWord.parse(f"frequency_dropout:form={form}"))
     result = found.surgery(model.train())
     assert len(result.changed) == len(filters(model)) == 9
     torch.testing.assert_close(model.eval()(x), before)  # nothing was drawn
@@ -37,12 +38,12 @@ def test_filters_stand_behind_every_wide_convolution_until_the_end(form: str) ->
 
 def test_one_by_one_convolutions_are_left_alone() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU())
-    assert method_named("frequency_dropout").surgery(model).changed == ()
+    assert method_of(MethodWord.parse("frequency_dropout")).surgery(model).changed == ()
 
 
 def drawn(seed: int, epoch: int) -> dict[str, torch.Tensor]:
     model = net()
-    found = method_named("frequency_dropout:form=released")
+    found = method_of(MethodWord.parse("frequency_dropout:form=released"))
     found.surgery(model)
     context = SimpleNamespace(recipe=SimpleNamespace(seed=seed), epoch=epoch)
     calls = []
@@ -71,7 +72,7 @@ def test_equal_widths_of_a_residual_block_share_their_filters() -> None:
 
 def test_the_paper_form_draws_in_every_step() -> None:
     model = net()
-    found = method_named("frequency_dropout:form=paper,filters=gaussian")
+    found = method_of(MethodWord.parse("frequency_dropout:form=paper,filters=gaussian"))
     found.surgery(model)
     x = torch.randn(2, 3, 8, 8)
     torch.manual_seed(0)

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from fleetfoot.core.errors import UsageError
-from fleetfoot.recipes.method import method_named, step_of
-from fleetfoot.train.method_word import methods
+from fleetfoot.recipes.method import method_of, step_of
+from fleetfoot.train.method_word import MethodWord, methods
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps.step import Context
 
@@ -62,4 +62,4 @@ def test_transforms_come_in_the_order_of_the_words() -> None:
 )
 def test_settings_out_of_their_range_are_refused(word: str) -> None:
     with pytest.raises(UsageError):
-        method_named(word)
+        method_of(MethodWord.parse(word))

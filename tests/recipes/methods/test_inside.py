@@ -10,8 +10,8 @@ from fleetfoot.ops.drop_block import DropBlock2d
 from fleetfoot.ops.max_dropout import MaxDropout
 from fleetfoot.ops.shake_drop import ShakeDrop
 from fleetfoot.ops.target_drop import TargetDrop
-from fleetfoot.recipes.method import apply_surgery, method_named
-from fleetfoot.train.method_word import methods
+from fleetfoot.recipes.method import apply_surgery, method_of
+from fleetfoot.train.method_word import MethodWord, methods
 from fleetfoot.train.recipe import Recipe
 
 KINDS = {
@@ -31,7 +31,7 @@ def net() -> nn.Module:
 @pytest.mark.parametrize("word", KINDS)
 def test_a_word_puts_its_modules_behind_each_stage_or_branch(word: str) -> None:
     kind, text = KINDS[word]
-    method, model = method_named(word), net()
+    method, model = method_of(MethodWord.parse(word)), net()
     result = method.surgery(model)
     found = [m for m in result.model.modules() if isinstance(m, kind)]
     assert len(found) == len(result.changed) == 2
@@ -47,8 +47,8 @@ def test_a_network_without_stages_is_refused() -> None:
 
 
 def test_the_rate_of_squares_rises_only_on_request() -> None:
-    assert method_named("drop_block").step is not None
-    assert method_named("drop_block:ramp=false").step is None
+    assert method_of(MethodWord.parse("drop_block")).step is not None
+    assert method_of(MethodWord.parse("drop_block:ramp=false")).step is None
 
 
 @pytest.mark.parametrize(
@@ -70,4 +70,4 @@ def test_the_rate_of_squares_rises_only_on_request() -> None:
 )
 def test_settings_out_of_their_range_are_refused(word: str) -> None:
     with pytest.raises(UsageError):
-        method_named(word)
+        method_of(MethodWord.parse(word))

@@ -6,8 +6,8 @@ from torch import nn
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.nets.create import create
-from fleetfoot.recipes.method import apply_surgery, finish, method_named, step_of
-from fleetfoot.train.method_word import methods
+from fleetfoot.recipes.method import apply_surgery, finish, method_of, step_of
+from fleetfoot.train.method_word import MethodWord, methods
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps.jocor import Pair
 
@@ -57,7 +57,7 @@ def test_two_losses_are_refused() -> None:
 
 
 def test_a_loss_takes_the_innermost_place() -> None:
-    found = method_named("jocor")
+    found = method_of(MethodWord.parse("jocor"))
     step = step_of(Recipe(methods=methods("jocor")))
     assert step.compute.__name__ == found.loss.__name__
     assert step.methods == methods("jocor")
@@ -69,4 +69,4 @@ def test_a_loss_takes_the_innermost_place() -> None:
 )
 def test_settings_out_of_their_range_are_refused(word: str) -> None:
     with pytest.raises(UsageError):
-        method_named(word)
+        method_of(MethodWord.parse(word))

@@ -26,7 +26,7 @@ def test_the_rule_as_written_out_with_a_falling_rate() -> None:
 def test_it_is_not_torchs() -> None:
     steps = []
     for make in (
-        lambda p: RMSPropTF([p], lr=0.1, momentum=0.9, decay=0.9),
+        lambda p: RMSPropTF([p], lr=0.1, momentum=0.9, decay=0.9, weight_decay=0.0),
         lambda p: torch.optim.RMSprop([p], lr=0.1, momentum=0.9, alpha=0.9, eps=1e-3),
     ):
         weight = nn.Parameter(torch.zeros(1))

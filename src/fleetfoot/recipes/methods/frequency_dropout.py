@@ -3,18 +3,17 @@
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fleetfoot.blocks.residual import ResidualBlock
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.results import PassResult
 from fleetfoot.core.seeds import torch_rng
-from fleetfoot.data.loader import Batch
 from fleetfoot.ops.frequency_dropout import RANDOM, FrequencyDropout
 from fleetfoot.passes.insert_after import insert_after, take_out
 from fleetfoot.recipes.method import Method, method
 from fleetfoot.train.steps.recalibrate_norms import recalibrating_norms
-from fleetfoot.train.steps.step import Context, Metrics, Step
+from fleetfoot.train.steps.step import Context, Step, preceded
 
 NAME = "frequency_dropout"
 FILTERS = {"random": RANDOM, "gaussian": ("gaussian",), "sharpen": ("gaussian", "sharpen", "gabor")}
@@ -75,16 +74,15 @@ def drawing_each_epoch(step: Step, families: tuple[str, ...]) -> Step:
     that equally wide ones draw the same widths.
     """
 
-    def drawn(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
+    def draw(net: nn.Module, context: Context) -> None:
         key = (context.recipe.seed, NAME, context.epoch)
         family = families[int(torch.randint(len(families), (), generator=torch_rng(*key)))]
         for place, module in _with_places(net):
             if getattr(module, "drawn_for", None) != key:
                 module.draw((family,), generator=torch_rng(*key, place))
                 module.drawn_for = key  # pyright: ignore[reportArgumentType]
-        return step(net, batch, context)
 
-    return drawn
+    return preceded(step, draw)
 
 
 def _with_places(net: nn.Module) -> list[tuple[str, FrequencyDropout]]:

@@ -3,15 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from torch import Tensor, nn
-
 from fleetfoot.core import arguments
 from fleetfoot.data import cutout as holes
-from fleetfoot.data.loader import Batch
 from fleetfoot.recipes.method import Method, method
 from fleetfoot.train.steps.batch_augment import copies_step
 from fleetfoot.train.steps.fixres import Norms, freeze_body, frozen_norms_step, thaw
-from fleetfoot.train.steps.step import Context, Metrics, Step
+from fleetfoot.train.steps.step import Context, Step, in_context
 
 
 @method(
@@ -96,11 +93,7 @@ def _chance(value: float, name: str = "probability") -> float:
 def _augmenting(**changes: float) -> Callable[[Step], Step]:
     """Return the wrapping of a step in which settings of the recipe's `Mix` are changed."""
 
-    def wrap(step: Step) -> Step:
-        def mixing(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
-            recipe = context.recipe.with_changes(**changes)
-            return step(net, batch, replace(context, recipe=recipe))
+    def mixing(context: Context) -> Context:
+        return replace(context, recipe=context.recipe.with_changes(**changes))
 
-        return mixing
-
-    return wrap
+    return lambda step: in_context(step, mixing)

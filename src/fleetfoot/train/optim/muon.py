@@ -23,16 +23,10 @@ SMALL = 1e-7
 
 
 class Muon(UpdateRule):
-    """The update rule above.
+    """The update rule above; groups with ``orthogonal=True`` hold filter banks.
 
-    Args:
-        groups: parameter groups; those with ``orthogonal=True`` hold filter banks. Each has
-            `momentum` and, for SGD, `weight_decay`.
-        lr: learning rate of groups without their own.
+    Each group has `lr`, `momentum` and `weight_decay`, which filter banks do without.
     """
-
-    def __init__(self, groups: list[dict[str, Any]], *, lr: float) -> None:
-        super().__init__(groups, {"lr": lr, "weight_decay": 0.0, "orthogonal": False})
 
     def update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         if not group["orthogonal"] and group["weight_decay"]:

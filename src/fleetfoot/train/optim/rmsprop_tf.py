@@ -11,7 +11,6 @@ Departs  nowhere. `torch.optim.RMSprop` starts s at 0, adds epsilon outside the 
 Letters  s mean square, g gradient, m momentum, w weight
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -23,29 +22,10 @@ EPSILON = 1e-3
 
 
 class RMSPropTF(UpdateRule):
-    """The update rule above.
+    """The update rule above, with `lr`, `momentum`, `decay` and `weight_decay`.
 
-    Args:
-        params: parameters, or groups with settings of their own.
-        lr: learning rate.
-        momentum: what is left of the last update.
-        decay: what is left of the mean square after a step.
-        epsilon: added to the mean square, inside the root.
-        weight_decay: times the weight, added to the gradient before all else.
+    The weight decay, times the weight, is added to the gradient before all else.
     """
-
-    def __init__(
-        self,
-        params: Iterable[Tensor] | Iterable[dict[str, Any]],
-        *,
-        lr: float,
-        momentum: float = 0.9,
-        decay: float = 0.9,
-        epsilon: float = EPSILON,
-        weight_decay: float = 0.0,
-    ) -> None:
-        settings = {"lr": lr, "momentum": momentum, "decay": decay, "epsilon": epsilon}
-        super().__init__(params, settings | {"weight_decay": weight_decay})
 
     def update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         state, decay = self.state[parameter], group["decay"]
@@ -54,5 +34,5 @@ class RMSPropTF(UpdateRule):
             state["momentum"] = torch.zeros_like(parameter)
         gradient = gradient.add(parameter, alpha=group["weight_decay"])
         square = state["square"].mul_(decay).addcmul_(gradient, gradient, value=1 - decay)
-        step = gradient.mul(group["lr"]).div_(square.add(group["epsilon"]).sqrt_())
+        step = gradient.mul(group["lr"]).div_(square.add(EPSILON).sqrt_())
         parameter.sub_(state["momentum"].mul_(group["momentum"]).add_(step))

@@ -1,6 +1,6 @@
 """The loop that optimizers share whose rule looks at one parameter at a time."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -9,7 +9,17 @@ from torch.optim import Optimizer
 
 
 class UpdateRule(Optimizer):
-    """An optimizer that is its `update`; abstract."""
+    """An optimizer that is its `update`; abstract.
+
+    Args:
+        params: parameters, or groups with settings of their own.
+        settings: of every group that has none of its own: `lr`, and what the rule names.
+    """
+
+    def __init__(
+        self, params: Iterable[Tensor] | Iterable[dict[str, Any]], **settings: float
+    ) -> None:
+        super().__init__(params, settings)
 
     @torch.no_grad()
     def step(  # pyright: ignore[reportIncompatibleMethodOverride]  torch overloads it

@@ -10,7 +10,6 @@ Departs  nowhere. `torch.optim.SGD` keeps the velocity without the learning rate
 Letters  v velocity, w weight, g gradient
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -20,24 +19,7 @@ from fleetfoot.train.optim.update_rule import UpdateRule
 
 
 class VelocitySGD(UpdateRule):
-    """The update rule above.
-
-    Args:
-        params: parameters, or groups with settings of their own.
-        lr: learning rate.
-        momentum: what is left of the velocity after a step.
-        weight_decay: shrinks the weights by ``lr * weight_decay``, through the velocity.
-    """
-
-    def __init__(
-        self,
-        params: Iterable[Tensor] | Iterable[dict[str, Any]],
-        *,
-        lr: float,
-        momentum: float = 0.9,
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+    """The update rule above, with `lr`, `momentum` and `weight_decay`."""
 
     def update(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         lr, state = group["lr"], self.state[parameter]

@@ -10,12 +10,11 @@ Departs  nowhere; `recipes.fixres` has the recipe
 
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from fleetfoot.core.results import PassResult
-from fleetfoot.data.loader import Batch
 from fleetfoot.train.optim.optimizers import in_classifier
-from fleetfoot.train.steps.step import Context, Metrics, Step
+from fleetfoot.train.steps.step import Context, Step, preceded
 from fleetfoot.train.train_state import BATCH_NORMS
 
 Norms = Literal["last", "all", "none"]
@@ -46,16 +45,10 @@ def thaw(net: nn.Module) -> nn.Module:
 def frozen_norms_step(step: Step) -> Step:
     """Return ``step``, in which norms that are not trained keep and use what they have gathered."""
 
-    def step_with_frozen_norms(
-        net: nn.Module, batch: Batch, context: Context
-    ) -> tuple[Tensor, Metrics]:
+    def freeze(net: nn.Module, _: Context) -> None:
         for module in net.modules():
-            if isinstance(module, BATCH_NORMS) and not _trained(module):
+            trained = any(parameter.requires_grad for parameter in module.parameters())
+            if isinstance(module, BATCH_NORMS) and not trained:
                 module.eval()
-        return step(net, batch, context)
 
-    return step_with_frozen_norms
-
-
-def _trained(module: nn.Module) -> bool:
-    return any(parameter.requires_grad for parameter in module.parameters())
+    return preceded(step, freeze)

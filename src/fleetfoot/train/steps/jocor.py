@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fleetfoot.data.loader import Batch
-from fleetfoot.train.steps.step import Context, Metrics, Step, inputs_of
+from fleetfoot.train.steps.step import Context, Metrics, Step, accuracy_of, inputs_of
 
 
 class Pair(nn.Module):
@@ -67,8 +67,6 @@ def jocor_step(*, noise: float, weight: float, ramp: int) -> Step:
         first_NC, second_NC = cast(Tensor, logits).float().unbind(dim=0)
         losses_N = joint_losses(first_NC, second_NC, targets, weight)
         kept = easiest(losses_N, noise * min(1.0, context.epoch / ramp))
-        labels = targets if targets.ndim == 1 else targets.argmax(dim=1)
-        accuracy = (first_NC.detach().argmax(dim=1) == labels).float().mean()
-        return losses_N[kept].mean(), {"accuracy": accuracy}
+        return losses_N[kept].mean(), {"accuracy": accuracy_of(first_NC, targets)}
 
     return step

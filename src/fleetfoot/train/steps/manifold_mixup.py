@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from fleetfoot.core.seeds import rng
 from fleetfoot.data.loader import Batch
-from fleetfoot.train.steps.step import Context, Metrics, Step, inputs_of
+from fleetfoot.train.steps.step import Context, Metrics, Step, accuracy_of, inputs_of
 
 Loss = Literal["binary", "cross"]
 
@@ -47,9 +47,7 @@ def manifold_mixup_step(*, alpha: float, layers: int, loss: Loss) -> Step:
         logits_NC = logits_NC.float()
         shares_NC = _smoothed(targets, context)
         value = _loss(logits_NC, mixed(shares_NC, share, order_N), loss, context.class_weights)
-        labels = targets if targets.ndim == 1 else targets.argmax(dim=1)
-        accuracy = (logits_NC.detach().argmax(dim=1) == labels).float().mean()
-        return value, {"accuracy": accuracy}
+        return value, {"accuracy": accuracy_of(logits_NC, targets)}
 
     return step
 

@@ -1,9 +1,8 @@
 """Tell modules how far a training has come: for operators whose rate rises with it."""
 
-from torch import Tensor, nn
+from torch import nn
 
-from fleetfoot.data.loader import Batch
-from fleetfoot.train.steps.step import Context, Metrics, Step
+from fleetfoot.train.steps.step import Context, Step, preceded
 
 
 def telling_progress(step: Step, kind: type[nn.Module]) -> Step:
@@ -11,10 +10,9 @@ def telling_progress(step: Step, kind: type[nn.Module]) -> Step:
     ``progress``: a function of the step alone, so that a resumed run goes on alike.
     """
 
-    def told(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
+    def tell(net: nn.Module, context: Context) -> None:
         for module in net.modules():
             if isinstance(module, kind):
                 module.progress = context.progress  # pyright: ignore[reportArgumentType]
-        return step(net, batch, context)
 
-    return told
+    return preceded(step, tell)

@@ -118,30 +118,42 @@ def supervised_step(net: nn.Module, batch: Batch, context: Context) -> tuple[Ten
         weight=context.class_weights,
         label_smoothing=context.recipe.examples.label_smoothing,
     )
+    return loss, {"accuracy": accuracy_of(logits_NC, targets)}
+
+
+def accuracy_of(logits_NC: Tensor, targets: Tensor) -> Tensor:
+    """Return the share of images whose largest logit is that of their label, or largest share."""
     labels = targets if targets.ndim == 1 else targets.argmax(dim=1)
-    accuracy = (logits_NC.detach().argmax(dim=1) == labels).float().mean()
-    return loss, {"accuracy": accuracy}
+    return (logits_NC.detach().argmax(dim=1) == labels).float().mean()
 
 
 def inputs_of(batch: Batch, context: Context) -> tuple[Tensor, Tensor]:
     """Return the batch as network input and targets: labels (N,), or shares (N, C) if mixed."""
-    images = transformed(context.normalise(batch.images), context)
+    images, rank = context.normalise(batch.images), this_process().rank
+    for place, transform in enumerate(context.transforms):
+        key = (context.recipe.seed, "transform", place, context.step)
+        images = transform(images, torch_rng(*key, *([rank] if rank else [])))
     labels = batch.labels.to(images.device, non_blocking=True)
     mix = context.recipe.augment.mix
     if not (mix.mixup or mix.cutmix or mix.erasing):
         return context.normalise.laid_out(images), labels
     targets = F.one_hot(labels, context.classes).float()
-    words = {"seed": context.recipe.seed, "step": context.step, "rank": this_process().rank}
+    words = {"seed": context.recipe.seed, "step": context.step, "rank": rank}
     images, targets = mix_batch(images, targets, mix, **words)
     mixed = bool(mix.mixup or mix.cutmix)
     return context.normalise.laid_out(images), targets if mixed else labels
 
 
-def transformed(images: Tensor, context: Context) -> Tensor:
-    """Return normalised images after every transform of the context."""
-    rank = this_process().rank
-    for place, transform in enumerate(context.transforms):
-        key = (context.recipe.seed, "transform", place, context.step)
-        generator = torch_rng(*key, *([rank] if rank else []))
-        images = transform(images, generator)
-    return images
+def in_context(step: Step, change: Callable[[Context], Context]) -> Step:
+    """Return ``step``, for which every context is changed."""
+    return lambda net, batch, context: step(net, batch, change(context))
+
+
+def preceded(step: Step, act: Callable[[nn.Module, Context], None]) -> Step:
+    """Return ``step``, before which something is done to the network."""
+
+    def computed(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
+        act(net, context)
+        return step(net, batch, context)
+
+    return computed

@@ -6,18 +6,14 @@ Departs  the moment is a share of the run, not an epoch
 
 from dataclasses import replace
 
-from torch import Tensor, nn
-
-from fleetfoot.data.loader import Batch
-from fleetfoot.train.steps.step import Context, Metrics, Step
+from fleetfoot.train.steps.step import Context, Step, in_context
 
 
 def two_stage_smoothing(step: Step, *, smoothing: float, until: float) -> Step:
     """Return ``step`` with label smoothing up to a share of the run, and without from there on."""
 
-    def smoothed(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
+    def smoothed(context: Context) -> Context:
         now = smoothing if context.progress < until else 0.0
-        recipe = context.recipe.with_changes(label_smoothing=now)
-        return step(net, batch, replace(context, recipe=recipe))
+        return replace(context, recipe=context.recipe.with_changes(label_smoothing=now))
 
-    return smoothed
+    return in_context(step, smoothed)
