@@ -11,9 +11,9 @@ from fleetfoot.data.open_data import open_data
 from fleetfoot.nets.create import create
 from fleetfoot.nets.portable import save_portable
 from fleetfoot.recipes.build import build
+from fleetfoot.recipes.photographs import transfer
 from fleetfoot.recipes.pixels import preprocess_for
 from fleetfoot.recipes.run_spec import RunSpec
-from fleetfoot.recipes.transfer import transfer
 from fleetfoot.train.method_word import methods
 from fleetfoot.train.recipe import Recipe
 

@@ -9,10 +9,10 @@ import torch
 from fleetfoot.core.listener import Silent
 from fleetfoot.data.open_data import open_data
 from fleetfoot.nets.create import create
+from fleetfoot.recipes.photographs import transfer
 from fleetfoot.recipes.pixels import preprocess_for
 from fleetfoot.recipes.run import run
 from fleetfoot.recipes.run_spec import RunSpec
-from fleetfoot.recipes.transfer import transfer
 
 NET = "tf_efficientnet_lite0"
 

@@ -168,7 +168,8 @@ def _trained(make_net: Callable[[], nn.Module], task: _Task, setting: Setting) -
         with kept_training(setting, key) as kept:
             course = kept.begin(state)
             if course.logits is None:
-                _take_steps(state, task, course, kept)
+                with working():
+                    _take_steps(state, task, course, kept)
             last = kept.last_state(state, course)
             net = method.finish(net if state.ema is None else state.ema.net, recipe).eval()
             logits = course.logits
@@ -265,7 +266,7 @@ def _take_steps(state: TrainState, task: _Task, course: Course, kept: KeptTraini
     )
     loader.prepare()
     context = _context(recipe, loader, next(state.net.parameters()).device)
-    left = steps_left(state, context, lambda _: loader, step=task.step, turn=working)
+    left = steps_left(state, context, lambda _: loader, step=task.step)
     steps, per_epoch = course.step_errors, loader.steps_per_epoch
     try:
         for taken in left:

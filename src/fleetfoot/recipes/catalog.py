@@ -7,11 +7,10 @@ from fleetfoot.core.arguments import nearest
 from fleetfoot.core.errors import UsageError
 from fleetfoot.recipes import alexnet, allcnn, bn_inception, efficientnet, fasternet, nin, vovnet
 from fleetfoot.recipes.fixres import fix_resolution
+from fleetfoot.recipes.photographs import scratch, transfer
 from fleetfoot.recipes.published import Published
-from fleetfoot.recipes.scratch import scratch
 from fleetfoot.recipes.small import FORMS, small
 from fleetfoot.recipes.small_images import glyphs, small_images
-from fleetfoot.recipes.transfer import transfer
 from fleetfoot.train.recipe import Recipe
 
 PUBLISHED: dict[str, Published] = {

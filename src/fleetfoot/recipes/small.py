@@ -22,15 +22,12 @@ from fleetfoot.recipes.published import Published
 from fleetfoot.train.method_word import methods
 from fleetfoot.train.optim.rules import RMSProp
 from fleetfoot.train.optim.schedules import Plateau, Schedule, Steps
-from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.recipe import Options, Recipe, Sizes
 
 BATCH = 64
 WARMUP = 0.1
 SHIFT = 16  # a shift is this part of the side, at most
 LEAST_SIDE = 8
-
-Sizes = tuple[tuple[float, int], ...]
-Options = tuple[tuple[str, bool | int | float | str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +103,7 @@ def small(published: Published, form: Form) -> Recipe:
         raise UsageError(f"small: {form.images} images are less than a batch of {batch}")
     steps = form.epochs * (form.images // batch)
     power = 1.0 if isinstance(recipe.optimizer, RMSProp) else 0.5
-    schedule = _by_shares(recipe.schedule)
+    schedule = by_shares(recipe.schedule)
     return recipe.with_changes(
         epochs=form.epochs,
         batch=batch,
@@ -136,21 +133,16 @@ def scaled(sizes: Sizes, share: float) -> Sizes:
     return tuple((start, max(LEAST_SIDE, round(side * share))) for start, side in sizes)
 
 
-def _by_shares(schedule: Schedule) -> Schedule:
-    """Return the schedule with falls at shares of the run instead of at plateaus."""
-    if not isinstance(schedule, Plateau) or not schedule.drops:
-        return schedule
-    shares = _halvings(schedule.drops)
-    return Steps(milestones=shares, step_factor=schedule.step_factor, warmup=schedule.warmup)
+def by_shares(schedule: Schedule) -> Schedule:
+    """Return the schedule with falls at shares of the run, each at half of what was left of it.
 
-
-def _halvings(drops: int) -> tuple[float, ...]:
-    """Return where a rate falls that fell at a plateau: each time half of what was left.
-
-    >>> _halvings(3)
+    >>> by_shares(Plateau(drops=3)).milestones
     (0.5, 0.75, 0.875)
     """
-    return tuple(1 - 0.5**number for number in range(1, drops + 1))
+    if not isinstance(schedule, Plateau) or not schedule.drops:
+        return schedule
+    shares = tuple(1 - 0.5**number for number in range(1, schedule.drops + 1))
+    return Steps(milestones=shares, step_factor=schedule.step_factor, warmup=schedule.warmup)
 
 
 def _average(recipe: Recipe, published: Published, steps: int) -> float | None:

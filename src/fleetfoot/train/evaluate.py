@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fleetfoot.core.keeping import keeping
 from fleetfoot.core.machine_lock import rest
 from fleetfoot.data.loader import Loader
 from fleetfoot.measure.accuracy import cross_entropy, top_k
@@ -71,16 +72,12 @@ def evaluate_net(
     device = torch.device(device)
     normalise = Normalise(loader.preprocess, layout=layout, device=device)
     rows: list[tuple[Tensor, Tensor, Tensor]] = []
-    was_training = net.training
-    net.eval()
-    try:
-        with autocast(device, precision):
-            for batch in loader.evaluate():
-                rest()
-                logits_NC = net(normalise(batch.images)).float()
-                rows.append((logits_NC, batch.labels, batch.indices))
-    finally:
-        net.train(was_training)
+    with keeping(net.modules(), "training"), autocast(device, precision):
+        net.eval()
+        for batch in loader.evaluate():
+            rest()
+            logits_NC = net(normalise(batch.images)).float()
+            rows.append((logits_NC, batch.labels, batch.indices))
     return _together(rows, device)
 
 

@@ -16,8 +16,7 @@ from fleetfoot.claims.efficientnet.transfer import (
     recipe,
     shuffle,
 )
-from fleetfoot.recipes.scratch import scratch
-from fleetfoot.recipes.transfer import transfer
+from fleetfoot.recipes.photographs import scratch, transfer
 
 SMOKE = Setting(scale="smoke")
 

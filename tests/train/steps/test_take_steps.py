@@ -1,8 +1,7 @@
-"""The loop itself: where it begins and ends, what it hands out, and what each turn encloses."""
+"""The loop itself: where it begins and ends, what it hands out."""
 
-import contextlib
 import math
-from collections.abc import Iterator
+import threading
 from typing import Any
 
 import pytest
@@ -10,6 +9,9 @@ import tiny_run as tiny
 import torch
 from torch import Tensor, nn
 
+from fleetfoot.core import machine_lock
+from fleetfoot.core.file_lock import ALONE, flock
+from fleetfoot.core.machine_lock import working
 from fleetfoot.data.loader import Batch, Loader
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.steps.step import Context, supervised_step
@@ -64,24 +66,22 @@ def test_a_finished_training_has_none_left() -> None:
     assert list(steps_left(state, context, lambda _: loader)) == []
 
 
-def test_a_turn_holds_one_step_and_nothing_of_the_caller() -> None:
+def test_in_a_turn_of_background_work_a_step_waits_for_a_measurement() -> None:
     state, context, loader = begun()
-    inside, entered = False, 0
-
-    @contextlib.contextmanager
-    def turn() -> Iterator[None]:
-        nonlocal inside, entered
-        inside, entered = True, entered + 1
-        yield
-        inside = False
-
-    def step(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Any]:
-        assert inside
-        return supervised_step(net, batch, context)
-
-    for _ in steps_left(state, context, lambda _: loader, step=step, turn=turn):
-        assert not inside
-    assert entered == 6  # one of them found the first epoch at its end
+    left = steps_left(state, context, lambda _: loader)
+    files = machine_lock._open_files()  # those of another process
+    assert files
+    with working():
+        next(left)
+        assert flock(files[0], ALONE)
+        waiting = threading.Thread(target=next, args=(left,))
+        waiting.start()
+        waiting.join(0.2)
+        assert waiting.is_alive()
+        assert state.progress.step == 1
+        machine_lock._close(files)
+        waiting.join()
+    assert state.progress.step == 2
 
 
 def test_a_loss_that_is_no_number_leaves_step_and_weights() -> None:

@@ -1,7 +1,7 @@
 """Transfer: what weights from ImageNet are worth on other images.
 
-Every way is trained as `fit` trains: with published weights by `recipes.transfer`, the head on
-cached features and then all layers gently; without them by `recipes.scratch`.
+Every way is trained as `fit` trains, by `recipes.photographs`: with published weights the head on
+cached features and then all layers gently (`transfer`); without them by `scratch`.
 
 Paper    Tan, Le, ICML 2019, arXiv:1905.11946, section 5.3 and Table 5: fine-tuning of all layers,
          after Kornblith et al., 2019, arXiv:1805.08974
@@ -35,10 +35,9 @@ from fleetfoot.data.samples import Data
 from fleetfoot.nets.create import create
 from fleetfoot.recipes.build import build
 from fleetfoot.recipes.evaluation import predict_split
+from fleetfoot.recipes.photographs import scratch, transfer
 from fleetfoot.recipes.pixels import preprocess_for
 from fleetfoot.recipes.run_spec import RunSpec
-from fleetfoot.recipes.scratch import scratch
-from fleetfoot.recipes.transfer import transfer
 from fleetfoot.train.recipe import Recipe
 
 NET, SIZE, SMOKE_SIZE = "tf_efficientnet_lite0", 224, 32  # the size that `fit` takes

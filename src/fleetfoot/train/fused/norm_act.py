@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from fleetfoot.kernels.norm_act import Elements, finish_gradient, kernels_of, moments
+from fleetfoot.kernels.norm_act import finish_gradient, kernels_of, moments
 from fleetfoot.train.fused.channels_last import as_array, lies_channels_last, rows_of
 from fleetfoot.train.fused.kernel_threads import share_threads
 
@@ -70,7 +70,7 @@ class _NormAct(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d, activation: str
     ) -> Tensor:
-        x_MC = _positions(x)
+        x_MC = as_array(rows_of(x))
         share_threads()
         mean_C, variance_C = moments(x_MC)
         _follow(norm, mean_C, variance_C, positions=len(x_MC))
@@ -83,7 +83,7 @@ class _NormAct(torch.autograd.Function):
         ctx.save_for_backward(x)
         ctx.weight_dtype = weight.dtype
         out = torch.empty_like(x)
-        ctx.kernels.forward(x_MC, ctx.vectors[0], ctx.vectors[1], _positions(out))
+        ctx.kernels.forward(x_MC, ctx.vectors[0], ctx.vectors[1], as_array(rows_of(out)))
         return out
 
     @staticmethod
@@ -92,11 +92,11 @@ class _NormAct(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         (x,) = ctx.saved_tensors
         dy = grads[0].to(x.dtype).contiguous(memory_format=torch.channels_last)
-        x_MC, dy_MC = _positions(x), _positions(dy)
+        x_MC, dy_MC = as_array(rows_of(x)), as_array(rows_of(dy))
         scale_C, shift_C, mean_C = ctx.vectors
         share_threads()
         dx = torch.empty_like(x)
-        dx_MC = _positions(dx)
+        dx_MC = as_array(rows_of(dx))
         sums_B2C = ctx.kernels.gradient(x_MC, dy_MC, scale_C, shift_C, mean_C, dx_MC)
         dbias_C, product_C = sums_B2C.astype(np.float64).sum(axis=0)
         dweight_C = product_C * ctx.inverse_C
@@ -124,11 +124,6 @@ def _is_computed(x: Tensor) -> bool:
     numbers = x.dtype in (torch.bfloat16, torch.float32)
     # Torch says what is wrong with a single value per channel.
     return numbers and lies_channels_last(x) and x.numel() > x.shape[1]
-
-
-def _positions(x: Tensor) -> Elements:
-    """Return the map (N, C, H, W), channels last, as an array (M, C) of the same memory."""
-    return as_array(rows_of(x))
 
 
 def _tensor(vector: np.ndarray, dtype: torch.dtype) -> Tensor:

@@ -27,14 +27,10 @@ FOLDS = 5
 def fit_linear(
     features_NF: Tensor, labels_N: Tensor, *, classes: int, penalty: float, iterations: int
 ) -> nn.Linear:
-    """Return the softmax regression with classes weighted alike and a penalty on the weights.
+    """Return the softmax regression with classes weighted alike.
 
-    Args:
-        features_NF: pooled features.
-        labels_N: classes.
-        classes: number of classes.
-        penalty: times half the squared weights, added to the mean loss.
-        iterations: of L-BFGS, at most.
+    Half the squared weights times ``penalty`` are added to the mean loss; L-BFGS takes at most
+    ``iterations``.
     """
     targets_NC = F.one_hot(labels_N, classes).float()
     weight_CF, bias_C = _softmax_regression(
@@ -54,14 +50,10 @@ def fit_linear(
 def fit_class_map(
     features_NF: Tensor, labels_N: Tensor, *, known: nn.Linear, classes: int, iterations: int
 ) -> ClassMap:
-    """Return the class map whose shares fit the features; ``known`` is copied into it.
+    """Return the class map whose shares fit the features.
 
-    Args:
-        features_NF: pooled features.
-        labels_N: classes.
-        known: the pretrained classifier, F to K.
-        classes: number of classes.
-        iterations: of L-BFGS, at most.
+    The pretrained classifier ``known``, F to K, is copied into it; L-BFGS takes at most
+    ``iterations``.
     """
     with torch.no_grad():
         given_NK = F.linear(features_NF, known.weight, known.bias).softmax(dim=1)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.core.errors import UsageError
+from fleetfoot.core.keeping import keeping
 from fleetfoot.data.loader import Batch, Loader
 from fleetfoot.data.samples import Data, Split
 from fleetfoot.ops.class_map import ClassMap
@@ -182,18 +183,15 @@ def cached_features(
         with context.autocast():
             return forward_pooled(context.normalise(images)).float()
 
-    was_training = net.training
-    net.eval()
-    rows: list[tuple[Tensor, Tensor, Tensor]] = []
-    for batch in plain.evaluate():
-        rows.append((features(batch), features(batch, mirrored=True), batch.labels))
-    columns = [torch.cat(column) for column in zip(*rows)]
-    found, labels = columns[:2], [columns[2], columns[2]]
-    for view in range(recipe.head.views):
-        for batch in views.epoch(view):
-            found.append(features(batch))
-            labels.append(batch.labels)
-    net.train(was_training)
+    with keeping(net.modules(), "training"):
+        net.eval()
+        rows = [(features(b), features(b, mirrored=True), b.labels) for b in plain.evaluate()]
+        columns = [torch.cat(column) for column in zip(*rows)]
+        found, labels = columns[:2], [columns[2], columns[2]]
+        for view in range(recipe.head.views):
+            for batch in views.epoch(view):
+                found.append(features(batch))
+                labels.append(batch.labels)
     return torch.cat(found), torch.cat(labels).to(found[0].device)
 
 

@@ -20,6 +20,7 @@ from torch.func import functional_call
 
 from fleetfoot.core.arguments import above_zero, at_least, one_of
 from fleetfoot.core.errors import TrainingError
+from fleetfoot.core.keeping import keeping
 from fleetfoot.core.seeds import torch_rng
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -120,19 +121,15 @@ def gradinit(
     """
     start = {n: p.detach().clone() for n, p in net.named_parameters() if p.requires_grad}
     state = _Factors.of(net, start, settings)
-    modes = [(module, module.training) for module in net.modules()]
-    net.eval()
-    for module in net.modules():
-        if isinstance(module, NORMS):
-            module.train()
     done: list[Iteration] = []
-    try:
+    with keeping(net.modules(), "training"):
+        net.eval()
+        for module in net.modules():
+            if isinstance(module, NORMS):
+                module.train()
         for number in range(settings.iterations):
             first, second = _batches(images, labels, settings, number)
             done.append(_iterate(net, start, state, first, second, settings, loss))
-    finally:
-        for module, training in modes:
-            module.training = training
     with torch.no_grad():
         for factor, (name, value) in zip(state.values, start.items(), strict=True):
             net.get_parameter(name).copy_(factor * value)

@@ -21,15 +21,9 @@ def lr_at(
     steps_per_epoch: int = 1,
     errors: Iterable[float] = (),
 ) -> float:
-    """Return the learning rate of a recipe at a step.
+    """Return the learning rate of a recipe at a step: its highest one times `lr_factor`.
 
-    Args:
-        step: number of steps already taken.
-        recipe: its learning rate and schedule.
-        total_steps: steps of the whole run.
-        warmup_steps: steps of the rise.
-        steps_per_epoch: for a rate that changes between epochs only.
-        errors: of the evaluations so far, for `Plateau`.
+    ``steps_per_epoch`` is for a rate that changes between epochs only.
     """
     if recipe.schedule.epochwise:
         step -= step % steps_per_epoch

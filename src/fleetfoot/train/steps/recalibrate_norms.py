@@ -5,12 +5,10 @@ of a run they remember nothing of the step itself, and all of a second look at t
 which those modules do nothing; it costs a forward pass.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 
+from fleetfoot.core.keeping import keeping
 from fleetfoot.data.loader import Batch
 from fleetfoot.train.steps.step import Context, Metrics, Step
 from fleetfoot.train.train_state import BATCH_NORMS
@@ -30,35 +28,16 @@ def recalibrating_norms(step: Step, kind: type[nn.Module], *, steps: int = STEPS
     def recalibrated(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
         if context.total_steps - context.step > steps:
             return step(net, batch, context)
-        with _remembering_nothing(net):
+        norms = [module for module in net.modules() if isinstance(module, BATCH_NORMS)]
+        with keeping(norms, "momentum"):
+            for norm in norms:
+                norm.momentum = 0.0
             found = step(net, batch, context)
-        with torch.no_grad(), _silent(net, kind):
+        with torch.no_grad(), keeping(net.modules(), "training"):
+            for module in net.modules():
+                if isinstance(module, kind):
+                    module.eval()
             step(net, batch, context)
         return found
 
     return recalibrated
-
-
-@contextmanager
-def _remembering_nothing(net: nn.Module) -> Generator[None]:
-    norms = [module for module in net.modules() if isinstance(module, BATCH_NORMS)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-
-
-@contextmanager
-def _silent(net: nn.Module, kind: type[nn.Module]) -> Generator[None]:
-    found = [module for module in net.modules() if isinstance(module, kind) and module.training]
-    for module in found:
-        module.eval()
-    try:
-        yield
-    finally:
-        for module in found:
-            module.train()

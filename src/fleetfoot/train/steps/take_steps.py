@@ -4,13 +4,11 @@ What a step draws is a function of (seed, step) and its learning rate one of the
 evaluations so far, so that a training goes on from a saved state as if it had not been stopped.
 """
 
-import contextlib
 import dataclasses
 import math
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import nn
@@ -47,7 +45,6 @@ def steps_left(
     loader_at: Callable[[float], Loader],
     *,
     step: Step = supervised_step,
-    turn: Callable[[], contextlib.AbstractContextManager[Any]] = contextlib.nullcontext,
 ) -> Generator[Taken]:
     """Take the steps that are left of a training, each when it is asked for; yield what came of it.
 
@@ -56,7 +53,6 @@ def steps_left(
         context: of the training; its `step` is set here.
         loader_at: from the share of the training that is done when an epoch begins to its images.
         step: computes loss and metrics.
-        turn: entered for each step, its loading included.
 
     Raises:
         LossError: the loss is not a finite number; the network is left as it was.
@@ -69,16 +65,15 @@ def steps_left(
         batches = loader_at(share).epoch(epoch, start)
         while done.step < context.total_steps:
             rest()
-            with turn():
-                began = time.perf_counter()
-                batch = next(batches, None)
-                if batch is None:
-                    break
-                now = dataclasses.replace(context, step=done.step)
-                lr = _begin_step(state, now)
-                loss, metrics = take_step(state, batch, now, step=step)
-                done.step += 1
-                seconds = time.perf_counter() - began
+            began = time.perf_counter()
+            batch = next(batches, None)
+            if batch is None:
+                break
+            now = dataclasses.replace(context, step=done.step)
+            lr = _begin_step(state, now)
+            loss, metrics = take_step(state, batch, now, step=step)
+            done.step += 1
+            seconds = time.perf_counter() - began
             yield Taken(loss, metrics, lr, len(batch.labels), seconds)
 
 
