@@ -43,5 +43,9 @@ bench name *words:
 docs *words:
     python docs/generate.py {{ words }}
 
+# The site of these docs, in build/site; a broken link or an unknown name is an error. Needs '.[docs]'.
+docs-site *words:
+    python -m sphinx --fail-on-warning --keep-going --quiet {{ words }} docs build/site
+
 # What CI runs, in at most 10 minutes.
 check: (format "--check") lint types floors (docs "--check") test

@@ -1,24 +1,24 @@
 """Write what the docs say of the program and of stored results, and the results in README.
 
 From the program: docs/reference/. From `fleetfoot.claims` and its stored results: docs/papers/ and
-its pictures in docs/images/. From benchmarks/results/: the tables of README,
-docs/reference/measurements.md and its pictures. From both: the table of docs/guide/methods.md.
+its pictures in docs/images/. From benchmarks/results/: the table of README, results.md and
+measurements.md in docs/reference/, and their pictures. From both: docs/guide/methods.md's tables.
 `just docs` writes all of it; with `--check` nothing is written and a difference is an error.
 """
 
 import inspect
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
 from cyclopts.argument import Argument
 from ledger_pages import ledger_pages
-from ledger_words import footing_table, standing
+from ledger_words import standing, tally
 from measurements import measurement_pictures, measurements_page
 from methods import methods_table
 from pictures import ledger_pictures
-from results import machine_line, peers_line, peers_table, results_table
+from results import machine_line, results_page, results_table
 
 from fleetfoot.claims import ledger
 from fleetfoot.claims.claim import Claim
@@ -71,8 +71,9 @@ def pages() -> dict[str, str]:
         "reference/command-line.md": command_line(),
         "reference/exit-codes.md": exit_codes(),
         "reference/networks.md": networks(),
+        "reference/results.md": HEAD + results_page(),
         **({"reference/measurements.md": HEAD + measurements} if measurements else {}),
-        README: readme(_ledger(claims, stored, pictures)),
+        README: readme(claims, stored),
         METHODS: _between(_read(METHODS) or "", "methods", methods_table(claims, stored)),
         **{name: HEAD + text for name, text in papers.items()},
         **{f"images/{name}": text for name, text in pictures.items()},
@@ -117,37 +118,12 @@ def exit_codes() -> str:
     return "".join(lines)
 
 
-def readme(claims: str) -> str:
-    """Return the README with its tables of results, and what it says of claims, made anew."""
-    text = _between((DOCS / README).read_text(encoding="utf-8"), "results", _results())
-    return _between(_between(text, "peers", _peers()), "ledger", claims)
-
-
-def _ledger(claims: Sequence[Claim], stored: Stored, pictures: Mapping[str, str]) -> str:
-    picture = "\n![measured over published, claim by claim](docs/images/claims.svg)\n"
-    return (
-        "\n## What the papers claim, measured here\n\n"
-        f"{standing(claims, stored)}\n\n{footing_table(claims, stored)}\n"
-        "Every claim has a rule fixed beforehand and a control that must fail: "
-        "[the ledger](docs/reference/claims.md). Only what is measured as published can be "
-        "reproduced or not; what is scaled down or stands in only points one way or the other. "
-        "Until 2026-12-01 all were judged alike (19 reproduced, 26 partly, 32 not, 16 not at this "
-        "scale), so that small trainings and another device passed for confirmation or "
-        "refutation: [what changed](docs/decisions/0024-footing-of-claims.md).\n"
-        f"{picture if 'claims.svg' in pictures else ''}"
-    )
-
-
-def _results() -> str:
-    return f"{results_table()}\n{machine_line()}"
-
-
-def _peers() -> str:
-    table = peers_table()
-    if not table:
-        return ""
-    more = "More: [measurements](docs/reference/measurements.md).\n"
-    return f"\n## Beside timm, in the same minutes\n\n{table}\n{peers_line()}{more}"
+def readme(claims: Sequence[Claim], stored: Stored) -> str:
+    """Return the README with its table of results, and what it says of claims, made again."""
+    text = (DOCS / README).read_text(encoding="utf-8")
+    table = results_table(first=True, folder="benchmarks/results")
+    text = _between(text, "results", f"{table}\n{machine_line(first=True)}")
+    return _between(text, "ledger", f"{standing(claims, stored)}\n{tally(claims, stored)}")
 
 
 def _between(text: str, name: str, content: str) -> str:

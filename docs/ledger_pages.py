@@ -8,6 +8,7 @@ from ledger_words import (
     Json,
     control_in_words,
     device_of,
+    footing_table,
     interval,
     machine_of,
     number,
@@ -90,6 +91,9 @@ def _index(claims: Sequence[Claim], stored: Stored, pictures: Mapping[str, str])
         f"{FOOTINGS}\n"
         f"{standing(claims, stored)} `fleetfoot claims run ID` measures one on your "
         "machine, `fleetfoot claims table` shows all side by side.\n\n"
+        f"{footing_table(claims, stored)}\n"
+        "Until 2026-12-01 all were judged alike: "
+        "[what changed](../decisions/0024-footing-of-claims.md).\n\n"
         f"{_picture('claims.svg', 'measured over published, claim by claim', pictures)}"
         f"{_table(claims, stored, '../papers/')}"
         f"{_where(measured)}"

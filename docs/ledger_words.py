@@ -38,6 +38,22 @@ def footing_table(claims: Sequence[Claim], stored: Stored) -> str:
     return "".join(lines) if found else ""
 
 
+def tally(claims: Sequence[Claim], stored: Stored) -> str:
+    """Return in two sentences what was found as published, and what only points somewhere."""
+    found = [r.judgement for claim in claims for r in results_of(claim, stored)]
+    published = [told.verdict for told in found if told.footing == "as published"]
+    others = [told.verdict for told in found if told.footing != "as published"]
+    return (
+        f"As published (the paper's network, data and size): {_counted(published)}.\n"
+        f"Scaled down, or with a stand-in for network, data or device: {_counted(others)}.\n"
+    )
+
+
+def _counted(verdicts: Sequence[str]) -> str:
+    words = (word for word in STANDINGS if word in verdicts)
+    return ", ".join(f"{verdicts.count(word)} {word}" for word in words) or "none"
+
+
 def number(value: float | None) -> str:
     """Return a figure of a claim with three digits, a large one without decimals.
 

@@ -66,7 +66,7 @@ def _peers() -> str:
         for d in figures["differences"]
     ]
     return (
-        f"\n## Beside timm\n\n{peers_table()}\n{peers_line(RESULTS_LINK)}\n"
+        f"\n## Beside timm\n\n{peers_table()}\n{peers_line()}\n"
         "Ours less timm's, below zero ours is faster; the interval is of these two processes, and "
         "two processes of one network differ too (above).\n\n"
         "| network | form | ms | 95 % interval | of timm's time |\n|---|---|--:|--:|--:|\n"

@@ -23,7 +23,7 @@ def methods_table(claims: Sequence[Claim], stored: Stored) -> str:
     parts: list[str] = []
     for acts, title in PLACES.items():
         parts.append(
-            f"\n### {title}\n\n| `--method` | what it does | paper | published | here |\n"
+            f"\n## {title}\n\n| `--method` | what it does | paper | published | here |\n"
             "|---|---|---|---|---|\n"
         )
         for entry in catalog().values():

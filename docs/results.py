@@ -1,30 +1,62 @@
-"""The table of measured results, from the committed files in benchmarks/results/."""
+"""The tables of measured results, from the committed files in benchmarks/results/."""
 
 import json
 import statistics
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 RESULTS_LINK = "../../benchmarks/results"  # from docs/reference/
 RESULTS = Path(__file__).resolve().parent.parent / "benchmarks" / "results"
 Figures = dict[str, Any]
 
 
-def results_table() -> str:
-    """Return the table of README; a row without its file is left out."""
+class Row(NamedTuple):
+    """One line of a table of results."""
+
+    file: str  # its result, without the suffix
+    what: str
+    told: Callable[[Figures], str]
+    first: bool = False  # in the README, too
+
+
+def results_table(*, first: bool = False, folder: str = RESULTS_LINK) -> str:
+    """Return the table of results; a row without its file is left out.
+
+    Args:
+        first: only the rows of the README.
+        folder: where the result files are, from the page of the table.
+    """
     head = "| what | measured | result file |\n|---|---|---|\n"
     return head + "".join(
-        f"| {what} | {text(figures)} | [{name}](benchmarks/results/{name}.json) |\n"
-        for name, what, text in ROWS
-        if (figures := read(name)) is not None
+        f"| {row.what} | {row.told(figures)} | [{row.file}]({folder}/{row.file}.json) |\n"
+        for row in ROWS
+        if (row.first or not first) and (figures := read(row.file)) is not None
     )
 
 
-def machine_line() -> str:
-    """Return one sentence on where the figures were measured; files of another place are named."""
+def results_page() -> str:
+    """Return the page of all results."""
+    return (
+        "# Measured results\n\n"
+        "Each figure comes from a committed result file, which holds machine, versions, load and "
+        "the commit that was measured. More: [measurements](measurements.md) beside timm and of "
+        "noise, [the ledger](claims.md) of the papers' claims.\n\n"
+        f"{results_table()}\n{machine_line()}"
+    )
+
+
+def machine_line(*, first: bool = False) -> str:
+    """Return one sentence on where the figures were measured; files of another place are named.
+
+    Args:
+        first: only of the results in the README.
+    """
+    shown = {row.file for row in ROWS if row.first}
     places: dict[str, list[str]] = {}
     for path in sorted(RESULTS.glob("*.json")):
+        if first and path.stem not in shown:
+            continue
         place = _place(json.loads(path.read_text(encoding="utf-8")))
         places.setdefault(place, []).append(path.stem)
     if not places:
@@ -166,7 +198,7 @@ def peers_table() -> str:
     return "".join(lines)
 
 
-def peers_line(folder: str = "benchmarks/results") -> str:
+def peers_line(folder: str = RESULTS_LINK) -> str:
     """Return one sentence on the run behind `peers_table`, with its anchors and its file."""
     figures = read("peers")
     if figures is None:
@@ -242,22 +274,46 @@ def _measure(f: Figures) -> str:
     return f"{found['cells']} rows of {found['nets']} networks in {f['wall_seconds']:.0f} s"
 
 
-ROWS: tuple[tuple[str, str, Callable[[Figures], str]], ...] = (
-    ("digits", "`fit digits --minutes 1`", _digits),
-    ("photos", "290 photographs, 6 classes, EfficientNet-Lite0, `--minutes 2`", _photos),
-    ("budget", "the same photographs, `--budget 2ms`, one thread", _budget),
-    ("budget_scratch", "the same without pretrained weights", _kept),
-    ("cifar10", "CIFAR-10 from scratch, `--minutes 10`", _cifar10),
-    ("lite0", "pretrained EfficientNet-Lite0, deployed, 500 photographs", _lite0),
-    ("tuned", "FasterNet-T0, one thread, batch 1: tuned against PyTorch eager", _tuned),
-    ("throughput", "FasterNet-T0 training from JPEG files: `fit` against float32", _throughput),
-    ("kill_resume", "`kill -9` and `--resume`", _kills),
-    ("queue", "`claims run --queue`, killed and timed beside", _queue),
-    ("photos", "`predict` on photographs, whole process", _predict),
-    ("noise", "a network timed against itself, 95 % interval of the difference", _noise),
-    ("peers", "networks beside timm's, in the same runs", _peers_row),
-    ("yardsticks", "times as fast as eager, now against before", _yardsticks),
-    ("peak_memory", "peak memory of one image, counted and measured", _peak_memory),
-    ("measure_nets", "`measure --engine all --threads 1`, layers included", _measure),
-    ("startup", "`fleetfoot --help`, whole process", _startup),
+def _unknown_classes(f: Figures) -> str:
+    return (
+        f"{percent(f['with_weights']['val_top1'])} validation top-1 with weights, "
+        f"{percent(f['without_weights']['val_top1'])} without"
+    )
+
+
+ROWS = (
+    Row("digits", "`fit digits --minutes 1`", _digits, first=True),
+    Row(
+        "photos",
+        "290 photographs in 6 classes; EfficientNet-Lite0, whose weights know what they show; "
+        "`--minutes 2`",
+        _photos,
+        first=True,
+    ),
+    Row(
+        "unknown_classes",
+        "290 pictures of handwritten digits, 128 px, which the weights do not know; `--minutes 1`",
+        _unknown_classes,
+        first=True,
+    ),
+    Row("budget", "the photographs, `--budget 2ms`, one thread", _budget, first=True),
+    Row("budget_scratch", "the same without pretrained weights", _kept, first=True),
+    Row("cifar10", "CIFAR-10 from scratch, `--minutes 10`", _cifar10, first=True),
+    Row("lite0", "pretrained EfficientNet-Lite0, deployed, 500 photographs", _lite0),
+    Row(
+        "tuned",
+        "FasterNet-T0, one thread, batch 1: tuned against PyTorch eager",
+        _tuned,
+        first=True,
+    ),
+    Row("throughput", "FasterNet-T0 training from JPEG files: `fit` against float32", _throughput),
+    Row("kill_resume", "`kill -9` and `--resume`", _kills, first=True),
+    Row("queue", "`claims run --queue`, killed and timed beside", _queue),
+    Row("photos", "`predict` on photographs, whole process", _predict, first=True),
+    Row("noise", "a network timed against itself, 95 % interval of the difference", _noise),
+    Row("peers", "networks beside timm's, in the same runs", _peers_row, first=True),
+    Row("yardsticks", "times as fast as eager, now against before", _yardsticks),
+    Row("peak_memory", "peak memory of one image, counted and measured", _peak_memory),
+    Row("measure_nets", "`measure --engine all --threads 1`, layers included", _measure),
+    Row("startup", "`fleetfoot --help`, whole process", _startup),
 )

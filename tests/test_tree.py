@@ -217,7 +217,9 @@ def test_ci_runs_the_command_of_the_readme() -> None:
 
 def test_first_command_of_the_readme_is_the_main_job() -> None:
     command = _block_after("first-command")
-    assert command == "python -m pip install -e '.[train]' && fleetfoot fit digits --minutes 1"
+    assert command == (
+        "python -m pip install -e '.[train,weights]' && fleetfoot fit digits --minutes 1"
+    )
 
 
 def test_figures_in_the_readme_name_a_committed_file() -> None:

