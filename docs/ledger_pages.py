@@ -41,13 +41,16 @@ PAPERS = {
 }
 NOT_MEASURED = "not measured yet"
 FOOTINGS = """\
-Each verdict stands on a footing. *As published*: the paper's network, data and size, or a count;
-only these can be reproduced or not. *Scaled*: the same kind of network and data, less of it.
-*Stand-in*: another network, other data, or another device; a claim about a graphics processor that
-is measured on a processor is one. Scaled and stand-in results only point the same way as the paper,
-or the other. A result is *undecided* where its interval contains a border of the rule, where its
-control passed, where trainings have no interval, or where a regulariser was tried on a network that
-does not fit its training images.
+What a verdict may say depends on its footing:
+
+- *as published*: the paper's own network, data and size, or a count. Only these can be reproduced or
+  not;
+- *scaled*: the same kind of network and data, but smaller or fewer;
+- *stand-in*: another network, other data or another device, such as a CPU for a claim about a GPU.
+
+Scaled and stand-in results only point the same way as the paper, or the other way. A result is
+*undecided* if its interval contains a border of the rule, if its control passed, if trainings have no
+interval, or if a regulariser was tried on a network that does not fit its training images.
 """
 
 PICTURE_WORDS = {
@@ -85,9 +88,10 @@ def _index(claims: Sequence[Claim], stored: Stored, pictures: Mapping[str, str])
     measured = [result for claim in claims for result in results_of(claim, stored)]
     return (
         "# The ledger of claims\n\n"
-        "Headline claims of the papers, in our own words, each with a rule that was fixed before "
-        "measuring and a control that must fail: the same measurement with the idea removed or "
-        "broken. A verdict of *not reproduced* is a result like the others.\n\n"
+        "Headline claims of the papers, in our own words. Each has a rule that was fixed before "
+        "measuring, and a control that must fail: the same measurement with the idea removed or "
+        "broken. *Not reproduced* is a result like the others. "
+        "[How to read and run them](../guide/claims.md).\n\n"
         f"{FOOTINGS}\n"
         f"{standing(claims, stored)} `fleetfoot claims run ID` measures one on your "
         "machine, `fleetfoot claims table` shows all side by side.\n\n"
