@@ -86,9 +86,9 @@ def test_a_row_has_its_own_activation_and_a_gate_its_own_width() -> None:
     [
         (Row(0, 8, 1, 1), 1, 0.0, "expand=0 is not above 0"),
         (Row(-6, 8, 1, 1), 1, 0.0, "expand=-6 is not above 0"),
-        (Row(6, 0, 1, 1), 1, 0.0, "48 to 0 channels"),
-        (Row(6, 8, 1, 1, 4), 1, 0.0, "odd kernel, got 4"),
-        (Row(6, 8, 1, 1), 0, 0.0, "stride 0"),
+        (Row(6, 0, 1, 1), 1, 0.0, "out_channels=0 is too small"),
+        (Row(6, 8, 1, 1, 4), 1, 0.0, "kernel_size=4 is no odd side"),
+        (Row(6, 8, 1, 1), 0, 0.0, "stride=0 is too small"),
         (Row(6, 8, 1, 1), 1, 1.0, r"drop_path=1.0 is not in \[0, 1\)"),
     ],
 )

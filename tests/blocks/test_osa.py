@@ -71,7 +71,7 @@ def test_refuses_nonsense(sizes: tuple[int, int, int], message: str) -> None:
     in_channels, width, layers = sizes
     with pytest.raises(UsageError, match=message):
         OSA(in_channels, width, 8, layers=layers)
-    with pytest.raises(UsageError, match="to 0 channels"):
+    with pytest.raises(UsageError, match="out_channels=0 is too small"):
         OSA(4, 6, 0, layers=2)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fleetfoot.core.arguments import above_zero, at_least, of_kind, one_of, rate, same_length
+from fleetfoot.core.arguments import above_zero, at_least, odd, of_kind, one_of, rate, same_length
 from fleetfoot.core.errors import UsageError
 
 
@@ -59,3 +59,10 @@ def test_a_value_is_of_the_annotated_kind(value: object, kind: object, fits: boo
     else:
         with pytest.raises(UsageError, match="width="):
             of_kind(value, kind, "width")
+
+
+@pytest.mark.parametrize("value", [0, -1, 2, -4])
+def test_odd_refuses_what_has_no_centre(value: int) -> None:
+    assert odd(3, "size") == 3
+    with pytest.raises(UsageError, match=f"size={value} is no odd side"):
+        odd(value, "size")

@@ -83,7 +83,7 @@ def test_outputs_that_are_not_finite_are_an_error(subject, instant):
 
 
 def test_a_worker_that_does_not_answer_is_given_up(graph: Path, instant, monkeypatch):
-    monkeypatch.setattr(cells_module, "OPEN_SECONDS_ENGINE", 0.001)
+    monkeypatch.setattr(cells_module, "OPEN_SECONDS", 0.001)
     timing = measure_cells([cell("slow", "onnxruntime", file=graph)], instant)["slow"]
     assert timing.error == "no answer within the time allowed"
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from fleetfoot.core.costs import Cost, formula_for
-from fleetfoot.core.errors import ShapeError
+from fleetfoot.core.errors import UsageError
 from fleetfoot.ops.ceil_pad import CeilPad2d, ceil_pad
 
 
@@ -47,5 +47,5 @@ def test_costs_no_arithmetic_and_says_what_it_is() -> None:
 
 
 def test_refuses_a_stride_of_0() -> None:
-    with pytest.raises(ShapeError, match="got 3, 0"):
+    with pytest.raises(UsageError, match="stride=0 is too small"):
         CeilPad2d(3, 0)

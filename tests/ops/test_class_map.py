@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fleetfoot.core.errors import ShapeError
+from fleetfoot.core.errors import UsageError
 from fleetfoot.ops.class_map import ClassMap, class_map
 
 
@@ -52,7 +52,15 @@ def test_far_logits_stay_finite() -> None:
     assert torch.isfinite(class_map(torch.tensor([[1e4, -1e4]]), torch.zeros(2, 3))).all()
 
 
-@pytest.mark.parametrize("sizes", [(0, 6, 3), (4, 0, 3), (4, 6, 0), (4, -6, 3)])
-def test_refuses_nonsense_when_built(sizes: tuple[int, int, int]) -> None:
-    with pytest.raises(ShapeError, match=f"at least 1 feature.* got {', '.join(map(str, sizes))}"):
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ((0, 6, 3), "^features=0 is too small"),
+        ((4, 0, 3), "known_classes=0"),
+        ((4, 6, 0), "^classes=0"),
+        ((4, -6, 3), "known_classes=-6"),
+    ],
+)
+def test_refuses_nonsense_when_built(sizes: tuple[int, int, int], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         ClassMap(*sizes)

@@ -42,11 +42,11 @@ def test_the_tracer_sees_the_convolution_and_the_norm() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"in_channels": 0}, "got 0 to 4 channels"),
-        ({"out_channels": -4}, "got 4 to -4 channels"),
-        ({"stride": 0}, "stride 0"),
-        ({"kernel_size": 2}, "odd kernel, got 2"),
-        ({"kernel_size": -3}, "odd kernel, got -3"),
+        ({"in_channels": 0}, "in_channels=0 is too small"),
+        ({"out_channels": -4}, "out_channels=-4 is too small"),
+        ({"stride": 0}, "stride=0 is too small"),
+        ({"kernel_size": 2}, "kernel_size=2 is no odd side"),
+        ({"kernel_size": -3}, "kernel_size=-3 is no odd side"),
         ({"groups": 0}, "0 groups do not divide 4 and 4 channels"),
         ({"groups": 3}, "3 groups do not divide 4 and 4 channels: give a divisor of both"),
         ({"out_channels": 6, "groups": 4}, "4 groups do not divide 4 and 6 channels"),

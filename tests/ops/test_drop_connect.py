@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fleetfoot.core.costs import formula_for
-from fleetfoot.core.errors import ShapeError, UsageError
+from fleetfoot.core.errors import UsageError
 from fleetfoot.measure.counts import count
 from fleetfoot.ops import drop_connect as file
 from fleetfoot.ops.drop_connect import (
@@ -146,7 +146,7 @@ def test_cost_is_counted(inference: str, bias: bool) -> None:
 
 def test_says_what_it_is_and_refuses_nonsense() -> None:
     assert "6, 5, keep=0.5, masks=example, inference=mean" in repr(DropConnect(6, 5))
-    with pytest.raises(ShapeError, match="got 0, 5"):
+    with pytest.raises(UsageError, match="in_features=0 is too small"):
         DropConnect(0, 5)
     with pytest.raises(UsageError, match=r"keep=1\.5"):
         DropConnect(6, 5, keep=1.5)

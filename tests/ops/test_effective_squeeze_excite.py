@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fleetfoot.core.errors import ShapeError
+from fleetfoot.core.errors import UsageError
 from fleetfoot.ops.effective_squeeze_excite import (
     EffectiveSqueezeExcite,
     effective_squeeze_excite,
@@ -44,5 +44,5 @@ def test_gradient() -> None:
 
 
 def test_refuses_no_channels() -> None:
-    with pytest.raises(ShapeError, match="got 0"):
+    with pytest.raises(UsageError, match="channels=0 is too small"):
         EffectiveSqueezeExcite(0)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fleetfoot.core.costs import Cost, formula_for
-from fleetfoot.core.errors import ShapeError
+from fleetfoot.core.errors import ShapeError, UsageError
 from fleetfoot.ops.fixed_size import FixedSize
 
 
@@ -21,7 +21,7 @@ def test_refuses_another_size(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", [0, -6])
 def test_refuses_nonsense_when_built(size: int) -> None:
-    with pytest.raises(ShapeError, match=f"at least 1 x 1, got size={size}"):
+    with pytest.raises(UsageError, match=f"size={size} is too small"):
         FixedSize(size)
 
 

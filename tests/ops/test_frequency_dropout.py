@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from fleetfoot.core.costs import Cost, formula_for
-from fleetfoot.core.errors import ShapeError, UsageError
+from fleetfoot.core.errors import UsageError
 from fleetfoot.measure.counts import count
 from fleetfoot.ops.frequency_dropout import (
     FAMILIES,
@@ -159,5 +159,5 @@ def test_says_what_it_is_and_refuses_nonsense() -> None:
     assert "4, gaussian, size=3, redraw=pass" in repr(FrequencyDropout(4, families=("gaussian",)))
     with pytest.raises(UsageError, match="family='sobel'"):
         FrequencyDropout(4, families=("sobel",))
-    with pytest.raises(ShapeError, match="odd side, got 4"):
+    with pytest.raises(UsageError, match="size=4 is no odd side"):
         kernels("gaussian", torch.ones(2), size=4)

@@ -37,7 +37,7 @@ def test_module_is_the_function_in_both_layouts() -> None:
     assert torch.equal(module(x), expected)
     nhwc = module(x.contiguous(memory_format=torch.channels_last))
     torch.testing.assert_close(nhwc, expected)
-    assert "3, alpha=0.2, beta=0.5, k=1.5, groups=2, released" in repr(module)
+    assert "3, alpha=0.2, beta=0.5, k=1.5, groups=2, convention=released" in repr(module)
 
 
 def test_defaults_are_the_constants_of_the_paper() -> None:
@@ -98,21 +98,21 @@ def test_gradient_is_the_formula() -> None:
 
 
 def test_refuses() -> None:
-    with pytest.raises(ShapeError, match="odd size, got 4"):
+    with pytest.raises(UsageError, match="size=4 is no odd side"):
         LocalResponseNorm(4)
     with pytest.raises(ShapeError, match=r"2 groups .* got 5"):
         LocalResponseNorm(groups=2)(torch.zeros(1, 5, 1, 1))
-    with pytest.raises(UsageError, match="'caffe' is not known: take 'paper' or 'released'"):
+    with pytest.raises(UsageError, match="'caffe' is not offered: take 'paper' or 'released'"):
         LocalResponseNorm(convention="caffe")
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"size": 0}, "odd size, got 0"),
-        ({"size": -3}, "odd size, got -3"),
-        ({"groups": 0}, "at least 1 group of channels, got 0"),
-        ({"groups": -2}, "at least 1 group of channels, got -2"),
+        ({"size": 0}, "size=0 is no odd side"),
+        ({"size": -3}, "size=-3 is no odd side"),
+        ({"groups": 0}, "groups=0 is too small"),
+        ({"groups": -2}, "groups=-2 is too small"),
         ({"alpha": -0.1}, r"alpha >= 0, beta > 0 and k > 0, got alpha=-0\.1, beta=0\.75, k=2\.0"),
         ({"beta": 0.0}, r"beta=0\.0"),
         ({"k": 0.0}, r"k=0\.0"),

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fleetfoot.core.costs import Cost, formula_for
-from fleetfoot.core.errors import ShapeError
+from fleetfoot.core.errors import ShapeError, UsageError
 from fleetfoot.ops.locally_connected import LocallyConnected2d, locally_connected
 
 
@@ -72,22 +72,22 @@ def test_refuses() -> None:
         module(torch.zeros(1, 3, 4, 5))
     with pytest.raises(ShapeError, match="27 numbers do not fit 4 channels"):
         module(torch.zeros(1, 4, 5, 4))
-    with pytest.raises(ShapeError, match="odd kernel size, got 2"):
+    with pytest.raises(UsageError, match="kernel_size=2 is no odd side"):
         LocallyConnected2d(3, 2, (5, 4), kernel_size=2)
 
 
 @pytest.mark.parametrize(
     ("channels_in", "channels_out", "size", "kernel", "message"),
     [
-        (0, 2, (5, 4), 3, "got 0 to 2 channels, size 5 x 4"),
-        (3, -2, (5, 4), 3, "got 3 to -2 channels"),
-        (3, 2, (0, 4), 3, "size 0 x 4"),
-        (3, 2, (5, 4), 0, "odd kernel size, got 0"),
-        (3, 2, (5, 4), -1, "odd kernel size, got -1"),
+        (0, 2, (5, 4), 3, "in_channels=0 is too small"),
+        (3, -2, (5, 4), 3, "out_channels=-2 is too small"),
+        (3, 2, (0, 4), 3, "size=0 is too small"),
+        (3, 2, (5, 4), 0, "kernel_size=0 is no odd side"),
+        (3, 2, (5, 4), -1, "kernel_size=-1 is no odd side"),
     ],
 )
 def test_refuses_nonsense_when_built(
     channels_in: int, channels_out: int, size: tuple[int, int], kernel: int, message: str
 ) -> None:
-    with pytest.raises(ShapeError, match=message):
+    with pytest.raises(UsageError, match=message):
         LocallyConnected2d(channels_in, channels_out, size, kernel_size=kernel)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fleetfoot.core.costs import Cost, formula_for
-from fleetfoot.core.errors import ShapeError
+from fleetfoot.core.errors import UsageError
 from fleetfoot.ops.same_pad import SamePad2d, same_pad, same_padding
 
 
@@ -23,10 +23,6 @@ def test_the_odd_zero_goes_last() -> None:
     x = np.arange(4.0).reshape(1, 1, 1, 4)
     padded = same_pad(torch.from_numpy(x), kernel_size=3, stride=2)
     np.testing.assert_array_equal(padded[0, 0].numpy(), [[0] * 5, [0, 1, 2, 3, 0], [0] * 5])
-
-
-def test_dilation_widens_the_kernel() -> None:
-    assert same_padding(10, kernel_size=3, stride=1, dilation=2) == (2, 2)
 
 
 def test_stride_1_is_symmetric_padding() -> None:
@@ -46,9 +42,9 @@ def test_costs_no_arithmetic_and_says_what_it_is() -> None:
     formula = formula_for(module)
     assert formula is not None
     assert formula(module, (1, 2, 4, 4)) == Cost()
-    assert "kernel_size=3, stride=2, dilation=1" in repr(module)
+    assert "kernel_size=3, stride=2" in repr(module)
 
 
 def test_refuses_a_stride_of_0() -> None:
-    with pytest.raises(ShapeError, match="got 3, 0, 1"):
+    with pytest.raises(UsageError, match="stride=0 is too small"):
         SamePad2d(3, 0)

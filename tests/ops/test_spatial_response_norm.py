@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fleetfoot.core.errors import ShapeError, UsageError
+from fleetfoot.core.errors import UsageError
 from fleetfoot.ops.spatial_response_norm import SpatialResponseNorm, spatial_response_norm
 
 
@@ -39,16 +39,16 @@ def test_gradient_and_layout() -> None:
 
 def test_says_what_it_is_and_refuses_an_even_window() -> None:
     assert "3, alpha=5e-05, beta=0.75, k=1.0" in repr(SpatialResponseNorm())
-    with pytest.raises(ShapeError, match="odd size, got 2"):
+    with pytest.raises(UsageError, match="size=2 is no odd side"):
         spatial_response_norm(torch.zeros(1, 1, 3, 3), size=2)
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ({"size": 2}, "odd size, got 2"),
-        ({"size": 0}, "odd size, got 0"),
-        ({"size": -1}, "odd size, got -1"),
+        ({"size": 2}, "size=2 is no odd side"),
+        ({"size": 0}, "size=0 is no odd side"),
+        ({"size": -1}, "size=-1 is no odd side"),
         ({"alpha": -1.0}, r"alpha=-1\.0"),
         ({"beta": -0.5}, r"beta=-0\.5"),
         ({"k": 0.0}, r"alpha >= 0, beta > 0 and k > 0, got .* k=0\.0"),

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fleetfoot.core.errors import ShapeError
+from fleetfoot.core.errors import UsageError
 from fleetfoot.ops.squeeze_excite import Pointwise, SqueezeExcite, squeeze_excite
 
 
@@ -52,5 +52,5 @@ def test_gradients() -> None:
 
 
 def test_refuses_nothing_to_squeeze_into() -> None:
-    with pytest.raises(ShapeError, match="got 3, 0"):
+    with pytest.raises(UsageError, match="squeezed=0 is too small"):
         SqueezeExcite(3, 0)

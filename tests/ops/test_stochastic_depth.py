@@ -8,7 +8,6 @@ from fleetfoot.core.errors import UsageError
 from fleetfoot.ops.stochastic_depth import (
     StochasticDepth,
     linear_rates,
-    linear_rates_below,
     stochastic_depth,
 )
 
@@ -66,11 +65,11 @@ def test_one_block_has_rate_0() -> None:
 
 
 def test_the_rule_by_the_number_of_blocks_stays_below_the_rate() -> None:
-    assert linear_rates_below(0.4, 4) == pytest.approx([0.0, 0.1, 0.2, 0.3])
-    assert linear_rates_below(0.3, 1) == [0.0]
-    assert linear_rates_below(0.3, 0) == []
+    assert linear_rates(0.4, 4, below=True) == pytest.approx([0.0, 0.1, 0.2, 0.3])
+    assert linear_rates(0.3, 1, below=True) == [0.0]
+    assert linear_rates(0.3, 0, below=True) == []
     with pytest.raises(UsageError, match=r"drop_path=-0\.1 is not in \[0, 1\)"):
-        linear_rates_below(-0.1, 4)
+        linear_rates(-0.1, 4, below=True)
 
 
 def test_costs_nothing_and_says_its_rate() -> None:

@@ -119,8 +119,8 @@ class InvertedResidual(nn.Module):
         drop_path: rate at which a sample loses the branch in training, where the input is added.
 
     Raises:
-        ShapeError: no channels or stride, or an even kernel.
-        UsageError: a factor of widening that is not positive, or a rate outside [0, 1).
+        UsageError: no channels or stride, an even kernel, a factor of widening that is not
+            positive, or a rate outside [0, 1).
     """
 
     def __init__(

@@ -12,9 +12,9 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fleetfoot.core.costs import Cost, Shape, cost_formula
+from fleetfoot.blocks.composite_cost import cost_of_parts
+from fleetfoot.core.costs import cost_formula
 from fleetfoot.core.errors import ShapeError
-from fleetfoot.ops.torch_layers import conv_out_size
 
 
 def mlpconv(
@@ -77,17 +77,4 @@ class MLPConv(nn.Sequential):
             self.add_module(f"act{index}", nn.ReLU())
 
 
-@cost_formula(MLPConv)
-def _mlpconv_cost(module: MLPConv, in_shape: Shape) -> Cost:
-    batch, _, height, width = in_shape
-    kernel, stride, pad = (
-        int(pair[0]) for pair in (module.conv.kernel_size, module.conv.stride, module.conv.padding)
-    )
-    rows, columns = (
-        conv_out_size(size, kernel=kernel, stride=stride, padding=pad) for size in (height, width)
-    )
-    convs = [layer for layer in module if isinstance(layer, nn.Conv2d)]
-    macs = sum(conv.weight.numel() for conv in convs)
-    outputs = sum(conv.out_channels for conv in convs)
-    positions = batch * rows * columns
-    return Cost(positions * macs, 2 * positions * outputs)  # a bias and a ReLU an output
+cost_formula(MLPConv)(cost_of_parts)

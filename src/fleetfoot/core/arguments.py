@@ -82,6 +82,17 @@ def at_least(least: int, value: int, name: str) -> int:
     return value
 
 
+def odd(value: int, name: str) -> int:
+    """Return ``value``, the side of a window with a centre.
+
+    Raises:
+        UsageError: it is even or below 1.
+    """
+    if value < 1 or value % 2 == 0:
+        raise UsageError(f"{name}={value} is no odd side, and the window needs a centre")
+    return value
+
+
 def above_zero(value: float, name: str) -> float:
     """Return ``value``, a factor.
 

@@ -4,6 +4,7 @@
 pooling) is counted apart and never inside MACs.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,11 @@ def free(module: "nn.Module", *in_shapes: Shape) -> Cost:
     """Return no cost: the formula of modules that at most copy in evaluation mode."""
     del module, in_shapes
     return Cost()
+
+
+def per_element(operations: int) -> CostFormula:
+    """Return the formula of modules with this many elementwise operations an input element."""
+    return lambda _, in_shape, *__: Cost(elementwise_ops=operations * math.prod(in_shape))
 
 
 def formula_for(module: "nn.Module") -> CostFormula | None:

@@ -32,8 +32,7 @@ from fleetfoot.measure.latency import Latency, Schedule, measure_blocks
 if TYPE_CHECKING:
     from torch import nn
 
-OPEN_SECONDS = {"eager": 60.0, "compile": 300.0}
-OPEN_SECONDS_ENGINE = 60.0
+OPEN_SECONDS, COMPILE_SECONDS = 60.0, 300.0
 BLOCK_SECONDS = 60.0
 
 
@@ -193,8 +192,8 @@ class _Worker:
     def wait_until_open(self) -> None:
         if self._facts or self.error:
             return
-        seconds = OPEN_SECONDS.get(self.cell.engine, OPEN_SECONDS_ENGINE)
-        self._facts = self._receive(seconds)
+        compiles = self.cell.engine == "compile"
+        self._facts = self._receive(COMPILE_SECONDS if compiles else OPEN_SECONDS)
 
     def block(self, calls: int) -> list[float]:
         self._send({"calls": calls})

@@ -18,6 +18,7 @@ from fleetfoot.deploy.cells import CellTiming
 from fleetfoot.deploy.engines import engine_precisions, open_engine
 from fleetfoot.deploy.form import GraphForm, Layout
 from fleetfoot.deploy.gate import GateSet, Parity, compare, judge
+from fleetfoot.measure.accuracy import softmax
 
 EQUAL = 1.03
 """Times within this factor are no difference: the closer copy of the reference is then taken."""
@@ -204,5 +205,4 @@ def _comparable(reference_NC: NDArray[np.float32], form: GraphForm) -> NDArray[n
     """Return reference logits as a graph with softmax inside can show them: normalised."""
     if not form.probabilities:
         return reference_NC
-    shifted = reference_NC - reference_NC.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return form.logits(softmax(reference_NC).astype(np.float32))

@@ -20,7 +20,7 @@ from fleetfoot.core.arguments import above_zero, one_of, rate
 from fleetfoot.core.rounding import round_channels
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 from fleetfoot.ops.conv import conv_norm_act
-from fleetfoot.ops.stochastic_depth import linear_rates_below
+from fleetfoot.ops.stochastic_depth import linear_rates
 
 Stage = tuple[Row, ...]
 
@@ -166,7 +166,7 @@ def _form(form: Form, norm_eps: float | None, padding: str | None) -> Form:
 def _stages(spec: MobileNetSpec, form: Form, drop_path: float) -> tuple[nn.Sequential, int]:
     """Return the stages and the channels of the last map."""
     blocks = sum(row.layers for stage in spec.stages for row in stage)
-    rates = iter(linear_rates_below(drop_path, blocks))
+    rates = iter(linear_rates(drop_path, blocks, below=True))
     stages, channels = nn.Sequential(), spec.stem
     for rows in spec.stages:
         stage = nn.Sequential()

@@ -10,8 +10,8 @@ Letters  N batch, C channels, H height, W width
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import at_least
 from fleetfoot.core.costs import cost_formula, free
-from fleetfoot.core.errors import ShapeError
 
 
 def ceil_padding(size: int, *, kernel_size: int, stride: int) -> int:
@@ -36,12 +36,8 @@ class CeilPad2d(nn.Module):
 
     def __init__(self, kernel_size: int, stride: int) -> None:
         super().__init__()
-        if min(kernel_size, stride) < 1:
-            raise ShapeError(
-                f"CeilPad2d needs kernel and stride of at least 1, got {kernel_size}, {stride}"
-            )
-        self.kernel_size = kernel_size
-        self.stride = stride
+        self.kernel_size = at_least(1, kernel_size, "kernel_size")
+        self.stride = at_least(1, stride, "stride")
 
     def forward(self, x: Tensor) -> Tensor:
         return ceil_pad(x, kernel_size=self.kernel_size, stride=self.stride)

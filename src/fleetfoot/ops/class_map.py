@@ -12,8 +12,8 @@ Letters  N batch, F features, K classes of the pretrained classifier, C classes
 import torch
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import at_least
 from fleetfoot.core.costs import Cost, Shape, cost_formula
-from fleetfoot.core.errors import ShapeError
 
 FLOOR = 1e-30  # of a probability before its logarithm: shares can underflow
 
@@ -43,16 +43,14 @@ class ClassMap(nn.Module):
     """Features (N, F) to logits (N, C) by way of the pretrained classifier `known`.
 
     Raises:
-        ShapeError: no features, or no classes on either side.
+        UsageError: no features, or no classes on either side.
     """
 
     def __init__(self, features: int, known_classes: int, classes: int) -> None:
         super().__init__()
-        if min(features, known_classes, classes) < 1:
-            raise ShapeError(
-                "ClassMap needs at least 1 feature, known class and class, "
-                f"got {features}, {known_classes}, {classes}"
-            )
+        at_least(1, features, "features")
+        at_least(1, known_classes, "known_classes")
+        at_least(1, classes, "classes")
         self.known = nn.Linear(features, known_classes)
         self.log_shares = nn.Parameter(torch.zeros(known_classes, classes))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from fleetfoot.core.arguments import above_zero, one_of
+from fleetfoot.core.arguments import above_zero, at_least, odd, one_of
 from fleetfoot.core.errors import ShapeError
 from fleetfoot.ops.same_pad import SamePad2d
 
@@ -45,16 +45,14 @@ def conv_norm_act(
         eps: of the batch norm.
 
     Raises:
-        ShapeError: no channels or stride, an even kernel, or groups that do not divide.
-        UsageError: another word for ``padding``, or an ``eps`` that is not positive.
+        ShapeError: groups that do not divide.
+        UsageError: no channels or stride, an even kernel, another word for ``padding``, or an
+            ``eps`` that is not positive.
     """
-    if min(in_channels, out_channels, stride) < 1:
-        raise ShapeError(
-            "a convolution needs channels and a stride of at least 1, "
-            f"got {in_channels} to {out_channels} channels, stride {stride}"
-        )
-    if kernel_size < 1 or kernel_size % 2 == 0:
-        raise ShapeError(f"a convolution that keeps its map needs an odd kernel, got {kernel_size}")
+    at_least(1, in_channels, "in_channels")
+    at_least(1, out_channels, "out_channels")
+    at_least(1, stride, "stride")
+    odd(kernel_size, "kernel_size")
     if groups < 1 or in_channels % groups or out_channels % groups:
         raise ShapeError(
             f"{groups} groups do not divide {in_channels} and {out_channels} channels: "

@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fleetfoot.core.arguments import above_zero, one_of
+from fleetfoot.core.arguments import above_zero, at_least, one_of
 from fleetfoot.core.costs import Cost, Shape, cost_formula
-from fleetfoot.core.errors import ShapeError, UsageError
+from fleetfoot.core.errors import UsageError
 
 MASKS = ("example", "batch", "gaussian")
 INFERENCES = ("mean", "closed", "sampled")
@@ -133,10 +133,8 @@ class DropConnect(nn.Module):
         inference: str = "mean",
     ) -> None:
         super().__init__()
-        if min(in_features, out_features) < 1:
-            raise ShapeError(
-                f"DropConnect needs at least 1 input and output, got {in_features}, {out_features}"
-            )
+        at_least(1, in_features, "in_features")
+        at_least(1, out_features, "out_features")
         if above_zero(keep, "keep") > 1:
             raise UsageError(f"keep={keep} is not in (0, 1]")
         self.keep = keep

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import at_least
 from fleetfoot.core.costs import Cost, Shape, cost_formula
-from fleetfoot.core.errors import ShapeError
 
 
 def effective_squeeze_excite(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -33,13 +33,12 @@ class EffectiveSqueezeExcite(nn.Module):
     """`effective_squeeze_excite` with a learned layer; keeps the shape.
 
     Raises:
-        ShapeError: there is no channel.
+        UsageError: there is no channel.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        if channels < 1:
-            raise ShapeError(f"EffectiveSqueezeExcite needs at least 1 channel, got {channels}")
+        at_least(1, channels, "channels")
         self.weight = nn.Parameter(torch.empty(channels, channels, 1, 1))
         self.bias = nn.Parameter(torch.empty(channels))
         self.reset_parameters()

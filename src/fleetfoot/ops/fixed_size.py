@@ -7,6 +7,7 @@ Letters  N batch, C channels, H height, W width
 
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import at_least
 from fleetfoot.core.costs import cost_formula, free
 from fleetfoot.core.errors import ShapeError
 
@@ -15,14 +16,12 @@ class FixedSize(nn.Module):
     """The identity on images (N, C, size, size).
 
     Raises:
-        ShapeError: a size below 1; from ``forward``, images of another size.
+        UsageError: a size below 1; from ``forward``, images of another size.
     """
 
     def __init__(self, size: int) -> None:
         super().__init__()
-        if size < 1:
-            raise ShapeError(f"FixedSize needs images of at least 1 x 1, got size={size}")
-        self.size = size
+        self.size = at_least(1, size, "size")
 
     def forward(self, x: Tensor) -> Tensor:
         if x.shape[2:] != (self.size, self.size):

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fleetfoot.core.arguments import above_zero, one_of
-from fleetfoot.core.costs import Cost, Shape, cost_formula
+from fleetfoot.core.costs import Cost, Shape, cost_formula, per_element
 
 FORWARD_GAIN = 1.300
 """Of first weights that keep the mean square of normal activations; for ReLU it is 1.414."""
@@ -144,10 +144,7 @@ class PFPLUS(nn.Module):
         return f"{stored.numel()}, learnt={learnt}, positive={self.positive}"
 
 
-@cost_formula(FPLUS)
-def _fplus_cost(module: FPLUS, in_shape: Shape) -> Cost:
-    del module
-    return Cost(elementwise_ops=3 * math.prod(in_shape))
+cost_formula(FPLUS)(per_element(3))
 
 
 @cost_formula(PFPLUS)

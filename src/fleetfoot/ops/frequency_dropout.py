@@ -19,9 +19,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fleetfoot.core.arguments import at_least, one_of
+from fleetfoot.core.arguments import at_least, odd, one_of
 from fleetfoot.core.costs import Cost, Shape, cost_formula
-from fleetfoot.core.errors import ShapeError
 
 LEAST_SIGMA = 0.1
 STRIPE = 3.0  # wavelength of the Gabor filter, positions
@@ -55,11 +54,9 @@ def kernels(family: str, sigma: Tensor, *, size: int = 3, axes: int = 2) -> Tens
         axes: of the map; 3 gives (C, 1, K, K, K) by the same formulas.
 
     Raises:
-        UsageError: another family.
-        ShapeError: an even size.
+        UsageError: another family, or an even size.
     """
-    if size < 1 or size % 2 == 0:
-        raise ShapeError(f"a filter that keeps its map needs an odd side, got {size}")
+    odd(size, "size")
     make = _MAKERS[one_of(family, _MAKERS, "family")]
     offsets = torch.arange(size, dtype=sigma.dtype, device=sigma.device) - size // 2
     steps = torch.meshgrid(*[offsets] * axes, indexing="ij")

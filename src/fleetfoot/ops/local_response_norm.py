@@ -9,9 +9,12 @@ Cost     size + 4 elementwise operations an element
 Letters  N batch, C channels, G groups, H height, W width
 """
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import at_least, odd, one_of
 from fleetfoot.core.costs import Cost, Shape, cost_formula
 from fleetfoot.core.errors import ShapeError, UsageError
 
@@ -40,8 +43,8 @@ def local_response_norm(
         convention: "paper" is the formula, "released" divides alpha by ``size``.
 
     Raises:
-        ShapeError: an even window, no groups, or channels that do not divide into them.
-        UsageError: another word for the convention.
+        ShapeError: channels that do not divide into groups.
+        UsageError: an even window, no groups, or another word for the convention.
     """
     _check(size, groups, convention)
     if x.shape[1] % groups:
@@ -57,12 +60,9 @@ def local_response_norm(
 
 
 def _check(size: int, groups: int, convention: str) -> None:
-    if size < 1 or size % 2 == 0:
-        raise ShapeError(f"LRN needs a window of odd size, got {size}")
-    if groups < 1:
-        raise ShapeError(f"LRN needs at least 1 group of channels, got {groups}")
-    if convention not in CONVENTIONS:
-        raise UsageError(f"LRN convention {convention!r} is not known: take 'paper' or 'released'")
+    odd(size, "size")
+    at_least(1, groups, "groups")
+    one_of(convention, CONVENTIONS, "convention")
 
 
 def check_constants(norm: str, *, alpha: float, beta: float, k: float) -> None:
@@ -81,8 +81,8 @@ class LocalResponseNorm(nn.Module):
     """`local_response_norm` with fixed constants; the defaults are the paper's.
 
     Raises:
-        ShapeError: an even window, or no groups.
-        UsageError: another word for the convention, or a power or constant that is not positive.
+        UsageError: an even window, no groups, another word for the convention, or a power or
+            constant that is not positive.
     """
 
     def __init__(
@@ -99,28 +99,16 @@ class LocalResponseNorm(nn.Module):
         _check(size, groups, convention)
         check_constants("LRN", alpha=alpha, beta=beta, k=k)
         self.size = size
-        self.alpha = alpha
-        self.beta = beta
-        self.k = k
-        self.groups = groups
-        self.convention = convention
+        self.words: dict[str, Any] = {
+            **{"alpha": alpha, "beta": beta, "k": k},
+            **{"groups": groups, "convention": convention},
+        }
 
     def forward(self, x: Tensor) -> Tensor:
-        return local_response_norm(
-            x,
-            size=self.size,
-            alpha=self.alpha,
-            beta=self.beta,
-            k=self.k,
-            groups=self.groups,
-            convention=self.convention,
-        )
+        return local_response_norm(x, size=self.size, **self.words)
 
     def extra_repr(self) -> str:
-        return (
-            f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}, "
-            f"groups={self.groups}, {self.convention}"
-        )
+        return f"{self.size}, {', '.join(f'{key}={value}' for key, value in self.words.items())}"
 
 
 @cost_formula(LocalResponseNorm)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import at_least, odd
 from fleetfoot.core.costs import Cost, Shape, cost_formula
 from fleetfoot.core.errors import ShapeError
 
@@ -47,22 +48,17 @@ class LocallyConnected2d(nn.Module):
     """`locally_connected` with learned filters, for maps of one size only.
 
     Raises:
-        ShapeError: an even kernel size, or no channels or positions.
+        UsageError: an even kernel size, or no channels or positions.
     """
 
     def __init__(
         self, in_channels: int, out_channels: int, size: tuple[int, int], *, kernel_size: int = 3
     ) -> None:
         super().__init__()
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ShapeError(f"LocallyConnected2d needs an odd kernel size, got {kernel_size}")
-        if min(in_channels, out_channels, *size) < 1:
-            raise ShapeError(
-                "LocallyConnected2d needs at least 1 channel on both sides and 1 position, "
-                f"got {in_channels} to {out_channels} channels, size {size[0]} x {size[1]}"
-            )
-        self.in_channels = in_channels
-        self.kernel_size = kernel_size
+        at_least(1, out_channels, "out_channels")
+        at_least(1, min(size), "size")
+        self.in_channels = at_least(1, in_channels, "in_channels")
+        self.kernel_size = odd(kernel_size, "kernel_size")
         self.weight = nn.Parameter(torch.empty(*size, out_channels, in_channels * kernel_size**2))
         self.bias = nn.Parameter(torch.empty(*size, out_channels))
         self.reset_parameters()

@@ -40,24 +40,22 @@ def partial_conv(x: Tensor, weight: Tensor) -> Tensor:
 
 
 class PartialConv2d(nn.Module):
-    """`partial_conv` with learned filters over ``channels // divisor`` channels; keeps the shape.
+    """`partial_conv` with learned 3x3 filters over ``channels // divisor`` channels.
 
     Raises:
-        ShapeError: no channel is left to convolve, or the kernel size is even.
+        ShapeError: no channel is left to convolve.
     """
 
-    def __init__(self, channels: int, *, divisor: int = 4, kernel_size: int = 3) -> None:
+    def __init__(self, channels: int, *, divisor: int = 4) -> None:
         super().__init__()
         if divisor < 1 or channels // divisor < 1:
             raise ShapeError(
                 f"PartialConv2d over 1/{divisor} of {channels} channels convolves none: "
                 f"give at least {divisor} channels"
             )
-        if kernel_size < 1 or kernel_size % 2 == 0:
-            raise ShapeError(f"PartialConv2d needs an odd kernel size, got {kernel_size}")
         mixed = channels // divisor
         self.channels = channels
-        self.weight = nn.Parameter(torch.empty(mixed, mixed, kernel_size, kernel_size))
+        self.weight = nn.Parameter(torch.empty(mixed, mixed, 3, 3))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

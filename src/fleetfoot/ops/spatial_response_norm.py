@@ -9,8 +9,8 @@ Letters  N batch, C channels, H height, W width
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import odd
 from fleetfoot.core.costs import Cost, Shape, cost_formula
-from fleetfoot.core.errors import ShapeError
 from fleetfoot.ops.local_response_norm import check_constants
 
 
@@ -27,33 +27,26 @@ def spatial_response_norm(
         k: its constant.
 
     Raises:
-        ShapeError: an even window.
+        UsageError: an even window.
     """
-    _check(size)
+    odd(size, "size")
     mean_square = F.avg_pool2d(x * x, size, stride=1, padding=size // 2)
     return x * (mean_square * alpha + k).pow(-beta)
-
-
-def _check(size: int) -> None:
-    if size < 1 or size % 2 == 0:
-        raise ShapeError(f"spatial response norm needs a window of odd size, got {size}")
 
 
 class SpatialResponseNorm(nn.Module):
     """`spatial_response_norm` with fixed constants.
 
     Raises:
-        ShapeError: an even window.
-        UsageError: a power or constant that is not positive.
+        UsageError: an even window, or a power or constant that is not positive.
     """
 
     def __init__(
         self, size: int = 3, *, alpha: float = 5e-5, beta: float = 0.75, k: float = 1.0
     ) -> None:
         super().__init__()
-        _check(size)
         check_constants("spatial response norm", alpha=alpha, beta=beta, k=k)
-        self.size = size
+        self.size = odd(size, "size")
         self.alpha = alpha
         self.beta = beta
         self.k = k

@@ -15,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import at_least
 from fleetfoot.core.costs import Cost, Shape, cost_formula
-from fleetfoot.core.errors import ShapeError
 
 Pointwise = Callable[[Tensor], Tensor]
 
@@ -50,7 +50,7 @@ class SqueezeExcite(nn.Module):
     """`squeeze_excite` with learned layers; keeps the shape.
 
     Raises:
-        ShapeError: there is no channel, or none is left after squeezing.
+        UsageError: there is no channel, or none is left after squeezing.
     """
 
     def __init__(
@@ -62,10 +62,8 @@ class SqueezeExcite(nn.Module):
         gate: Pointwise = torch.sigmoid,
     ) -> None:
         super().__init__()
-        if min(channels, squeezed) < 1:
-            raise ShapeError(
-                f"SqueezeExcite needs at least 1 channel on both sides, got {channels}, {squeezed}"
-            )
+        at_least(1, channels, "channels")
+        at_least(1, squeezed, "squeezed")
         self.reduce_weight = nn.Parameter(torch.empty(squeezed, channels, 1, 1))
         self.reduce_bias = nn.Parameter(torch.empty(squeezed))
         self.expand_weight = nn.Parameter(torch.empty(channels, squeezed, 1, 1))

@@ -32,33 +32,24 @@ def stochastic_depth(x: Tensor, rate: float, *, training: bool = True) -> Tensor
     return x * kept.div_(1.0 - rate)
 
 
-def linear_rates(rate: float, blocks: int) -> list[float]:
+def linear_rates(rate: float, blocks: int, *, below: bool = False) -> list[float]:
     """Return one rate a block, rising linearly from 0 at the first to ``rate`` at the last.
 
-    >>> linear_rates(0.2, 3)
-    [0.0, 0.1, 0.2]
+    Args:
+        rate: the ``drop_path`` of a network.
+        blocks: B.
+        below: i / B of the rate for block i, so that the last stays below it. A family does what
+            its reference does: EfficientNet's code divides by B, FasterNet's and timm's ResNet by
+            one less. Published rates mean their own.
+
+    >>> linear_rates(0.2, 3), linear_rates(0.2, 4, below=True)
+    ([0.0, 0.1, 0.2], [0.0, 0.05, 0.1, 0.15000000000000002])
 
     Raises:
-        UsageError: ``rate``, the ``drop_path`` of a network, is outside [0, 1).
+        UsageError: ``rate`` is outside [0, 1).
     """
     arguments.rate(rate, "drop_path")
-    return [rate * index / max(1, blocks - 1) for index in range(blocks)]
-
-
-def linear_rates_below(rate: float, blocks: int) -> list[float]:
-    """Return one rate a block, i / B of ``rate`` for block i of B: the last stays below ``rate``.
-
-    Which of the two rules a family takes is what its reference does: EfficientNet's code divides by
-    the number of blocks, FasterNet's and timm's ResNet by one less. Published rates mean their own.
-
-    >>> linear_rates_below(0.2, 4)
-    [0.0, 0.05, 0.1, 0.15000000000000002]
-
-    Raises:
-        UsageError: ``rate``, the ``drop_path`` of a network, is outside [0, 1).
-    """
-    arguments.rate(rate, "drop_path")
-    return [rate * index / blocks for index in range(blocks)]
+    return [rate * index / max(1, blocks if below else blocks - 1) for index in range(blocks)]
 
 
 class StochasticDepth(nn.Module):

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from fleetfoot.core import arguments
 from fleetfoot.core.costs import Cost, Shape, cost_formula
-from fleetfoot.core.errors import UsageError
 
 AttentionGate = Literal["none", "straight", "full"]
 
@@ -72,11 +71,7 @@ class TargetDrop(nn.Module):
     ) -> None:
         super().__init__()
         self.share = arguments.rate(share, "share")
-        self.block = arguments.at_least(1, block, "block")
-        if block % 2 == 0:
-            raise UsageError(
-                f"block={block} is even, and the square has a centre: give an odd side"
-            )
+        self.block = arguments.odd(block, "block")
         self.gate: AttentionGate = arguments.one_of(gate, get_args(AttentionGate), "gate")
         squeezed = max(1, channels // arguments.at_least(1, reduction, "reduction"))
         self.reduce_weight = nn.Parameter(torch.empty(squeezed, channels))

@@ -11,7 +11,7 @@ import math
 
 from torch import nn
 
-from fleetfoot.core.costs import Cost, Shape, cost_formula, free
+from fleetfoot.core.costs import Cost, Shape, cost_formula, free, per_element
 
 
 def conv_out_size(
@@ -57,24 +57,13 @@ def _linear_cost(module: nn.Linear, in_shape: Shape) -> Cost:
     return Cost(outputs * module.in_features, 0 if module.bias is None else outputs)
 
 
-@cost_formula(nn.BatchNorm2d)
-def _batch_norm_cost(module: nn.BatchNorm2d, in_shape: Shape) -> Cost:
-    del module
-    return Cost(elementwise_ops=2 * math.prod(in_shape))
-
-
-def _one_per_element(module: nn.Module, in_shape: Shape) -> Cost:
-    del module
-    return Cost(elementwise_ops=math.prod(in_shape))
-
-
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Hardswish)
-for _kind in (*_ACTIVATIONS, nn.Hardsigmoid, nn.LeakyReLU, nn.ELU, nn.Mish):
-    cost_formula(_kind)(_one_per_element)
+_MORE_ACTIVATIONS = (nn.Hardsigmoid, nn.LeakyReLU, nn.ELU, nn.Mish)
+for _kind in (*_ACTIVATIONS, *_MORE_ACTIVATIONS, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d):
+    cost_formula(_kind)(per_element(1))
 for _kind in (nn.Identity, nn.Dropout, nn.Flatten, nn.Unflatten):
     cost_formula(_kind)(free)
-cost_formula(nn.AdaptiveAvgPool2d)(_one_per_element)
-cost_formula(nn.AdaptiveMaxPool2d)(_one_per_element)
+cost_formula(nn.BatchNorm2d)(per_element(2))
 
 
 @cost_formula(nn.MaxPool2d)

@@ -9,6 +9,7 @@ Letters  N batch, C channels, O output channels, H height, W width
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fleetfoot.core.arguments import at_least
 from fleetfoot.core.costs import cost_formula, free
 from fleetfoot.core.errors import ShapeError
 
@@ -24,17 +25,13 @@ class ZeroShortcut(nn.Module):
     """`zero_shortcut` to a fixed number of channels.
 
     Raises:
-        ShapeError: no channels or no stride; from ``forward``, channels that would be lost.
+        UsageError: no channels or no stride; from ``forward``, channels that would be lost.
     """
 
     def __init__(self, channels: int, stride: int) -> None:
         super().__init__()
-        if min(channels, stride) < 1:
-            raise ShapeError(
-                f"ZeroShortcut needs channels and stride of at least 1, got {channels}, {stride}"
-            )
-        self.channels = channels
-        self.stride = stride
+        self.channels = at_least(1, channels, "channels")
+        self.stride = at_least(1, stride, "stride")
 
     def forward(self, x: Tensor) -> Tensor:
         return zero_shortcut(x, channels=self.channels, stride=self.stride)

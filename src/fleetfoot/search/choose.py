@@ -17,7 +17,6 @@ class Row:
     fits: Callable[[Situation], bool]
     net: str
     size: int
-    recipe: str
 
 
 ROWS = (
@@ -26,49 +25,42 @@ ROWS = (
         fits=lambda s: s.grey and s.pixels <= 16,
         net="fleetnet_small",
         size=16,
-        recipe="glyphs",
     ),
     Row(
         when=f"grey images up to {SMALL_PIXELS} px",
         fits=lambda s: s.grey and s.small,
         net="fleetnet_small",
         size=28,
-        recipe="glyphs",
     ),
     Row(
         when="images up to 16 px",
         fits=lambda s: s.pixels <= 16,
         net="fleetnet_small",
         size=16,
-        recipe="small_images",
     ),
     Row(
         when=f"images up to {SMALL_PIXELS} px",
         fits=lambda s: s.small,
         net="fleetnet",
         size=32,
-        recipe="small_images",
     ),
     Row(
         when="larger images, weights of tf_efficientnet_lite0 installed",
         fits=lambda s: "tf_efficientnet_lite0" in s.weights,
         net="tf_efficientnet_lite0",
         size=224,
-        recipe="transfer",
     ),
     Row(
         when="larger images, no weights, up to 100 px",
         fits=lambda s: s.pixels <= 100,
         net="fasternet_t0",
         size=96,
-        recipe="scratch",
     ),
     Row(
         when="larger images, no weights",
         fits=lambda s: True,
         net="fasternet_t0",
         size=160,
-        recipe="scratch",
     ),
 )
 
@@ -96,20 +88,13 @@ def default_choice(
         size: side of the square input the user named, or None.
     """
     row = next(row for row in ROWS if row.fits(situation))
-    if net is None:
-        return Choice(
-            net=row.net,
-            size=size or row.size,
-            pretrained=row.recipe == "transfer",
-            recipe=row.recipe,
-            reason=f"row of the table: {row.when}",
-        )
+    taken = row.net if net is None else net
     return Choice(
-        net=net,
-        size=size or _size_of(net, row, situation),
-        pretrained=net in situation.weights,
-        recipe=recipe_for(net, situation),
-        reason="named by the user",
+        net=taken,
+        size=size or (row.size if net is None else _size_of(net, row, situation)),
+        pretrained=taken in situation.weights,
+        recipe=recipe_for(taken, situation),
+        reason=f"row of the table: {row.when}" if net is None else "named by the user",
     )
 
 
