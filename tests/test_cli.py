@@ -24,6 +24,8 @@ from fleetfoot.core.errors import (
     TrainingError,
     UsageError,
 )
+from fleetfoot.jobs import screen
+from fleetfoot.jobs.fit import FitRecord
 from fleetfoot.jobs.requests import FitRequest
 
 GOLDEN = Path(__file__).parent / "golden" / "cli_words.json"
@@ -172,10 +174,10 @@ def test_the_words_of_fit_are_one_request(monkeypatch: pytest.MonkeyPatch):
 
     def job(request: FitRequest, *, listener: Any) -> Any:
         seen.extend((request, listener))
-        return types.SimpleNamespace(budget_met=None)
+        return types.SimpleNamespace(exit_code=0)
 
     replace_job(monkeypatch, "fit", job)
-    monkeypatch.setattr(cli, "_answer", lambda *_: None)
+    monkeypatch.setattr(screen, "show", lambda *_: None)
     assert cli.run(["fit", "photos", "--set", "lr=1", "--set", "a.b=x=y", "--out", "o"]) == 0
     request, listener = seen
     assert request == FitRequest(data="photos", settings=("lr=1", "a.b=x=y"), out=Path("o"))
@@ -188,8 +190,10 @@ def test_the_words_of_fit_are_one_request(monkeypatch: pytest.MonkeyPatch):
 def test_a_budget_that_is_not_met_is_told_in_the_exit_code(
     monkeypatch: pytest.MonkeyPatch, met: bool | None, code: int
 ):
-    replace_job(monkeypatch, "fit", lambda *_, **__: types.SimpleNamespace(budget_met=met))
-    monkeypatch.setattr(cli, "_answer", lambda *_: None)
+    record = object.__new__(FitRecord)
+    vars(record)["budget_met"] = met
+    replace_job(monkeypatch, "fit", lambda *_, **__: record)
+    monkeypatch.setattr(screen, "show", lambda *_: None)
     assert cli.run(["fit", "photos"]) == code
 
 

@@ -38,10 +38,11 @@ def fit(
     Returns:
         The record that ``fleetfoot fit --json`` prints.
     """
+    from fleetfoot.core.listener import SILENT
     from fleetfoot.jobs.fit import fit as job
     from fleetfoot.jobs.requests import FitRequest
 
-    return job(FitRequest(data=data, **words), listener=listener)
+    return job(FitRequest(data=data, **words), listener=listener or SILENT)
 
 
 def __getattr__(name: str) -> Any:

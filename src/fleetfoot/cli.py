@@ -4,12 +4,13 @@ stdout carries the result (a table for a person, or exactly one JSON object with
 the talk. Nothing heavy is imported before the words are understood: each command imports its job.
 """
 
+import importlib
 import json
 import os
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any, Literal
 from cyclopts import App, CycloptsError, Parameter
 
 from fleetfoot import __version__
-from fleetfoot.core.errors import DataError, UsageError, explain, one_line
+from fleetfoot.core.errors import UsageError, explain, one_line
 from fleetfoot.core.results import to_json
 from fleetfoot.jobs.requests import (
     ClaimsRequest,
@@ -77,10 +78,7 @@ def fit(data: str | None = None, /, *, request: FitRequest = FIT, talk: Talk = Q
     Args:
         data: Folder, table file, digits, mnist:DIR or cifar10:DIR.
     """
-    from fleetfoot.jobs.fit import fit as job
-
-    record = _answered("fit", job, replace(request, data=data), talk)
-    return 4 if record.budget_met is False else 0
+    return _answered("fit", replace(request, data=data), talk)
 
 
 @app.command
@@ -93,10 +91,7 @@ def evaluate(
         run: Run folder, bundle folder or network name.
         data: Folder, table file, digits, mnist:DIR or cifar10:DIR.
     """
-    from fleetfoot.jobs.evaluate import evaluate as job
-
-    _answered("evaluate", job, replace(request, run=run, data=data), talk)
-    return 0
+    return _answered("evaluate", replace(request, run=run, data=data), talk)
 
 
 @app.command
@@ -111,14 +106,9 @@ def predict(run: str, /, *images: Path, top: int = 5, talk: Talk = QUIET) -> int
     from fleetfoot.jobs.predict import predict as job
 
     record = job(run, images, top=top)
-    _answer("predict", record, talk)
-    if not talk.quiet:
-        for note in record.notes:
-            _say(note)
-    for prediction in record.predictions:
-        if prediction.error is not None:
-            _say(one_line(prediction.error))
-    return DataError.exit_code if any(p.error for p in record.predictions) else 0
+    for note in () if talk.quiet else record.notes:
+        _say(note)
+    return _answer("predict", record, talk)
 
 
 @app.command
@@ -130,15 +120,7 @@ def measure(*nets: str, request: MeasureRequest = MEASURE, talk: Talk = QUIET) -
     Args:
         nets: Network names, bundles or run folders.
     """
-    from fleetfoot.jobs.measure import measure as job
-
-    record = _answered("measure", job, replace(request, nets=nets), talk)
-    failed = (cell for cell in record.cells if cell.exit_code is not None)
-    for line in dict.fromkeys(
-        f"{c.net}, {c.setup.engine} {c.setup.precision}: {c.error}" for c in failed
-    ):
-        _say(one_line(line))
-    return record.exit_code
+    return _answered("measure", replace(request, nets=nets), talk)
 
 
 @app.command
@@ -148,10 +130,7 @@ def deploy(run: str, /, *, request: DeployRequest = DEPLOY, talk: Talk = QUIET) 
     Args:
         run: Run folder or network name.
     """
-    from fleetfoot.jobs.deploy import deploy as job
-
-    _answered("deploy", job, replace(request, run=run), talk)
-    return 0
+    return _answered("deploy", replace(request, run=run), talk)
 
 
 @app.command
@@ -161,10 +140,7 @@ def audit(data: str, /, *, talk: Talk = QUIET) -> int:
     Args:
         data: Folder, table file, digits, mnist:DIR or cifar10:DIR.
     """
-    from fleetfoot.jobs.audit import audit as job
-
-    _answered("audit", job, data, talk)
-    return 0
+    return _answered("audit", data, talk)
 
 
 @app.command
@@ -176,8 +152,7 @@ def report(run: str, /, *, talk: Talk = QUIET) -> int:
     """
     from fleetfoot.jobs.report import report as job
 
-    _answer("report", job(run), talk)
-    return 0
+    return _answer("report", job(run), talk)
 
 
 @app.command
@@ -189,8 +164,7 @@ def nets(pattern: str = "*", /, *, talk: Talk = QUIET) -> int:
     """
     from fleetfoot.jobs.nets import nets as job
 
-    _answer("nets", job(pattern), talk)
-    return 0
+    return _answer("nets", job(pattern), talk)
 
 
 @app.command
@@ -208,28 +182,9 @@ def claims(
         ids: Claims, or patterns such as 'fasternet/*'; for list and table all without any. For
             queue its folder.
     """
-    request = replace(request, word=word, ids=ids)
-    if word == "queue" or request.queue is not None:
-        return _claims_queue(request, talk)
-    from fleetfoot.jobs.claims import claims as job
-
-    record = _answered("claims", job, request, talk)
-    failed = [row for row in record.claims if row.exit_code]
-    for problem in (*(row.error or "" for row in failed), *record.problems):
-        _say(one_line(problem))
-    if failed:
-        return failed[0].exit_code
-    return DataError.exit_code if record.problems else 0
-
-
-def _claims_queue(request: ClaimsRequest, talk: Talk) -> int:
-    from fleetfoot.jobs.claims_queue import claims_queue as job
-
-    record = _answered("claims_queue", job, request, talk)
-    for problem in record.problems:
-        _say(one_line(problem))
-    codes = [row.exit_code for row in record.claims if row.exit_code]
-    return codes[0] if codes and request.word == "run" else 0
+    verb = "claims_queue" if word == "queue" or request.queue is not None else "claims"
+    code = _answered(verb, replace(request, word=word, ids=ids), talk)
+    return 0 if word == "queue" else code
 
 
 @app.command
@@ -237,9 +192,7 @@ def doctor(*, talk: Talk = QUIET) -> int:
     """What is installed, what the device can do, what is wrong and what mends it."""
     from fleetfoot.jobs.doctor import doctor as job
 
-    record = job()
-    _answer("doctor", record, talk)
-    return 0 if record.healthy else 6
+    return _answer("doctor", job(), talk)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -288,25 +241,27 @@ def _wants_json(arguments: Sequence[str]) -> bool:
     return "--json" in (words[: words.index("--")] if "--" in words else words)
 
 
-def _answered(verb: str, job: Callable[..., Any], request: Any, talk: Talk) -> Any:
-    """Do a job while saying how it gets on; print its record and return it."""
+def _answered(verb: str, request: Any, talk: Talk) -> int:
+    """Do a job while saying how it gets on; answer with its record."""
     from fleetfoot.jobs.progress import listening
 
+    job = getattr(importlib.import_module(f"fleetfoot.jobs.{verb}"), verb)
     with listening(sys.stderr, quiet=talk.quiet or not FIRST_PROCESS) as listener:
         record = job(request, listener=listener)
-    _answer(verb, record, talk)
-    return record
+    return _answer(verb, record, talk)
 
 
-def _answer(verb: str, record: Any, talk: Talk) -> None:
-    if not FIRST_PROCESS:
-        return
-    if talk.json:
-        _print_json(to_json(record, schema=f"fleetfoot.{verb}/{SCHEMA_VERSIONS.get(verb, 1)}"))
-        return
+def _answer(verb: str, record: Any, talk: Talk) -> int:
+    """Print a record and, on stderr, what it says of failures; return its exit code."""
     from fleetfoot.jobs.screen import show
 
-    show(verb, record, sys.stdout)
+    if FIRST_PROCESS and talk.json:
+        _print_json(to_json(record, schema=f"fleetfoot.{verb}/{SCHEMA_VERSIONS.get(verb, 1)}"))
+    elif FIRST_PROCESS:
+        show(verb, record, sys.stdout)
+    for line in getattr(record, "failures", ()):
+        _say(line)
+    return getattr(record, "exit_code", 0)
 
 
 def _print_json(value: Any) -> None:
@@ -316,7 +271,7 @@ def _print_json(value: Any) -> None:
 
 def _say(message: str) -> None:
     with suppress(OSError):  # nobody reads stderr: the exit code still says it
-        sys.stderr.write(f"fleetfoot: {message}\n")
+        sys.stderr.write(f"fleetfoot: {one_line(message)}\n")
         sys.stderr.flush()
 
 

@@ -8,12 +8,13 @@ import pytest
 
 from fleetfoot import cli
 from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.core.listener import SILENT
 from fleetfoot.jobs import evaluate as job
 from fleetfoot.jobs.evaluate import EvaluateRecord
 from fleetfoot.jobs.requests import EvaluateRequest
 
 
-def evaluate(run: str, data: str, *, listener: Any = None, **words: Any) -> EvaluateRecord:
+def evaluate(run: str, data: str, *, listener: Any = SILENT, **words: Any) -> EvaluateRecord:
     return job.evaluate(EvaluateRequest(run=run, data=data, **words), listener=listener)
 
 

@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from fleetfoot.core.listener import Silent
 from fleetfoot.jobs import progress
 
 
@@ -67,7 +68,7 @@ def test_bars_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("CI", raising=False)
     monkeypatch.setenv("TERM", "xterm")
     assert isinstance(progress.listener_for(io.StringIO()), progress.Plain)
-    assert isinstance(progress.listener_for(Terminal(), quiet=True), progress.Silent)
+    assert isinstance(progress.listener_for(Terminal(), quiet=True), Silent)
     bars = progress.listener_for(Terminal())
     assert isinstance(bars, progress.Bars)
     bars.close()
@@ -108,7 +109,7 @@ def test_no_colour_where_it_is_not_wanted(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_silent_listener_takes_everything():
-    listener = progress.Silent()
+    listener = Silent()
     listener.stage("a")
     listener.update(step=1)
     listener.message("b")

@@ -4,13 +4,7 @@ from typing import Any
 import pytest
 
 from fleetfoot.core.errors import UsageError
-from fleetfoot.jobs.requests import FitRequest, parse_settings
-
-
-@pytest.mark.parametrize("word", ["lr", "=1", " = 2"])
-def test_words_without_a_key_or_value_are_refused(word: str):
-    with pytest.raises(UsageError, match="key=value"):
-        parse_settings((word,))
+from fleetfoot.jobs.requests import FitRequest, MeasureRequest
 
 
 def test_what_differs_from_the_default_was_given():
@@ -38,3 +32,26 @@ def test_a_mapping_of_settings_keeps_its_values():
 def test_a_request_refuses_what_cannot_be(words: dict[str, Any], message: str):
     with pytest.raises(UsageError, match=message):
         FitRequest(**words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"engine": "tensorrt,tvm"}, "--engine tensorrt: is not one of"),
+        ({"precision": "int4"}, "--precision int4: is not one of"),
+        ({"layout": "nchw,chwn"}, "--layout chwn"),
+        ({"device": "tpu"}, "--device tpu"),
+        ({"threads": "0"}, "--threads 0"),
+        ({"samples": 0}, "--samples 0"),
+    ],
+)
+def test_a_request_to_measure_refuses_what_cannot_be(words: dict[str, Any], message: str):
+    with pytest.raises(UsageError, match=message):
+        MeasureRequest(**words)
+
+
+def test_what_a_request_to_measure_stands_for():
+    request = MeasureRequest(engine="eager,tensorrt", threads="1,2", batch=4, size="96, 128")
+    assert request.engines == ("eager", "tensorrt")  # the second is to be a row that says so
+    assert (request.thread_counts, request.batches, request.sizes) == ((1, 2), (4,), (96, 128))
+    assert (request.layouts, MeasureRequest().thread_counts) == (None, ())

@@ -10,16 +10,9 @@ import pytest
 from fleetfoot import cli
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.jobs import subjects
-from fleetfoot.jobs.measure_words import Words
+from fleetfoot.jobs.requests import MeasureRequest
 
-WORDS = Words(
-    engines=("all",),
-    precisions=("float32",),
-    layouts=None,
-    threads=(1, 2),
-    batches=(1, 4),
-    sizes=None,
-)
+REQUEST = MeasureRequest(engine="all", precision="float32", batch="1,4", threads="1,2")
 
 
 @pytest.fixture
@@ -71,7 +64,7 @@ def test_a_subject_is_a_network_or_a_bundle(bundle: Path):
 
 
 def test_the_cells_of_a_bundle_are_every_combination_once(bundle: Path, tmp_path: Path):
-    plans = list(subjects.subject_of(str(bundle)).plan(WORDS, tmp_path))
+    plans = list(subjects.subject_of(str(bundle)).plan(REQUEST, tmp_path))
     assert len({plan.name for plan in plans}) == len(plans)
     rows = {(plan.setup.engine, plan.setup.batch, plan.setup.threads) for plan in plans}
     assert rows == {
@@ -85,16 +78,9 @@ def test_the_cells_of_a_bundle_are_every_combination_once(bundle: Path, tmp_path
 
 def test_the_eager_cells_of_a_network_need_no_export(tmp_path: Path):
     pytest.importorskip("torch")
-    words = Words(
-        engines=("eager",),
-        precisions=("all",),
-        layouts=("nchw", "nhwc"),
-        threads=(1,),
-        batches=(2,),
-        sizes=(16, 32),
-    )
+    request = MeasureRequest(engine="eager", layout="nchw,nhwc", batch=2, size="16,32", threads=1)
     subject = subjects.subject_of("fleetnet_small")
-    plans = list(subject.plan(words, tmp_path))
+    plans = list(subject.plan(request, tmp_path))
     assert len(plans) == 8  # two precisions, two layouts, two sizes
     assert {plan.setup.form for plan in plans} == {"eager"}
     assert not list(tmp_path.iterdir())
@@ -111,15 +97,8 @@ def test_the_eager_cells_of_a_network_need_no_export(tmp_path: Path):
 
 def test_what_does_not_fit_into_memory_is_refused_before_it_is_taken(tmp_path: Path):
     pytest.importorskip("torch")
-    words = Words(
-        engines=("eager",),
-        precisions=("float32",),
-        layouts=None,
-        threads=(1,),
-        batches=(1,),
-        sizes=(16, 100_000),
-    )
-    fits, too_large = subjects.NetSubject("fleetnet_small").plan(words, tmp_path)
+    request = MeasureRequest(engine="eager", precision="float32", size="16,100000", threads=1)
+    fits, too_large = subjects.NetSubject("fleetnet_small").plan(request, tmp_path)
     assert fits.cell is not None
     assert too_large.cell is None
     assert too_large.exit_code == 2
@@ -128,17 +107,10 @@ def test_what_does_not_fit_into_memory_is_refused_before_it_is_taken(tmp_path: P
 
 def test_an_export_that_fails_is_a_row(tmp_path: Path):
     pytest.importorskip("torch")
-    words = Words(
-        engines=("onnxruntime",),
-        precisions=("int8",),
-        layouts=None,
-        threads=(1,),
-        batches=(3,),
-        sizes=(16,),
-    )
+    request = MeasureRequest(engine="onnxruntime", precision="int8", batch=3, size=16, threads=1)
     subject = subjects.NetSubject("fleetnet_small")
     subject._graph = _failing  # type: ignore[method-assign]
-    (plan,) = subject.plan(words, tmp_path)
+    (plan,) = subject.plan(request, tmp_path)
     assert plan.cell is None
     assert plan.error == "cannot be exported"
 

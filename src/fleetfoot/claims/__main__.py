@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fleetfoot.claims.claim import DEVICES, SCALES, Setting, fitting_scale
+from fleetfoot.claims.claim import DEVICES, OWN, SCALES, Setting, fitting_scale
 from fleetfoot.claims.ledger import attempt, matching
 from fleetfoot.claims.stored import Result, store
 from fleetfoot.core.errors import FleetfootError
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--scale", choices=SCALES, help="that of the device unless given")
     run.add_argument("--data", type=Path, help="folder of data sets")
     run.add_argument("--device", choices=DEVICES, default="cpu")
-    run.add_argument("--out", type=Path, default=Path("results"), help="folder of results")
+    run.add_argument("--out", type=Path, default=OWN, help="folder of results")
     return parser
 
 

@@ -3,16 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from fleetfoot.claims.rules import Rule
 from fleetfoot.core.listener import Listener, Silent
 
 Scale = Literal["smoke", "cpu", "long", "gpu"]
+Device = Literal["cpu", "cuda"]
 Footing = Literal["as published", "scaled", "stand-in"]
 
-SCALES: tuple[Scale, ...] = ("smoke", "cpu", "long", "gpu")
-DEVICES = ("cpu", "cuda")
+SCALES: tuple[Scale, ...] = get_args(Scale)
+DEVICES: tuple[Device, ...] = get_args(Device)
+OWN = Path("results")  # of the results of one's own, unless another folder is named
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -128,8 +128,12 @@ def one_line(text: str) -> str:
     >>> print(one_line("two\n lines\x07"))
     two lines\x07
     """
-    words = " ".join(text.split())
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """Return text with what a terminal would obey spelled out: a file name may hold anything."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _broken(module: str, error: Exception) -> str:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Generator
 
 from fleetfoot.core.file_lock import ALONE, AT_ONCE, FREE, SHARED, flock
-from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.core.listener import SILENT, Listener
 
 WAITING = "another measurement is running on this machine; waiting for it"
 MOMENT_SECONDS = 0.5  # a worker passes the gate in less; who holds it longer measures
@@ -27,14 +27,14 @@ MEASURING = "FLEETFOOT_MEASURING"  # tells the processes that a measurement star
 
 
 @contextlib.contextmanager
-def measuring(listener: Listener | None = None) -> Generator[None]:
+def measuring(listener: Listener = SILENT) -> Generator[None]:
     """Be alone on the machine: no other measurement, and no step of background work.
 
     A measurement inside another, also in a process that it started, goes on. Inside a turn of
     `working` that turn rests meanwhile. ``listener`` hears when another measurement is waited for.
     """
     try:
-        _lock.begin_measurement(listener or Silent())
+        _lock.begin_measurement(listener)
         yield
     finally:
         _lock.end_measurement()

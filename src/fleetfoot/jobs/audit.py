@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, TextIO
 
-from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.core.listener import SILENT, Listener
 from fleetfoot.jobs.screen import MOST_CLASSES, MOST_LINES, lines, number, table
 
 if TYPE_CHECKING:
     from fleetfoot.data.audit import Audit, Duplicates
 
 
-def audit(data: str, *, listener: Listener | None = None) -> "Audit":
+def audit(data: str, *, listener: Listener = SILENT) -> "Audit":
     """Return the audit of a data set; damaged files are listed, not refused.
 
     Raises:
@@ -18,7 +18,6 @@ def audit(data: str, *, listener: Listener | None = None) -> "Audit":
     from fleetfoot.data.audit import audit as audit_data
     from fleetfoot.data.open_data import open_data
 
-    listener = listener or Silent()
     listener.stage(f"reading {data}")
     opened = open_data(data, allow_class_mismatch=True, skip_damaged=True)
     listener.stage(f"auditing {data}")

@@ -17,9 +17,10 @@ from fleetfoot.jobs.measure_plan import (
     named_engines,
     named_precisions,
     torch_is_there,
+    why_unknown,
 )
 from fleetfoot.jobs.measure_record import Setup
-from fleetfoot.jobs.measure_words import Words, why_unknown
+from fleetfoot.jobs.requests import MeasureRequest
 
 
 class BundleSubject:
@@ -29,7 +30,7 @@ class BundleSubject:
         self.name = text
         self.bundle = load(folder)
 
-    def check(self, words: Words) -> None:
+    def check(self, request: MeasureRequest) -> None:
         """Refuse nothing: a bundle of another size is a row with the reason."""
 
     def counted(self, size: int, batch: int, precision: str) -> Counted:
@@ -50,10 +51,10 @@ class BundleSubject:
             return Counted()
         return Counted.of(counts)
 
-    def plan(self, words: Words, folder: Path) -> Iterator[Planned]:
+    def plan(self, request: MeasureRequest, folder: Path) -> Iterator[Planned]:
         size = self.bundle.preprocess.size
-        for choice in self._choices(words):
-            for batch, threads in itertools.product(words.batches, words.threads):
+        for choice in self._choices(request):
+            for batch, threads in itertools.product(request.batches, request.thread_counts):
                 setup = Setup(
                     form="tuned",
                     engine=choice["engine"],
@@ -63,24 +64,26 @@ class BundleSubject:
                     batch=batch,
                     size=size,
                 )
-                yield self._with_cell(Planned(setup=setup), choice["file"], words)
+                yield self._with_cell(Planned(setup=setup), choice["file"], request)
 
-    def _choices(self, words: Words) -> Iterator[Mapping[str, Any]]:
-        """Yield the forms that the words stand for: the chosen one, others from the fallback."""
+    def _choices(self, request: MeasureRequest) -> Iterator[Mapping[str, Any]]:
+        """Yield the forms that are asked for: the chosen one, others from the fallback."""
         record = self.bundle.record
         chosen, fallback = record["chosen"], record["fallback"]
-        if "best" in words.engines:
+        if "best" in request.engines:
             yield chosen
-        for engine in named_engines(words.engines, torch=False):
-            for precision in named_precisions(engine, words.precisions):
+        for engine in named_engines(request.engines, torch=False):
+            for precision in named_precisions(engine, request.precisions):
                 if (engine, precision) == (chosen["engine"], chosen["precision"]):
-                    if "best" not in words.engines:
+                    if "best" not in request.engines:
                         yield chosen
                 else:
                     yield {**fallback, "engine": engine, "precision": precision}
 
-    def _with_cell(self, plan: Planned, name: str, words: Words) -> Planned:
-        problem = why_unknown(plan.setup.engine, plan.setup.precision) or self._problem(plan, words)
+    def _with_cell(self, plan: Planned, name: str, request: MeasureRequest) -> Planned:
+        problem = why_unknown(plan.setup.engine, plan.setup.precision) or self._problem(
+            plan, request
+        )
         if problem is not None:
             return plan.refused(UsageError(problem))
         channels = self.bundle.preprocess.channels
@@ -90,14 +93,14 @@ class BundleSubject:
         file = self.bundle.folder / name
         return replace(plan, cell=plan.timed(shape, input_dtype=form.dtype, file=file))
 
-    def _problem(self, plan: Planned, words: Words) -> str | None:
-        if words.device != "cpu":
+    def _problem(self, plan: Planned, request: MeasureRequest) -> str | None:
+        if request.device != "cpu":
             return "a bundle is measured on the cpu alone"
         if plan.setup.engine in BASELINES:
             return f"a bundle holds no torch network: measure {self.bundle.record.get('net')}"
-        if words.sizes is not None and words.sizes != (plan.setup.size,):
+        if request.sizes is not None and request.sizes != (plan.setup.size,):
             return f"the bundle is made for {plan.setup.size} px"
-        if words.layouts is not None and plan.setup.layout not in words.layouts:
+        if request.layouts is not None and plan.setup.layout not in request.layouts:
             return f"the bundle is made for {plan.setup.layout}"
         if plan.setup.precision == "int8" and self.bundle.record["chosen"]["precision"] != "int8":
             return "the bundle holds no int8 form"

@@ -4,31 +4,30 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from fleetfoot.claims.claim import DEVICES, SCALES, Claim, Setting, fitting_scale
+from fleetfoot.claims.claim import OWN, Claim, Setting, fitting_scale
 from fleetfoot.claims.ledger import attempt, matching
 from fleetfoot.claims.stored import SHIPPED, Result, readable, results_of, store
 from fleetfoot.core.errors import DataError, FleetfootError, UsageError, require
 from fleetfoot.core.files import check_folder
-from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.core.listener import SILENT, Listener
 from fleetfoot.jobs.claims_record import ClaimRow, ClaimsRecord, measured_row
-from fleetfoot.jobs.requests import ClaimsRequest, one_of
-
-WORDS = ("list", "run", "table")
-OWN = Path("results")
+from fleetfoot.jobs.requests import ClaimsRequest
+from fleetfoot.jobs.words import one_of
 
 
-def claims(request: ClaimsRequest, *, listener: Listener | None = None) -> ClaimsRecord:
+def claims(request: ClaimsRequest, *, listener: Listener = SILENT) -> ClaimsRecord:
     """List claims, measure them, or return the stored measurements beside the papers' figures.
 
     No ids are all claims, except for "run". "run" writes to ``out``, "table" prefers what is there;
     None is `OWN`, which need not be there.
 
     Raises:
-        UsageError: unknown word, id, scale or device, or nothing to run.
+        UsageError: unknown word or id, or nothing to run.
         DataError: ``out`` is not a folder.
         MissingError: torch is not installed.
     """
-    word, ids = one_of("claims", request.word, WORDS), request.ids
+    word, ids = request.word, request.ids
+    one_of("claims", word, ("list", "run", "table"))
     require("torch", extra="train")
     own = request.out or OWN
     check_folder(own)
@@ -37,19 +36,13 @@ def claims(request: ClaimsRequest, *, listener: Listener | None = None) -> Claim
     if word == "run":
         if not ids:
             raise UsageError("claims run needs at least one claim: fleetfoot claims run ID...")
-        setting = _setting(request, listener or Silent())
+        scale = request.scale or fitting_scale(request.device)
+        setting = Setting(scale=scale, data=request.data, device=request.device, listener=listener)
         return ClaimsRecord(word=word, claims=_run(ids, setting, own))
     found = matching(ids or ("*",))
     if word == "list":
         return ClaimsRecord(word=word, claims=tuple(ClaimRow(claim=c) for c in found))
     return _table(found, own)
-
-
-def _setting(request: ClaimsRequest, listener: Listener) -> Setting:
-    device = one_of("--device", request.device, DEVICES)
-    scale = request.scale or fitting_scale(device)
-    one_of("--scale", scale, SCALES)
-    return Setting(scale=scale, data=request.data, device=device, listener=listener)
 
 
 def _run(ids: Sequence[str], setting: Setting, out: Path) -> tuple[ClaimRow, ...]:

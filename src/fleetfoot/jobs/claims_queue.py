@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
+from fleetfoot.claims.claim import OWN
 from fleetfoot.claims.ledger import matching
 from fleetfoot.claims.queue import Entry, Order, Queue, minutes_left
 from fleetfoot.claims.queue_run import AT_WORK, work_on
@@ -56,6 +57,16 @@ class QueueRecord:
     claims: tuple[QueueRow, ...]
     problems: tuple[str, ...]
 
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What is wrong with the queue's files."""
+        return self.problems
+
+    @property
+    def exit_code(self) -> int:
+        """That of the first claim that failed."""
+        return next((row.exit_code for row in self.claims if row.exit_code), 0)
+
 
 def claims_queue(request: ClaimsRequest, listener: Listener) -> QueueRecord:
     """Return how far a queue is; for the word "run" after working it off.
@@ -89,7 +100,7 @@ def _order(queue: Queue, request: ClaimsRequest) -> Order:
     """Return what is asked for; what is not given is as the queue has it."""
     held = _held(queue) if request.ids else queue.order()
     scale = request.scale or (held.scale if held else "long")
-    out = request.out or (held.out if held else Path("results"))
+    out = request.out or (held.out if held else OWN)
     data = request.data or (held.data if held else None)
     check_folder(out)
     return Order(

@@ -7,6 +7,7 @@ from typing import Any, TextIO
 from fleetfoot.claims.claim import Claim
 from fleetfoot.claims.judgement import control_in_doubt, judge, rule_sha256, train_errors
 from fleetfoot.claims.stored import Result
+from fleetfoot.core.errors import DataError
 from fleetfoot.core.results import to_json
 from fleetfoot.jobs.screen import number, table
 
@@ -61,6 +62,17 @@ class ClaimsRecord:
     word: str
     claims: tuple[ClaimRow, ...]
     problems: tuple[str, ...] = ()
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Why claims were not measured or stored, and the problems."""
+        return (*(row.error or "" for row in self.claims if row.exit_code), *self.problems)
+
+    @property
+    def exit_code(self) -> int:
+        """That of the first claim that failed, or of bad data if there are problems."""
+        codes = (row.exit_code for row in self.claims if row.exit_code)
+        return next(codes, DataError.exit_code if self.problems else 0)
 
 
 # Keys of a row that a measurement gives.

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 from fleetfoot.core.errors import UsageError, require
 from fleetfoot.core.files import new_folder, read_json, write_json
-from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.core.listener import SILENT, Listener
 from fleetfoot.core.results import to_json
 from fleetfoot.data.open_data import open_for_evaluation, training_images
 from fleetfoot.data.samples import Split
@@ -59,7 +59,7 @@ class Images:
     source: str = "noise"
 
 
-def deploy(request: DeployRequest, *, listener: Listener | None = None) -> DeployRecord:
+def deploy(request: DeployRequest, *, listener: Listener = SILENT) -> DeployRecord:
     """Fold, export, compare on real images, tune, and write the bundle.
 
     Args:
@@ -76,7 +76,6 @@ def deploy(request: DeployRequest, *, listener: Listener | None = None) -> Deplo
     require("torch", extra="train")
     from fleetfoot.nets.protocol import check_size
 
-    listener = listener or Silent()
     target = resolve(request.run)
     network = load_network(target, weights=request.weights)
     if target.folder is not None:  # a run knows what its weights began as

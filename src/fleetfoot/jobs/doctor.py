@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
-from fleetfoot.core.errors import first_line
+from fleetfoot.core.errors import MissingError, first_line
 from fleetfoot.core.results import to_json
 from fleetfoot.jobs.screen import table
 
@@ -64,6 +64,11 @@ class DoctorRecord:
     healthy: bool
     checks: tuple[Check, ...]
     device: dict[str, Any] | None
+
+    @property
+    def exit_code(self) -> int:
+        """That of something that is missing, unless all is well."""
+        return 0 if self.healthy else MissingError.exit_code
 
 
 def doctor(*, folder: Path = Path()) -> DoctorRecord:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetfoot.core.errors import UsageError
-from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.core.listener import SILENT, Listener
 from fleetfoot.data.decode import Pixels
 from fleetfoot.data.multi_crop import check_count, seen, views_of
 from fleetfoot.data.open_data import open_for_evaluation
@@ -77,7 +77,7 @@ class _Answerer:
     notes: tuple[str, ...] = ()
 
 
-def evaluate(request: EvaluateRequest, *, listener: Listener | None = None) -> EvaluateRecord:
+def evaluate(request: EvaluateRequest, *, listener: Listener = SILENT) -> EvaluateRecord:
     """Return the metrics of a bundle, a run or a network on a data set.
 
     Raises:
@@ -85,7 +85,6 @@ def evaluate(request: EvaluateRequest, *, listener: Listener | None = None) -> E
         UsageError: unknown network or engine, or networks of other classes.
         MissingError: a run or network without torch, or an engine that is not installed.
     """
-    listener = listener or Silent()
     check_count(request.crops)
     answerers = [_answerer(word, request) for word in (request.run, *request.average)]
     source = answerers[0].source

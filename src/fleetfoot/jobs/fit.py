@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fleetfoot.core.errors import (
+    BudgetError,
     FleetfootError,
     Interrupted,
     MissingError,
     UsageError,
     require,
 )
-from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.core.listener import SILENT, Listener
 from fleetfoot.data.audit import audit
 from fleetfoot.data.open_data import absolute, open_data
 from fleetfoot.data.samples import Data
@@ -79,8 +80,13 @@ class FitRecord:
     eager_latency_ms_p50: float | None
     parity: FitParity
 
+    @property
+    def exit_code(self) -> int:
+        """That of a missed budget, which is no error: the bundle is there."""
+        return BudgetError.exit_code if self.budget_met is False else 0
 
-def fit(request: FitRequest, *, listener: Listener | None = None) -> FitRecord:
+
+def fit(request: FitRequest, *, listener: Listener = SILENT) -> FitRecord:
     """Audit, choose, train, evaluate, deploy and report; every file goes into one run folder.
 
     Returns:
@@ -99,7 +105,6 @@ def fit(request: FitRequest, *, listener: Listener | None = None) -> FitRecord:
     require("torch", extra="train")
     from fleetfoot.train.process.distributed import from_first, process_group
 
-    listener = listener or Silent()
     if request.resume is not None:
         with process_group(device=_device("auto")):
             return _go_on(Path(request.resume), listener)

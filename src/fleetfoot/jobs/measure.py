@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from fleetfoot.core.errors import MissingError, UsageError
-from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.core.listener import SILENT, Listener
 from fleetfoot.core.machine_lock import measuring
 from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells
 from fleetfoot.jobs.measure_page import check_page, write_page
 from fleetfoot.jobs.measure_plan import Counted, Planned, torch_is_there
 from fleetfoot.jobs.measure_record import EnergyTaken, MeasureCell, MeasureRecord, Times
-from fleetfoot.jobs.measure_words import Words, parse_numbers, parse_threads, parse_words
 from fleetfoot.jobs.requests import MeasureRequest
 from fleetfoot.jobs.subjects import Subject, subject_of
 from fleetfoot.measure.conditions import disturbances, thread_limit, throttled_ms
@@ -43,7 +42,7 @@ UNREAD = "not measured: the counter could not be read meanwhile"
 def measure(
     request: MeasureRequest,
     *,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
     schedule: Schedule | None = None,
     root: Path | str = "/",
 ) -> MeasureRecord:
@@ -57,8 +56,7 @@ def measure(
         root: where ``proc`` and ``sys`` are.
 
     Raises:
-        UsageError: nothing to measure, unknown network or layout, no engine or precision that is
-            known, bad number.
+        UsageError: nothing to measure, or an unknown network.
         DataError: a bundle is missing or damaged, or ``out`` is a file.
         MissingError: a network by name without torch, or a page without Jinja2.
     """
@@ -67,24 +65,23 @@ def measure(
     if request.out is not None:
         check_page(Path(request.out))
     profile = device_profile(root)
-    counts, cut = parse_threads(request.threads, profile.threads)
-    words = parse_words(request, counts)
+    request, cut = _within(request, profile.threads)
     schedule = schedule or _schedule(request.samples)
     subjects = [subject_of(text) for text in request.nets]
     for subject in subjects:
-        subject.check(words)
-    run = _Run(words, schedule, listener or Silent(), root)
+        subject.check(request)
+    run = _Run(request, schedule, listener, root)
     started, stopped = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), throttled_ms(root)
     with tempfile.TemporaryDirectory(prefix="fleetfoot-") as scratch:
         rows = run.rows(subjects, Path(scratch))
     after = throttled_ms(root)
-    roofs = _roofs(rows, words.device, run.listener)
+    roofs = _roofs(rows, request.device, run.listener)
     cells = tuple(_with_roof(row, roofs) for row in rows)
     notes = (thread_limit(profile), *cut, *disturbances(profile), _too_few(cells))
     record = MeasureRecord(
         date=started,
         device=profile,
-        accelerator=accelerator(words.device),
+        accelerator=accelerator(request.device),
         load_1min_after=load_1min(root),
         throttled_ms=None if after is None or stopped is None else after - stopped,
         ceilings=tuple(roofs.values()),
@@ -92,32 +89,37 @@ def measure(
         cells=cells,
     )
     if request.out is not None:
-        write_page(record, Path(request.out), listener=run.listener, device=words.device)
+        write_page(record, Path(request.out), listener=run.listener, device=request.device)
     return record
+
+
+def _within(request: MeasureRequest, allowed: int) -> tuple[MeasureRequest, tuple[str, ...]]:
+    """Return the request with no more threads than are allowed, and what was cut."""
+    asked = (allowed,) if request.threads is None else request.thread_counts
+    cut = (number for number in asked if number > allowed)
+    notes = tuple(f"--threads {number}: {allowed} is all this process may use" for number in cut)
+    return replace(request, threads=",".join(str(min(n, allowed)) for n in asked)), notes
 
 
 def _schedule(samples: int | None) -> Schedule:
     """Return how long to measure; what was asked for is measured, however slow a call is."""
     if samples is None:
         return Schedule(min_samples=SAMPLES, min_seconds=SECONDS, rounds=ROUNDS, max_seconds=A_DAY)
-    numbers = parse_numbers("--samples", samples)
-    if len(numbers) != 1:
-        raise UsageError(f"--samples {samples}: takes one number")
-    rounds = min(ROUNDS, numbers[0])
-    return Schedule(min_samples=numbers[0], min_seconds=0.0, rounds=rounds, max_seconds=A_DAY)
+    rounds = min(ROUNDS, samples)
+    return Schedule(min_samples=samples, min_seconds=0.0, rounds=rounds, max_seconds=A_DAY)
 
 
 @dataclass
 class _Run:
     """One call of the verb: what it measures with."""
 
-    words: Words
+    request: MeasureRequest
     schedule: Schedule
     listener: Listener
     root: Path | str
 
     def __post_init__(self) -> None:
-        self.meter, self.energy_source = _meter(self.words.device, self.root)
+        self.meter, self.energy_source = _meter(self.request.device, self.root)
 
     def rows(self, subjects: Sequence[Subject], scratch: Path) -> list[MeasureCell]:
         plans = [self.plans(number, subject, scratch) for number, subject in enumerate(subjects)]
@@ -131,7 +133,7 @@ class _Run:
         folder.mkdir()
         return [
             replace(plan, cell=plan.cell and replace(plan.cell, name=f"{number} {plan.name}"))
-            for plan in subject.plan(self.words, folder)
+            for plan in subject.plan(self.request, folder)
         ]
 
     def rows_of(

@@ -73,7 +73,7 @@ def write_page(
             net, image = _network(name, cell["size"])
             counts = _counts(net, image, cell["batch"])
             memory.append({"net": name, **_memory(counts)})
-            found |= _mem_access(counts)
+            found["mem_access"] = _mem_access(counts)
             if device != "cpu":
                 raise FleetfootError("layers are timed on the CPU alone")
             threads = cell["threads"]
@@ -141,13 +141,12 @@ def _memory(counts: "Counts") -> Json:
     }
 
 
-def _mem_access(counts: "Counts") -> Json:
+def _mem_access(counts: "Counts") -> Json | None:
     """Return the sums over all convolutions, in elements of one call."""
     from fleetfoot.measure.mem_access import total_access
 
     total = total_access(counts.records)
-    names = ("elements", "least", "excess")
-    return {"mem_access": total and {name: getattr(total, name) for name in names}}
+    return total and {name: getattr(total, name) for name in ("elements", "least", "excess")}
 
 
 def _points(

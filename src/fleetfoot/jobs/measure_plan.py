@@ -1,15 +1,16 @@
-"""The rows that words stand for: engines and precisions by name, and a plan for each row."""
+"""The rows that a request stands for: engines and precisions by name, and a plan for each row."""
 
 import itertools
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fleetfoot.core.errors import FleetfootError, MissingError, one_line, require
+from fleetfoot.core.errors import FleetfootError, MissingError, UsageError, one_line, require
 from fleetfoot.deploy.cells import Cell
 from fleetfoot.deploy.engines import engine_precisions, installed_engines
-from fleetfoot.deploy.names import BASELINES, TIMED_ENGINES
+from fleetfoot.deploy.names import BASELINES, PRECISIONS, TIMED_ENGINES
 from fleetfoot.jobs.measure_record import Setup
+from fleetfoot.jobs.words import one_of
 from fleetfoot.measure.totals import Totals
 
 if TYPE_CHECKING:
@@ -68,6 +69,16 @@ class Planned:
     def name(self) -> str:
         """A name that is unique among the rows of one subject."""
         return f"{' '.join(map(str, astuple(self.setup)))}{' best' if self.best else ''}"
+
+
+def why_unknown(engine: str, precision: str) -> str | None:
+    """Return why an engine or precision cannot be measured: there is none of that name."""
+    try:
+        one_of("--engine", engine, TIMED_ENGINES)
+        one_of("--precision", precision, PRECISIONS)
+    except UsageError as error:
+        return str(error)
+    return None
 
 
 def torch_is_there() -> bool:

@@ -138,6 +138,13 @@ class MeasureRecord:
         """0 if every row has times, else the code of the first that has none."""
         return next((cell.exit_code for cell in self.cells if cell.exit_code is not None), 0)
 
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Why rows have no times, each reason once."""
+        failed = (cell for cell in self.cells if cell.exit_code is not None)
+        lines = (f"{c.net}, {c.setup.engine} {c.setup.precision}: {c.error}" for c in failed)
+        return tuple(dict.fromkeys(lines))
+
 
 def show(record: MeasureRecord, stream: TextIO) -> None:
     """Write the record for a person."""

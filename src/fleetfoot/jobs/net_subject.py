@@ -14,9 +14,16 @@ from fleetfoot.deploy.engines import installed_engines
 from fleetfoot.deploy.form import GraphForm
 from fleetfoot.deploy.names import BASELINES
 from fleetfoot.deploy.worker import POOL
-from fleetfoot.jobs.measure_plan import BYTES, Counted, Planned, named_engines, named_precisions
+from fleetfoot.jobs.measure_plan import (
+    BYTES,
+    Counted,
+    Planned,
+    named_engines,
+    named_precisions,
+    why_unknown,
+)
 from fleetfoot.jobs.measure_record import Setup
-from fleetfoot.jobs.measure_words import LAYOUTS, Words, why_unknown
+from fleetfoot.jobs.requests import LAYOUTS, MeasureRequest
 from fleetfoot.measure.device import free_memory
 from fleetfoot.measure.totals import Totals
 
@@ -37,13 +44,13 @@ class NetSubject:
         self.entry = entry(name)
         self._bytes_needed = cache(self._memory_of)  # every form of a network asks again
 
-    def check(self, words: Words) -> None:
+    def check(self, request: MeasureRequest) -> None:
         from fleetfoot.nets.create import skeleton
         from fleetfoot.nets.protocol import check_size
 
-        if words.sizes is not None:
+        if request.sizes is not None:
             net = skeleton(self.name)
-            for size in words.sizes:
+            for size in request.sizes:
                 check_size(net, size, name=self.name)
 
     def counted(self, size: int, batch: int, precision: str) -> Counted:
@@ -57,10 +64,11 @@ class NetSubject:
             return Counted(Totals(params=self.entry.params))
         return Counted.of(counts)
 
-    def plan(self, words: Words, folder: Path) -> Iterator[Planned]:
-        sizes = words.sizes or (self.entry.input[-1],)
-        for size, batch, threads in itertools.product(sizes, words.batches, words.threads):
-            for engine, precision, layout, best in self._forms(words):
+    def plan(self, request: MeasureRequest, folder: Path) -> Iterator[Planned]:
+        sizes = request.sizes or (self.entry.input[-1],)
+        ways = itertools.product(sizes, request.batches, request.thread_counts)
+        for size, batch, threads in ways:
+            for engine, precision, layout, best in self._forms(request):
                 setup = Setup(
                     form="tuned" if engine in GRAPH_ENGINES else "eager",
                     engine=engine,
@@ -70,18 +78,18 @@ class NetSubject:
                     batch=batch,
                     size=size,
                 )
-                yield self._with_cell(Planned(setup=setup, best=best), folder, words.device)
-                if words.device == "cuda" and engine == "eager" and batch <= LAUNCH_BOUND:
+                yield self._with_cell(Planned(setup=setup, best=best), folder, request.device)
+                if request.device == "cuda" and engine == "eager" and batch <= LAUNCH_BOUND:
                     replayed = Planned(setup=replace(setup, form="replayed"), best=best)
-                    yield self._with_cell(replayed, folder, words.device)
+                    yield self._with_cell(replayed, folder, request.device)
 
-    def _forms(self, words: Words) -> Iterator[tuple[str, str, str, bool]]:
+    def _forms(self, request: MeasureRequest) -> Iterator[tuple[str, str, str, bool]]:
         """Yield engine, precision, layout, and whether the form competes for ``best``."""
-        for engine in named_engines(words.engines, torch=True, device=words.device):
-            precisions = named_precisions(engine, words.precisions)
-            for precision, layout in itertools.product(precisions, words.layouts or ("nchw",)):
+        for engine in named_engines(request.engines, torch=True, device=request.device):
+            precisions = named_precisions(engine, request.precisions)
+            for precision, layout in itertools.product(precisions, request.layouts or ("nchw",)):
                 yield engine, precision, layout, False
-        if "best" in words.engines:
+        if "best" in request.engines:
             for engine in installed_engines():
                 precisions = named_precisions(engine, ("all",))
                 for precision, layout in itertools.product(precisions, LAYOUTS):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.core.errors import DataError, UsageError, printable
 from fleetfoot.data.folders import EXTENSIONS
 from fleetfoot.deploy.bundle import Prediction, load
 from fleetfoot.jobs.runs import bundle_of
@@ -21,6 +21,16 @@ class PredictRecord:
 
     predictions: tuple[Prediction, ...]
     notes: tuple[str, ...] = ()
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """Why images have no answer."""
+        return tuple(p.error for p in self.predictions if p.error is not None)
+
+    @property
+    def exit_code(self) -> int:
+        """That of bad data if an image has no answer."""
+        return DataError.exit_code if self.failures else 0
 
 
 def predict(run: str, images: Sequence[str | Path], *, top: int = 5) -> PredictRecord:
@@ -67,7 +77,7 @@ def _is_image(file: Path, root: Path) -> bool:
 def show(record: PredictRecord, stream: TextIO) -> None:
     """Write the record for a person."""
     answered = [p for p in record.predictions if p.error is None]
-    rows = [(_printable(p.path), _printable(p.label), p) for p in answered]
+    rows = [(printable(p.path or ""), printable(str(p.label)), p) for p in answered]
     path_width = max((len(path) for path, _, _ in rows), default=0)
     label_width = max((len(label) for _, label, _ in rows), default=0)
     for path, label, p in rows:
@@ -75,8 +85,3 @@ def show(record: PredictRecord, stream: TextIO) -> None:
             f"{path:<{path_width}}  {label:<{label_width}}  "
             f"{100 * (p.probability or 0.0):5.1f} %  {p.latency_ms:.1f} ms\n"
         )
-
-
-def _printable(name: str | None) -> str:
-    """Return a name on one line: a file name may hold line breaks and terminal commands."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in name or "")

@@ -12,7 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
-from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.core.listener import SILENT, Listener
 
 LINE_EVERY_SECONDS = 10.0
 
@@ -137,7 +137,7 @@ def listener_for(stream: TextIO, *, quiet: bool = False) -> Listener:
     No bars where ``CI`` is set or the terminal is dumb.
     """
     if quiet:
-        return Silent()
+        return SILENT
     if stream.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb":
         return Bars(stream)
     return Plain(stream)

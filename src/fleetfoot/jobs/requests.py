@@ -5,22 +5,32 @@
 is imported here, because ``fleetfoot --help`` reads this file.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from cyclopts import Parameter
 
+from fleetfoot.claims.claim import DEVICES, SCALES, Device, Scale
 from fleetfoot.core.errors import DataError, UsageError
-from fleetfoot.deploy.names import ENGINES, EXPORT_ENGINES, MAX_DROP, PRECISIONS
+from fleetfoot.deploy.names import ENGINES, EXPORT_ENGINES, MAX_DROP, PRECISIONS, TIMED_ENGINES
+from fleetfoot.jobs.words import (
+    check_least,
+    check_share,
+    named,
+    numbers,
+    one_of,
+    parse_settings,
+    partly_named,
+)
 from fleetfoot.search.budget import parse_budget
 
 T = TypeVar("T")
 POSITIONAL = Parameter(parse=False)
 TEXT = Parameter(metavar="STR")  # in --help; Python may give a number
 BLANKS = (None, (), [], {})
-EMPTY = "''"  # what a shell shows of a word without letters
+LAYOUTS = ("nchw", "nhwc")
 
 
 @Parameter(name="*")
@@ -89,12 +99,8 @@ class FitRequest:
 
     def given(self) -> dict[str, Any]:
         """Return the words that were given; a stored run may fill in the others."""
-        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
-        return {
-            name: value
-            for name, (value, default) in values.items()
-            if value != default and value not in BLANKS
-        }
+        words = ((field, getattr(self, field.name)) for field in fields(self))
+        return {f.name: word for f, word in words if word != f.default and word not in BLANKS}
 
     @property
     def budget_ms(self) -> float | None:
@@ -163,6 +169,10 @@ class MeasureRequest:
         samples: Calls timed per row; without it 100 or 2 seconds, the more. p99 needs 100.
         device: cpu, or cuda for networks in torch.
         out: Folder for a page with pictures, measure.html, and its figures, measure.json.
+
+    Raises:
+        UsageError: none of the engines or precisions exists, a layout or device does not, or a
+            number is below 1.
     """
 
     nets: Annotated[tuple[str, ...], POSITIONAL] = ()
@@ -175,6 +185,42 @@ class MeasureRequest:
     samples: int | None = None
     device: str = "cpu"
     out: Path | None = None
+
+    def __post_init__(self) -> None:
+        one_of("--device", self.device, DEVICES)
+        check_least("samples", self.samples, 1)
+        _ = self.engines, self.precisions, self.layouts
+        _ = self.thread_counts, self.batches, self.sizes
+
+    @property
+    def engines(self) -> tuple[str, ...]:
+        """The engines, and "all" or "best"; one that does not exist is to be a row that says so."""
+        return partly_named("engine", self.engine, (*TIMED_ENGINES, "all", "best"))
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """The precisions, and "all"; one that does not exist likewise."""
+        return partly_named("precision", self.precision, (*PRECISIONS, "all"))
+
+    @property
+    def layouts(self) -> tuple[str, ...] | None:
+        """The layouts; None leaves them to what is measured."""
+        return None if self.layout is None else named("layout", self.layout, LAYOUTS)
+
+    @property
+    def thread_counts(self) -> tuple[int, ...]:
+        """How many threads to measure with; none where that is left to the machine."""
+        return () if self.threads is None else numbers("threads", self.threads)
+
+    @property
+    def sizes(self) -> tuple[int, ...] | None:
+        """Sides of the input; None likewise."""
+        return None if self.size is None else numbers("size", self.size)
+
+    @property
+    def batches(self) -> tuple[int, ...]:
+        """Images per call."""
+        return numbers("batch", self.batch)
 
 
 @Parameter(name="*")
@@ -255,15 +301,18 @@ class ClaimsRequest:
 
     word: Annotated[str, POSITIONAL] = ""
     ids: Annotated[tuple[str, ...], POSITIONAL] = ()
-    scale: Literal["smoke", "cpu", "long", "gpu"] | None = None
+    scale: Scale | None = None
     data: Path | None = None
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Device = "cpu"
     out: Path | None = None
     queue: Path | None = None
     jobs: int | None = None
     retry: bool = False
 
     def __post_init__(self) -> None:
+        one_of("--device", self.device, DEVICES)
+        if self.scale is not None:
+            one_of("--scale", self.scale, SCALES)
         if self.word in ("list", "run", "table") and self.queue is None:
             if self.jobs is not None or self.retry:
                 raise UsageError("--jobs and --retry are for a queue: give its folder with --queue")
@@ -280,71 +329,3 @@ def stated(value: T | None) -> T:
     if value is None:
         raise DataError("the stored run is not complete: start a new one")
     return value
-
-
-def check_least(word: str, value: int | None, least: int) -> None:
-    """Refuse a number below the least that makes sense.
-
-    Raises:
-        UsageError: it is smaller.
-    """
-    if value is not None and value < least:
-        raise UsageError(f"--{word} {value}: must be at least {least}")
-
-
-def check_share(word: str, value: float | None) -> None:
-    """Refuse a share of the images outside [0, 1).
-
-    Raises:
-        UsageError: it is outside.
-    """
-    if value is not None and not 0 <= value < 1:
-        raise UsageError(f"--{word} {value:g}: must be a share of the images, from 0 to below 1")
-
-
-def one_of(word: str, value: str, allowed: Iterable[str]) -> str:
-    """Return ``value``.
-
-    Raises:
-        UsageError: it is not allowed.
-    """
-    if value not in (known := tuple(allowed)):
-        raise UsageError(f"{word} {value or EMPTY}: is not one of {', '.join(known)}")
-    return value
-
-
-def named(word: str, text: str, allowed: Sequence[str]) -> tuple[str, ...]:
-    """Return the names in a list that is separated by commas.
-
-    >>> named("engine", "openvino, onnxruntime", ("onnxruntime", "openvino"))
-    ('openvino', 'onnxruntime')
-
-    Raises:
-        UsageError: there are none, or one is not allowed.
-    """
-    names = tuple(name.strip() for name in text.split(",") if name.strip())
-    for name in names:
-        one_of(f"--{word}", name, allowed)
-    if not names:
-        raise UsageError(f"--{word}: name one of {', '.join(allowed)}")
-    return names
-
-
-def parse_settings(words: tuple[str, ...] | Mapping[str, Any]) -> dict[str, Any]:
-    """Return the keys and values of ``key=value`` words, or of a mapping.
-
-    >>> parse_settings(("lr=0.1", "augment.flip=0"))
-    {'lr': '0.1', 'augment.flip': '0'}
-
-    Raises:
-        UsageError: a word without a key or a value.
-    """
-    if isinstance(words, Mapping):
-        return dict(words)
-    settings: dict[str, Any] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals or not key.strip():
-            raise UsageError(f"--set {word}: write key=value")
-        settings[key.strip()] = value.strip()
-    return settings

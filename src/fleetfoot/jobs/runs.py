@@ -1,6 +1,5 @@
 """RUN arguments: a run folder, a bundle folder or the name of a network; and new run folders."""
 
-import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -120,15 +119,15 @@ def new_run_folder(data: str, *, out: str | Path | None = None) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
     RUNS.mkdir(exist_ok=True)
-    name = data_name(data)
-    for number in itertools.count(1):
+    name, number = data_name(data), 1
+    while True:
         folder = RUNS / (name if number == 1 else f"{name}{number}")
         try:
             folder.mkdir()
         except FileExistsError:
-            continue
-        return folder
-    raise AssertionError("unreachable: the count has no end")
+            number += 1
+        else:
+            return folder
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from typing import Protocol
 
 from fleetfoot.jobs.bundle_subject import BundleSubject
 from fleetfoot.jobs.measure_plan import Counted, Planned
-from fleetfoot.jobs.measure_words import Words
 from fleetfoot.jobs.net_subject import NetSubject
+from fleetfoot.jobs.requests import MeasureRequest
 from fleetfoot.jobs.runs import bundle_of, check_net, resolve
 
 
@@ -16,12 +16,12 @@ class Subject(Protocol):
 
     name: str
 
-    def check(self, words: Words) -> None:
+    def check(self, request: MeasureRequest) -> None:
         """Refuse sizes that it cannot take."""
         ...
 
-    def plan(self, words: Words, folder: Path) -> Iterable[Planned]:
-        """Yield the rows that the words stand for; files go to ``folder``."""
+    def plan(self, request: MeasureRequest, folder: Path) -> Iterable[Planned]:
+        """Yield the rows that a request stands for; files go to ``folder``."""
         ...
 
     def counted(self, size: int, batch: int, precision: str) -> Counted:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fleetfoot.core.errors import UsageError, first_line
-from fleetfoot.core.listener import Listener, Silent
+from fleetfoot.core.listener import SILENT, Listener
 from fleetfoot.core.machine_lock import measuring
 from fleetfoot.measure.device import device_profile
 
@@ -102,7 +102,7 @@ def measure_ceilings(
     threads: int = 1,
     precisions: Sequence[str] = ("float32",),
     *,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
     side: int = SIDE,
     most_bytes: int = MOST_BYTES,
 ) -> Ceilings:
@@ -127,7 +127,6 @@ def measure_ceilings(
     for precision in precisions:
         if precision not in PRECISIONS:
             raise UsageError(f"{precision}: is not one of {', '.join(PRECISIONS)}")
-    listener = listener or Silent()
     listener.stage(f"measuring the ceilings of {threads} thread{'s' if threads > 1 else ''}")
     with measuring(listener), torch_threads(threads), torch.inference_mode():
         gflops, reasons = _products(precisions, side)
