@@ -63,7 +63,7 @@ def test_too_few_samples_for_a_percentile_are_said(bundle: Path):
     assert "p99 is unknown in 1 of 1 rows: --samples 100 would give it" in record.notes
     assert record.exit_code == 0
     with pytest.raises(UsageError, match="--samples 0"):
-        measured(str(bundle), engine="best", samples=0, schedule=None)
+        measured(str(bundle), engine="best", samples="0", schedule=None)
     with pytest.raises(UsageError, match="takes one number"):
         measured(str(bundle), engine="best", samples="5,6", schedule=None)
 

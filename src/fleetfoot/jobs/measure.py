@@ -105,8 +105,9 @@ def _schedule(samples: int | None) -> Schedule:
     """Return how long to measure; what was asked for is measured, however slow a call is."""
     if samples is None:
         return Schedule(min_samples=SAMPLES, min_seconds=SECONDS, rounds=ROUNDS, max_seconds=A_DAY)
-    rounds = min(ROUNDS, samples)
-    return Schedule(min_samples=samples, min_seconds=0.0, rounds=rounds, max_seconds=A_DAY)
+    least = int(samples)
+    rounds = min(ROUNDS, least)
+    return Schedule(min_samples=least, min_seconds=0.0, rounds=rounds, max_seconds=A_DAY)
 
 
 @dataclass

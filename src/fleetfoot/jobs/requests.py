@@ -188,7 +188,8 @@ class MeasureRequest:
 
     def __post_init__(self) -> None:
         one_of("--device", self.device, DEVICES)
-        check_least("samples", self.samples, 1)
+        if self.samples is not None and len(numbers("samples", self.samples)) > 1:
+            raise UsageError(f"--samples {self.samples}: takes one number")
         _ = self.engines, self.precisions, self.layouts
         _ = self.thread_counts, self.batches, self.sizes
 
