@@ -50,8 +50,14 @@ def tally(claims: Sequence[Claim], stored: Stored) -> str:
 
 
 def _counted(verdicts: Sequence[str]) -> str:
-    words = (word for word in STANDINGS if word in verdicts)
-    return ", ".join(f"{verdicts.count(word)} {word}" for word in words) or "none"
+    """Return how often each verdict was given, as a list in words.
+
+    >>> _counted(["points the same way", "undecided", "points the same way"])
+    '2 point the same way, 1 undecided'
+    """
+    words = [word for word in STANDINGS if word in verdicts]
+    told = ", ".join(f"{verdicts.count(word)} {word}" for word in words)
+    return re.sub(r"(?<!\b1 )\bpoints\b", "point", told) or "none"
 
 
 def number(value: float | None) -> str:
