@@ -43,14 +43,14 @@ NOT_MEASURED = "not measured yet"
 FOOTINGS = """\
 What a verdict may say depends on its footing:
 
-- *as published*: the paper's own network, data and size, or a count. Only these can be reproduced or
-  not;
+- *as published*: the paper's own network, data and size, or a count. Only these can be reproduced
+  or not;
 - *scaled*: the same kind of network and data, but smaller or fewer;
 - *stand-in*: another network, other data or another device, such as a CPU for a claim about a GPU.
 
 Scaled and stand-in results only point the same way as the paper, or the other way. A result is
-*undecided* if its interval contains a border of the rule, if its control passed, if trainings have no
-interval, or if a regulariser was tried on a network that does not fit its training images.
+*undecided* if its interval contains a border of the rule, if its control passed, if trainings have
+no interval, or if a regulariser was tried on a network that does not fit its training images.
 """
 
 PICTURE_WORDS = {
