@@ -1,4 +1,5 @@
 import contextlib
+import os
 import struct
 import subprocess
 import sys
@@ -8,10 +9,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from fleetfoot.core.errors import DataError
-from fleetfoot.data.decode import MAX_PIXELS, ORIENTATION_TAG, TURNS, decode, read_header
+from fleetfoot.data.decode import (
+    DEPTHS,
+    MAX_PIXELS,
+    ORIENTATION_TAG,
+    TURNS,
+    decode,
+    depth_of,
+    header_of,
+    opened,
+    pixels_of,
+)
 
 Noise = Callable[..., np.ndarray]
 Saved = Callable[..., bytes]
@@ -60,7 +71,8 @@ def test_eight_orientations_give_one_array(kind: str, noise: Noise, saved: Saved
         exif[ORIENTATION_TAG] = orientation
         content = saved(np.ascontiguousarray(turned), kind, exif=exif, **LOSSLESS.get(kind, {}))
         np.testing.assert_array_equal(decode(content), pixels, err_msg=str(orientation))
-        assert read_header(content).orientation == orientation
+        with opened(content, name="x") as image:
+            assert header_of(image).orientation == orientation
 
 
 @pytest.mark.parametrize("mode", ["L", "I;16", "P", "RGBA", "1"])
@@ -235,16 +247,127 @@ def test_arrays_that_are_no_images(array: np.ndarray) -> None:
         decode(array)
 
 
-def test_floating_point_pictures_are_refused(saved: Saved) -> None:
-    content = saved(Image.fromarray(np.zeros((4, 4), np.float32)), "TIFF")
-    with pytest.raises(DataError, match="floating-point"):
-        decode(content)
+def test_floats_from_0_to_1_are_read(saved: Saved) -> None:
+    values = np.linspace(0, 1, 16, dtype=np.float32).reshape(4, 4)
+    expected = np.rint(values * 255).astype(np.uint8)
+    np.testing.assert_array_equal(decode(saved(Image.fromarray(values), "TIFF"))[..., 0], expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.array([[0.0, 255.0]], np.float32), "from 0 to 255"),
+        (np.array([[-0.5, 0.5]], np.float32), "from -0.5 to 0.5"),
+        (np.array([[np.nan, 0.5]], np.float32), "from nan"),
+        (np.array([[-1000, 3000]], np.int32), "from -1000 to 3000"),
+        (np.array([[0, 70_000]], np.int32), "from 0 to 70000"),
+    ],
+)
+def test_values_whose_white_is_unknown_are_refused(
+    values: np.ndarray, said: str, saved: Saved
+) -> None:
+    with pytest.raises(DataError, match=f"has values {said}.*save it with 8 or 16 bits"):
+        decode(saved(Image.fromarray(values), "TIFF"))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+@pytest.mark.parametrize("bits", DEPTHS)
+def test_as_many_bits_count_as_the_contract_says(bits: int, kind: str, saved: Saved) -> None:
+    values = np.linspace(0, 2**bits - 1, 40 * 48).astype(np.uint16).reshape(40, 48)
+    content = saved(Image.fromarray(values), kind)
+    grey = decode(content, depth=bits)[..., 0]
+    np.testing.assert_array_equal(grey, values // 2 ** (bits - 8))
+    np.testing.assert_array_equal(decode(values, depth=bits)[..., 0], grey)
+    with opened(content, name="x") as image:
+        np.testing.assert_array_equal(pixels_of(image, name="x", depth="own")[..., 0], grey)
+        assert depth_of(image) == bits
+    assert (decode(np.full((2, 2), 65535, np.uint16), depth=bits) == 255).all()
+
+
+@pytest.mark.parametrize(("kind", "exact"), [("AVIF", False), ("JPEG2000", True)])
+def test_newer_formats_are_read(kind: str, exact: bool, noise: Noise, saved: Saved) -> None:
+    pixels = noise(7) if exact else np.full((40, 48, 3), (200, 60, 20), np.uint8)
+    np.testing.assert_allclose(decode(saved(pixels, kind)), pixels, atol=0 if exact else 4)
+
+
+def test_of_several_pictures_in_a_jpeg_the_first_is_read(saved: Saved) -> None:
+    frames = [Image.new("RGB", (16, 16), (level, 0, 0)) for level in (200, 10)]
+    content = saved(frames[0], "MPO", save_all=True, append_images=frames[1:])
+    np.testing.assert_allclose(decode(content)[..., 0], 200, atol=2)
+
+
+@pytest.mark.parametrize("where", ["text", "international", "icc_profile"])
+def test_a_png_may_hold_megabytes_of_text(where: str, noise: Noise, saved: Saved) -> None:
+    pixels, text = noise(1), "workflow " * 400_000
+    if where == "icc_profile":
+        content = saved(pixels, icc_profile=text.encode())
+    else:
+        info = PngImagePlugin.PngInfo()
+        add = info.add_text if where == "text" else info.add_itxt
+        add("workflow", text, zip=True)
+        content = saved(pixels, pnginfo=info)
+    assert len(content) < 100_000
+    np.testing.assert_array_equal(decode(content), pixels)
+
+
+def test_nothing_speaks_on_standard_error_beside_the_refusal(noise: Noise, saved: Saved) -> None:
+    code = (
+        "import random, sys\n"
+        "from fleetfoot.core.errors import DataError\n"
+        "from fleetfoot.data.decode import decode\n"
+        "whole, draw, refused = sys.stdin.buffer.read(), random.Random(0), 0\n"
+        "for _ in range(300):\n"
+        "    content = bytearray(whole)\n"
+        "    for _ in range(12): content[draw.randrange(len(content))] = draw.randrange(256)\n"
+        "    try: decode(bytes(content))\n"
+        "    except DataError: refused += 1\n"
+        "print(refused)\n"
+    )
+    content = saved(noise(2), "TIFF", compression="tiff_lzw")
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=content, capture_output=True, check=False
+    )
+    assert done.stderr == b""
+    assert int(done.stdout) > 100
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1", "pillow-heif"),
+        (b"\0\0\0\x0cJXL \r\n", "JPEG XL"),
+        (b"%PDF-1.7", "PDF is not read"),
+        (b"  <svg xmlns='x'/>", "SVG is not read"),
+        (b"version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+    ],
+)
+def test_what_a_file_is_instead_is_said(start: bytes, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(start)
+    with pytest.raises(DataError, match=said):
+        decode(path)
+
+
+def test_the_preview_in_a_raw_file_is_not_taken_for_it(
+    tmp_path: Path, noise: Noise, saved: Saved
+) -> None:
+    path = tmp_path / "a.dng"
+    path.write_bytes(saved(noise(0), "TIFF"))
+    with pytest.raises(DataError, match="raw files of cameras are not read"):
+        decode(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.jpg")
+    with pytest.raises(DataError, match="is a pipe or a device"):
+        decode(tmp_path / "a.jpg")
 
 
 def test_the_header_alone(tmp_path: Path, noise: Noise, saved: Saved) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(saved(noise(8), "JPEG")[:640])  # cut after the header
-    header = read_header(path)
+    with opened(path, name="a.jpg") as image:
+        header = header_of(image)
     assert (header.width, header.height, header.mode, header.format) == (48, 40, "RGB", "JPEG")
 
 

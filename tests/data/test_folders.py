@@ -57,7 +57,48 @@ def test_other_files_are_counted_and_hidden_ones_ignored(make_folder: MakeFolder
     (root / "cat" / ".DS_Store").write_text("x")
     source = read_folder(root)
     assert len(source.rows[WHOLE]) == 2
-    assert source.notes == ("ignored files that are no images: 1 (.txt)",)
+    assert source.notes == (
+        "left out, hidden: 2 (.cache, cat/.DS_Store)",
+        "left out, of the system: 1 (__MACOSX)",
+        "left out, no images: 1 (cat/readme.txt)",
+    )
+
+
+def test_a_class_may_begin_with_two_underscores(make_folder: MakeFolder) -> None:
+    source = read_folder(make_folder({"__background__": 1, "dog": 1}))
+    assert {row.label for row in source.rows[WHOLE]} == {"__background__", "dog"}
+    assert source.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("beside", "note"),
+    [
+        (
+            "holdout/a",
+            "left out, a folder that is no split beside train (images in it: 2): 1 (holdout)",
+        ),
+        ("new", "left out, a folder that is no split beside train (images in it: 2): 1 (new)"),
+        (
+            "val",
+            "left out, a split without class folders beside train (images in it: 2): 1 (val)",
+        ),
+    ],
+)
+def test_a_folder_beside_the_splits_is_named(
+    make_folder: MakeFolder, beside: str, note: str
+) -> None:
+    source = read_folder(make_folder({"train/a": 1, "train/b": 1, beside: 2}))
+    assert set(source.rows) == {"train"}
+    assert source.notes == (note,)
+
+
+def test_files_in_no_class_folder_are_named(make_folder: MakeFolder) -> None:
+    root = make_folder({"train/a": 1, "train/b": 1})
+    for name in ("loose.jpg", "train/x.png", "train/y.png"):
+        (root / name).touch()
+    assert read_folder(root).notes == (
+        "left out, in no class folder: 3 (loose.jpg, train/x.png, train/y.png)",
+    )
 
 
 def test_empty_classes_are_named(make_folder: MakeFolder) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from fleetfoot.core.errors import DataError
+from fleetfoot.data import open_data as opening
 from fleetfoot.data.open_data import open_data, open_for_evaluation
 
 MakeFolder = Callable[..., Path]
@@ -98,6 +99,42 @@ def test_damage_stops_or_is_skipped(make_folder: MakeFolder) -> None:
     assert any("train/a/001.png" in note for note in data.notes)
 
 
+def test_who_skips_damage_skips_it_in_large_sets_too(
+    make_folder: MakeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_folder({"a": 8, "b": 8})
+    path = root / "b" / "005.png"
+    path.write_bytes(path.read_bytes()[:-300])  # the header is whole
+    for limit in ("FULL_LIMIT", "HEADER_LIMIT"):
+        monkeypatch.setattr(opening, limit, 10)
+        data = open_data(str(root), skip_damaged=True)
+        assert [damage.key for damage in data.scan.damaged] == ["b/005.png"]
+        assert all(
+            split.read(s.index).size for split in data.splits.values() for s in split.samples
+        )
+        assert "16 images: decoded once for damage, near duplicates not searched" in data.notes
+        found = open_for_evaluation(str(root), ("a", "b"), skip_damaged=True)
+        assert len(found) == 15
+        assert any("left out: b/005.png" in note for note in found.notes)
+        assert any("--skip-damaged decodes them all" in note for note in open_data(str(root)).notes)
+
+
+def test_what_a_folder_leaves_out_is_known_wherever_it_is_read(make_folder: MakeFolder) -> None:
+    root = make_folder({"train/a": 4, "train/b": 4, "unlabelled/c": 3})
+    note = "left out, a folder that is no split beside train (images in it: 3): 1 (unlabelled)"
+    assert note in open_data(str(root)).notes
+    assert note in open_for_evaluation(str(root), ("a", "b"), split="train").notes
+
+
+def test_a_photograph_of_a_format_that_is_not_read_cannot_be_used(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 5, "b": 5})
+    for number in range(3):
+        (root / "a" / f"{number}.heic").write_bytes(b"\0\0\0\x18ftypheic")
+    with pytest.raises(DataError, match=r"^3 of 13 images cannot be used: a/0\.heic: HEIC is read"):
+        open_data(str(root))
+    assert len(open_data(str(root), skip_damaged=True).train.samples) == 8
+
+
 @pytest.mark.parametrize(
     ("counts", "match"),
     [
@@ -152,10 +189,16 @@ def test_large_sets_are_checked_less(
         open_data(str(root))
     monkeypatch.setattr("fleetfoot.data.open_data.FULL_LIMIT", 5)
     data = open_data(str(root))
-    assert data.notes == ("10 images: headers checked only, near duplicates not searched",)
+    assert data.notes == (
+        "10 images: headers checked only, near duplicates not searched (--skip-damaged decodes "
+        "them all first)",
+    )
     monkeypatch.setattr("fleetfoot.data.open_data.HEADER_LIMIT", 5)
     data = open_data(str(root))
-    assert data.notes == ("10 images: not checked for damage before the start",)
+    assert data.notes == (
+        "10 images: not checked for damage, near duplicates not searched (--skip-damaged decodes "
+        "them all first)",
+    )
 
 
 def test_digits() -> None:
@@ -252,7 +295,7 @@ class TestForEvaluation:
 def test_of_many_held_out_images_half_are_for_the_final_figure(
     make_folder: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("fleetfoot.data.open_data.FINAL_FROM", 8)
+    monkeypatch.setattr("fleetfoot.data.held_out.FINAL_FROM", 8)
     data = open_data(str(make_folder({"cat": 20, "dog": 20})))
     assert data.test is not None
     assert (len(data.train), len(data.val), len(data.test)) == (32, 4, 4)

@@ -109,6 +109,15 @@ def test_bad_json_is_refused(changes: dict[str, object], match: str) -> None:
         Preprocess.from_json({**contract().to_json(), **changes})
 
 
+def test_the_depth_is_written_where_it_is_not_16_bits() -> None:
+    assert "depth" not in contract().to_json()
+    deep = contract(depth=12)
+    assert deep.to_json()["depth"] == 12
+    assert Preprocess.from_json(deep.to_json()) == deep
+    with pytest.raises(DataError, match="depth is 13, must be one of 8, 10, 12, 14, 16"):
+        contract(depth=13)
+
+
 def test_a_missing_key_is_named() -> None:
     written = contract().to_json()
     del written["std"]

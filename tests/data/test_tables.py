@@ -113,7 +113,7 @@ def test_json_rows_with_the_image_convention(images: Path) -> None:
         ("csv", [{"path": "", "label": "a"}], "row 2: has no image"),
         ("csv", [{"file": "a", "label": "a"}], "no column image or path.*columns are file, label"),
         ("parquet", [{"path": "a", "class": "a"}], "no column label; its columns are path, class"),
-        ("csv", [{"path": "a", "label": "a", "split": "dev"}], "split is 'dev'; use train, val"),
+        ("csv", [{"path": "a", "label": "a", "split": "fold"}], "split is 'fold'; use train, val"),
         ("parquet", [{"path": 5, "label": "a"}], "image column is int64"),
     ],
 )

@@ -4,6 +4,7 @@ import struct
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 
 from fleetfoot import cli
 from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs import predict as job
 
 KEYS = {"path", "label", "probability", "top", "latency_ms", "error"}
@@ -46,6 +48,38 @@ def test_a_run_answers_with_its_bundle_and_folders_are_searched_in_order(
         Path(p.path).parent.name for p in record.predictions
     ]
     assert all(p.top is not None and len(p.top) == 1 for p in record.predictions)
+    assert record.notes == (
+        f"{pictures}: left out, hidden: 1 (.hidden)",
+        f"{pictures}: left out, no images: 1 (notes.txt)",
+    )
+
+
+def test_a_photograph_in_a_folder_that_cannot_be_read_is_no_success(
+    bundle: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+):
+    (pictures / "a.nef").write_bytes(b"raw")
+    assert cli.run(["predict", str(bundle), str(pictures)]) == DataError.exit_code
+    said = capsys.readouterr()
+    assert "a.nef: raw files of cameras are not read; develop it to JPEG or TIFF" in said.err
+    assert len(said.out.splitlines()) == len(list(pictures.glob("*/*.png")))
+
+
+class Levels:
+    """An engine that answers with the mean of what it is given, for each class."""
+
+    def run(self, batch: np.ndarray) -> np.ndarray:
+        return np.array([[0.0, 0.0, 1.0]]) * batch.astype(np.float64).mean() / 100
+
+
+def test_a_bundle_reads_16_bits_as_its_contract_says(bundle: Path, tmp_path: Path):
+    values = np.full((32, 32), 3000, np.uint16)
+    Image.fromarray(values).save(tmp_path / "deep.png")
+    Image.fromarray((values >> 4).astype(np.uint8)).save(tmp_path / "plain.png")
+    opened = replace(load(bundle), engine=Levels())
+    deeper = replace(opened, preprocess=replace(opened.preprocess, depth=12))
+    deep, plain = deeper.predict([tmp_path / "deep.png", tmp_path / "plain.png"])
+    assert deep.top == plain.top
+    assert opened.predict(tmp_path / "deep.png").top != plain.top
 
 
 def bad_images(folder: Path) -> dict[str, Path]:

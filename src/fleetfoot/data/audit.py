@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from fleetfoot.data.duplicates import exact_groups, near_pairs
+from fleetfoot.data.duplicates import exact_groups
+from fleetfoot.data.near_duplicates import near_groups
 from fleetfoot.data.samples import Damage, Data, Facts, Split
 from fleetfoot.data.scan import scan
 
@@ -45,8 +46,7 @@ class Audit:
         damaged: images that cannot be used, and why.
         exif_turned: keys of images that an EXIF tag turns or mirrors.
         exact_duplicates: images with equal pixels.
-        near_duplicates: pairs that are nearly alike; only those across splits, or with differing
-            labels, are listed as such.
+        near_duplicates: images that are nearly alike, or that others like them connect.
         groups_across_splits: named groups that lie in more than one split.
         short_sides: how many images have a short side up to this many pixels.
         smallest: width and height of the image with the fewest pixels, None if none was seen.
@@ -98,7 +98,7 @@ def audit(data: Data, *, limit: int | None = None) -> Audit:
         damaged=damaged,
         exif_turned=tuple(key for key, fact in facts.items() if fact.header.orientation != 1),
         exact_duplicates=_duplicates(data, exact_groups(facts)),
-        near_duplicates=_duplicates(data, [list(pair) for pair in near_pairs(facts)]),
+        near_duplicates=_duplicates(data, near_groups(facts)),
         groups_across_splits=_split_groups(data),
         short_sides=_short_sides(sides),
         smallest=min(sides, key=_area, default=None),

@@ -1,16 +1,12 @@
-"""Exact and near duplicates: two photographs of one thing, one saved twice, one scaled.
+"""What tells whether two images are alike, exact duplicates, and groups that stay together.
 
-Rule     near means that the 64 gradient bits differ in at most `NEAR_BITS` places and the 8 x 8
-         thumbnails by at most `NEAR_LEVELS` on average; pictures with a short side under
-         `SMALLEST` pixels have too little to compare and count only as exact duplicates
-Method   difference hash (dHash), N. Krawetz, "Kind of Like That", 2013
+Method   difference hash (dHash), N. Krawetz, "Kind of Like That", 2013; `near_duplicates` compares
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fleetfoot.data.decode import Pixels, picture_of
 from fleetfoot.data.preprocess import FILTERS
@@ -18,11 +14,6 @@ from fleetfoot.data.samples import Facts
 
 if TYPE_CHECKING:
     from PIL import Image
-
-NEAR_BITS = 3
-NEAR_LEVELS = 6.0
-SMALLEST = 32
-BLOCK = 2_048
 
 
 def gradient_hash(pixels: Pixels) -> int:
@@ -46,24 +37,6 @@ def exact_groups(facts: Mapping[str, Facts]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def near_pairs(facts: Mapping[str, Facts]) -> list[tuple[str, str]]:
-    """Return pairs of keys of near duplicates that are not exact ones."""
-    keys = [key for key, fact in facts.items() if _comparable(fact)]
-    if len(keys) < 2:
-        return []
-    hashes = np.array([facts[key].gradient_hash for key in keys], dtype=np.uint64)
-    thumbnails = np.array(
-        [np.frombuffer(facts[key].thumbnail or b"", dtype=np.uint8) for key in keys],
-        dtype=np.int16,
-    )
-    return [
-        (keys[a], keys[b])
-        for a, b in _close(hashes)
-        if np.abs(thumbnails[a] - thumbnails[b]).mean() <= NEAR_LEVELS
-        and facts[keys[a]].pixels_sha256 != facts[keys[b]].pixels_sha256
-    ]
-
-
 def groups_of(keys: Sequence[str], linked: Sequence[Sequence[str]]) -> list[int]:
     """Return a group number per key; keys that occur in one of ``linked`` share it.
 
@@ -84,20 +57,6 @@ def groups_of(keys: Sequence[str], linked: Sequence[Sequence[str]]) -> list[int]
         for place in found:
             parent[root(place)] = root(min(found))
     return [root(place) for place in range(len(keys))]
-
-
-def _close(hashes: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:
-    for start in range(0, len(hashes), BLOCK):
-        block = hashes[start : start + BLOCK, None]
-        distance = np.bitwise_count(block ^ hashes[None, start:])
-        rows, columns = np.nonzero(distance <= NEAR_BITS)
-        later = columns > rows
-        yield from zip((rows[later] + start).tolist(), (columns[later] + start).tolist())
-
-
-def _comparable(fact: Facts) -> bool:
-    large = min(fact.header.width, fact.header.height) >= SMALLEST
-    return fact.gradient_hash is not None and large
 
 
 def _shrunk(pixels: Pixels, size: tuple[int, int]) -> "Image.Image":

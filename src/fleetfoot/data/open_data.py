@@ -6,29 +6,25 @@ map instead.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-
-import numpy as np
 
 from fleetfoot.core.errors import DataError
 from fleetfoot.data.cifar10 import read_cifar10
 from fleetfoot.data.classes import check_split, class_map, label_of, listed
+from fleetfoot.data.decode import FULL_DEPTH
+from fleetfoot.data.depth import at_depth, depth_of_set
 from fleetfoot.data.digits import read_digits
-from fleetfoot.data.duplicates import exact_groups, groups_of, near_pairs
 from fleetfoot.data.folders import read_folder
+from fleetfoot.data.held_out import Rows, held_out
 from fleetfoot.data.mnist import read_mnist
 from fleetfoot.data.samples import Damage, Data, Reader, Sample, Scan, Split
 from fleetfoot.data.scan import FULL_LIMIT, HEADER_LIMIT, refuse_damage, scan
 from fleetfoot.data.source import WHOLE, Row, Source
-from fleetfoot.data.split import hold_out
 from fleetfoot.data.tables import SUFFIXES, read_table
 
 BUILT_IN = {"mnist": read_mnist, "cifar10": read_cifar10}
 WAYS = "a folder of class folders, a .csv, .jsonl or .parquet file, digits, mnist:DIR, cifar10:DIR"
-# From this many held-out images on, half of them are kept for the one final figure.
-FINAL_FROM = 1000
-
-Rows = dict[str, tuple[Row, ...]]
 
 
 def open_data(
@@ -48,18 +44,19 @@ def open_data(
             or unknown in a split, or too little to train and validate on.
     """
     source = read_source(spec)
-    found, notes = _look(source, source.rows)
+    found, source, notes = _look(source, source.rows, skip_damaged=skip_damaged)
     refuse_damage(found, skip_damaged=skip_damaged)
     _refuse_empty_classes(spec, source)
     rows = _without(source.rows, found.damaged)
     train_rows = rows.get("train", rows.get(WHOLE, ()))
     classes = class_map(train_rows, source.classes)
     _refuse_too_little(spec, train_rows, classes)
-    held_out = "val" not in rows
-    if held_out:
-        rows = {**rows, **_held_out(spec, source, train_rows, found, seed)}
+    is_held_out = "val" not in rows
+    if is_held_out:
+        parts, remarks = held_out(spec, source, train_rows, found, seed)
+        rows, notes = {**rows, **parts}, (*notes, *remarks)
     for name in ("val", "test"):
-        if name in rows and not (held_out and name not in source.rows):
+        if name in rows and not (is_held_out and name not in source.rows):
             note = check_split(classes, rows[name], split=name, allowed=allow_class_mismatch)
             notes = (*notes, note) if note else notes
     splits = {
@@ -74,7 +71,7 @@ def open_data(
         train=splits["train"],
         val=splits["val"],
         test=splits.get("test"),
-        held_out=held_out,
+        held_out=is_held_out,
         notes=(*source.notes, *notes, *_damage_notes(found)),
         scan=found,
     )
@@ -89,6 +86,7 @@ def open_for_evaluation(
     seed: int = 0,
     allow_class_mismatch: bool = False,
     skip_damaged: bool = False,
+    depth: int = FULL_DEPTH,
 ) -> Split:
     """Open a data set for an existing network, its classes applied by name.
 
@@ -104,13 +102,16 @@ def open_for_evaluation(
             without one.
         allow_class_mismatch: leave out images of classes that the network does not know.
         skip_damaged: leave out images that cannot be read.
+        depth: bits that count in 16-bit grey pictures, of the network's `Preprocess`.
 
     Raises:
         DataError: as `open_data`, or the split or a class is unknown.
     """
     source = read_source(spec)
-    rows = _chosen(spec, source, split, seed)
-    found, notes = _look(source, {"chosen": rows}, near=False)
+    rows = _chosen(spec, source, split, seed, skip_damaged=skip_damaged)
+    found, source, notes = _look(
+        source, {"chosen": rows}, skip_damaged=skip_damaged, near=False, depth=depth
+    )
     refuse_damage(found, skip_damaged=skip_damaged)
     rows = _without({"chosen": rows}, found.damaged)["chosen"]
     known = {name: label for label, name in enumerate(classes)}
@@ -125,6 +126,7 @@ def open_for_evaluation(
         raise DataError(f"{spec}: no image is left to evaluate on; check the labels")
     if unknown:
         notes = (*notes, f"left out {len(rows) - len(kept)} images: {listed(unknown)} unknown")
+    notes = (*source.notes, *notes, *_damage_notes(found))
     return _split(split or "evaluation", kept, classes, source.reader, aliases, notes)
 
 
@@ -140,7 +142,7 @@ def training_images(spec: str, *, besides: Split) -> Split | None:
     rows = source.rows.get("train", source.rows.get(WHOLE, ()))
     keys = (row.key for row in rows if row.key not in taken)
     samples = tuple(Sample(index, key, label=-1) for index, key in enumerate(keys))
-    return Split("train", samples, source.reader) if samples else None
+    return Split("train", samples, besides.reader) if samples else None
 
 
 def absolute(spec: str) -> str:
@@ -187,55 +189,48 @@ def _built_in(spec: str) -> tuple[str, str]:
 
 
 def _look(
-    source: Source, rows: Mapping[str, tuple[Row, ...]], *, near: bool = True
-) -> tuple[Scan, tuple[str, ...]]:
+    source: Source,
+    rows: Mapping[str, tuple[Row, ...]],
+    *,
+    skip_damaged: bool,
+    near: bool = True,
+    depth: int | None = None,
+) -> tuple[Scan, Source, tuple[str, ...]]:
+    """Return what images are, the source as it is to be read, and notes; see `open_for_evaluation`.
+
+    Args:
+        source: of the images.
+        rows: the images.
+        skip_damaged: look at all of every image, however many there are.
+        near: whether near duplicates matter.
+        depth: of the network; None for the one that the images show.
+    """
     keys = [row.key for split_rows in rows.values() for row in split_rows]
     if source.built_in:
-        return Scan(), ()
-    if len(keys) > HEADER_LIMIT:
-        return Scan(), (f"{len(keys)} images: not checked for damage before the start",)
+        return Scan(), source, ()
+    notes: tuple[str, ...] = ()
     full = len(keys) <= FULL_LIMIT
-    found = scan(keys, source.reader, full=full)
-    if full:
-        return found, ()
-    what = "headers checked only" + (", near duplicates not searched" if near else "")
-    return found, (f"{len(keys)} images: {what}",)
+    if not full:
+        notes = (f"{len(keys)} images: {_seen(len(keys), near, skip_damaged)}",)
+    found = Scan()
+    if skip_damaged or len(keys) <= HEADER_LIMIT:
+        found = scan(keys, source.reader, full=full, decode=full or skip_damaged)
+    own, remark = depth_of_set(found, keys, source.reader, wanted=depth)
+    reader = at_depth(source.reader, own if depth is None else depth)
+    return found, replace(source, reader=reader), (*notes, *remark)
 
 
-def _held_out(spec: str, source: Source, rows: Sequence[Row], found: Scan, seed: int) -> Rows:
-    linked = [*exact_groups(found.facts), *near_pairs(found.facts)]
-    by_group: dict[str, list[str]] = {}
-    for row in rows:
-        if row.group is not None:
-            by_group.setdefault(row.group, []).append(row.key)
-    groups = groups_of([row.key for row in rows], [*linked, *by_group.values()])
-    numbers = {name: place for place, name in enumerate(sorted({row.label for row in rows}))}
-    chosen = hold_out(
-        [numbers[row.label] for row in rows], groups, seed=seed, images=source.val_images
-    )
-    if not chosen.any():
-        raise DataError(
-            f"{spec}: no image can be held out for validation (every class has one image, or one "
-            "group of duplicates); add images, or make folders train and val"
-        )
-    parts = np.where(chosen, "val", "train")
-    if "test" not in source.rows and chosen.sum() >= FINAL_FROM:
-        places = np.flatnonzero(chosen).tolist()
-        final = hold_out(
-            [numbers[rows[place].label] for place in places],
-            [groups[place] for place in places],
-            seed=seed,
-            images=len(places) // 2,
-        )
-        parts[np.array(places)[final]] = "test"
-    return {
-        name: tuple(row for row, part in zip(rows, parts) if part == name)
-        for name in ("train", "val", "test")
-        if (parts == name).any()
-    }
+def _seen(images: int, near: bool, skip_damaged: bool) -> str:
+    unseen = ", near duplicates not searched" if near else ""
+    if skip_damaged:
+        return f"decoded once for damage{unseen}"
+    checked = "headers checked only" if images <= HEADER_LIMIT else "not checked for damage"
+    return f"{checked}{unseen} (--skip-damaged decodes them all first)"
 
 
-def _chosen(spec: str, source: Source, split: str | None, seed: int) -> tuple[Row, ...]:
+def _chosen(
+    spec: str, source: Source, split: str | None, seed: int, *, skip_damaged: bool
+) -> tuple[Row, ...]:
     everything = tuple(row for rows in source.rows.values() for row in rows)
     if split is None:
         split = next((name for name in ("test", "val") if name in source.rows), None)
@@ -246,11 +241,11 @@ def _chosen(spec: str, source: Source, split: str | None, seed: int) -> tuple[Ro
         return source.rows[split]
     if split in ("train", "val", "test") and "val" not in source.rows:
         rows = source.rows.get("train", source.rows.get(WHOLE, ()))
-        found, _ = _look(source, {"train": rows})
+        found, _, _ = _look(source, {"train": rows}, skip_damaged=skip_damaged)
         rows = _without({"train": rows}, found.damaged)["train"]
-        held_out = _held_out(spec, source, rows, found, seed)
-        if split in held_out:
-            return held_out[split]
+        parts, _ = held_out(spec, source, rows, found, seed)
+        if split in parts:
+            return parts[split]
     raise DataError(f"{spec}: has no split {split!r}; it has {', '.join(source.rows)}")
 
 

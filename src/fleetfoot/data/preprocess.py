@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetfoot.core.errors import DataError, ShapeError
-from fleetfoot.data.decode import Pixels, picture_of
+from fleetfoot.data.decode import DEPTHS, FULL_DEPTH, Pixels, picture_of
 
 SCHEMA = "fleetfoot.preprocess/1"
 
@@ -36,6 +36,7 @@ class Preprocess:
         mean: per channel, on the 0-255 scale.
         std: per channel, on the 0-255 scale.
         channels: 3 (RGB) or 1 (grey, Pillow's "L").
+        depth: bits that count in 16-bit grey pictures, for `decode`: 12 where 4095 is white.
     """
 
     size: int
@@ -44,6 +45,7 @@ class Preprocess:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     channels: int = 3
+    depth: int = FULL_DEPTH
 
     def __post_init__(self) -> None:
         problem = self._problem()
@@ -104,7 +106,11 @@ class Preprocess:
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of ``preprocess.json``."""
-        return {"schema": SCHEMA, **asdict(self), "mean": list(self.mean), "std": list(self.std)}
+        lists = {"mean": list(self.mean), "std": list(self.std)}
+        record = {"schema": SCHEMA, **asdict(self), **lists}
+        if self.depth == FULL_DEPTH:
+            del record["depth"]
+        return record
 
     @staticmethod
     def from_json(value: dict[str, Any]) -> "Preprocess":
@@ -123,6 +129,7 @@ class Preprocess:
                 mean=tuple(float(item) for item in value["mean"]),
                 std=tuple(float(item) for item in value["std"]),
                 channels=int(value["channels"]),
+                depth=int(value.get("depth", FULL_DEPTH)),
             )
         except KeyError as error:
             raise DataError(f"preprocess: {error.args[0]!r} is missing") from None
@@ -138,6 +145,8 @@ class Preprocess:
             return f"interpolation is {self.interpolation!r}, must be one of {', '.join(FILTERS)}"
         if self.channels not in (1, 3):
             return f"channels is {self.channels}, must be 1 or 3"
+        if self.depth not in DEPTHS:
+            return f"depth is {self.depth}, must be one of {', '.join(map(str, DEPTHS))}"
         if len(self.mean) != self.channels or len(self.std) != self.channels:
             return f"mean and std need {self.channels} values each"
         if not all(map(math.isfinite, (*self.mean, *self.std))) or min(self.std) <= 0:

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetfoot.data.decode import Header, Pixels
+from fleetfoot.data.decode import FULL_DEPTH, Header, Pixels
 
 Reader = Callable[[str], Pixels]
 """From a sample's key to its pixels, uint8 (H, W, 3), full size. Readers can be pickled."""
@@ -113,3 +113,8 @@ class Data:
         """The splits there are, by name."""
         named = {"train": self.train, "val": self.val, "test": self.test}
         return {name: split for name, split in named.items() if split is not None}
+
+    @property
+    def depth(self) -> int:
+        """Bits that count in 16-bit grey pictures; see `decode`."""
+        return getattr(self.train.reader, "depth", FULL_DEPTH)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetfoot.core.errors import DataError
-from fleetfoot.data.decode import ImageSource, Pixels, decode
+from fleetfoot.data.decode import FULL_DEPTH, ImageSource, Pixels, decode
 from fleetfoot.data.samples import Reader
 
 WHOLE = "all"
@@ -21,6 +21,9 @@ SPLIT_NAMES = {
     "val": "val",
     "valid": "val",
     "validation": "val",
+    "dev": "val",
+    "eval": "val",
+    "evaluation": "val",
     "test": "test",
     "testing": "test",
 }
@@ -63,15 +66,21 @@ class Source:
 
 @dataclass(frozen=True)
 class FileReader:
-    """Reads images from files; a key is a path relative to ``root``, or absolute."""
+    """Reads images from files; a key is a path relative to ``root``, or absolute.
+
+    Attributes:
+        root: a folder.
+        depth: see `decode`.
+    """
 
     root: Path
+    depth: int = FULL_DEPTH
 
     def source(self, key: str) -> ImageSource:
         return self.root / key
 
     def __call__(self, key: str) -> Pixels:
-        return decode(self.root / key, name=key)
+        return decode(self.root / key, name=key, depth=self.depth)
 
 
 @dataclass(frozen=True)
@@ -98,11 +107,13 @@ class BlobReader:
         blobs: per table a pyarrow column of binary values.
         paths: per table a pyarrow column of strings, or None.
         root: the folder of the table.
+        depth: see `decode`.
     """
 
     blobs: Mapping[str, Any]
     paths: Mapping[str, Any]
     root: Path
+    depth: int = FULL_DEPTH
 
     def source(self, key: str) -> ImageSource:
         table, row = key.rsplit("#", 1)
@@ -115,7 +126,7 @@ class BlobReader:
         return self.root / path
 
     def __call__(self, key: str) -> Pixels:
-        return decode(self.source(key), name=key)
+        return decode(self.source(key), name=key, depth=self.depth)
 
 
 def rows_of(stack: str, labels: NDArray[np.integer], *, names: tuple[str, ...]) -> tuple[Row, ...]:

@@ -129,7 +129,7 @@ class Bundle:
 
     def _answer(self, image: ImageSource | str, top: int) -> Prediction:
         source = Path(image) if isinstance(image, str) else image
-        crop = self.preprocess.crop(decode(source))
+        crop = self.preprocess.crop(decode(source, depth=self.preprocess.depth))
         batch = self.form.prepare(crop[None], self.preprocess)
         start = time.perf_counter()
         output_NC = self.engine.run(batch)

@@ -154,7 +154,15 @@ def images_for(
     listener.stage(f"reading {spec}")
     # What a run put up with in its own data it puts up with here.
     tolerances: dict[str, bool] = {} if run is None else kept_data(run)[1]
-    gate = open_for_evaluation(spec, network.classes, aliases=network.aliases, **tolerances)  # pyright: ignore[reportArgumentType]
+    gate = open_for_evaluation(
+        spec,
+        network.classes,
+        aliases=network.aliases,
+        depth=network.preprocess.depth,
+        **tolerances,  # pyright: ignore[reportArgumentType]
+    )
+    for note in gate.notes:
+        listener.message(note)
     training = training_images(spec, besides=gate)
     if training is None:
         listener.message(f"{spec} has no training split: int8 is calibrated on the gate's images")

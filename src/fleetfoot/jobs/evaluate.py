@@ -100,6 +100,7 @@ def evaluate(request: EvaluateRequest, *, listener: Listener = SILENT) -> Evalua
         aliases=source.aliases,
         allow_class_mismatch=request.allow_class_mismatch,
         skip_damaged=request.skip_damaged,
+        depth=source.preprocess.depth,
     )
     listener.stage(f"evaluating {len(images)} images: {form}")
     found = evaluate_logits(
@@ -199,6 +200,7 @@ def show(record: EvaluateRecord, stream: TextIO) -> None:
             ("top-5", percent(record.top5) if record.top5 is not None else "- (fewer classes)"),
             ("images", f"{record.correct} of {record.images} correct, split {record.split}"),
             ("calibration", f"expected error {percent(record.calibration.ece)}"),
+            *(("note", note) for note in record.notes),
         ],
     )
     present = [row for row in record.per_class if row.images]

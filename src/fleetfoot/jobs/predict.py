@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TextIO
 
 from fleetfoot.core.errors import DataError, UsageError, printable
-from fleetfoot.data.folders import EXTENSIONS
+from fleetfoot.data.image_files import LeftOut, images_in
+from fleetfoot.data.picture_formats import EXTENSIONS
 from fleetfoot.deploy.bundle import Prediction, load
 from fleetfoot.jobs.runs import bundle_of
 
@@ -16,7 +17,8 @@ class PredictRecord:
     """One prediction per image, in the order asked; folders in the order of their file names.
 
     Attributes:
-        notes: what differs from the form that was chosen and measured, one sentence each.
+        notes: what differs from the form that was chosen and measured, and what folders hold
+            besides images, one sentence each.
     """
 
     predictions: tuple[Prediction, ...]
@@ -48,12 +50,18 @@ def predict(run: str, images: Sequence[str | Path], *, top: int = 5) -> PredictR
     if top < 1:
         raise UsageError(f"--top {top}: name at least 1 class")
     bundle = load(bundle_of(run))
-    paths = list(expand(images))
-    return PredictRecord(tuple(bundle.predict(paths, top=top)), bundle.notes)
+    left_out: list[str] = []
+    paths = list(expand(images, left_out))
+    answers = tuple(bundle.predict(paths, top=top))
+    return PredictRecord(answers, (*bundle.notes, *left_out))
 
 
-def expand(images: Iterable[str | Path]) -> Iterable[Path]:
+def expand(images: Iterable[str | Path], notes: list[str]) -> Iterable[Path]:
     """Yield files as they are named, and the image files in folders, sorted by path.
+
+    Args:
+        images: files and folders.
+        notes: gets what is left out of each folder.
 
     Raises:
         DataError: a folder without image files.
@@ -63,15 +71,13 @@ def expand(images: Iterable[str | Path]) -> Iterable[Path]:
         if not path.is_dir():
             yield path
             continue
-        found = sorted(file for file in path.rglob("*") if _is_image(file, path))
+        left_out = LeftOut(path)
+        found = sorted(images_in(path, left_out))
         if not found:
-            raise DataError(f"{path}: has no image files ({', '.join(sorted(EXTENSIONS))})")
+            why = "; ".join(left_out.notes) or f"none ends in {', '.join(sorted(EXTENSIONS))}"
+            raise DataError(f"{path}: has no image files ({why})")
+        notes.extend(f"{path}: {note}" for note in left_out.notes)
         yield from found
-
-
-def _is_image(file: Path, root: Path) -> bool:
-    hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
-    return not hidden and file.suffix.lower() in EXTENSIONS and file.is_file()
 
 
 def show(record: PredictRecord, stream: TextIO) -> None:

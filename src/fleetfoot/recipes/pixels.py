@@ -3,6 +3,7 @@
 Letters  P pixels
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,14 @@ SMALL = 64  # pixels: up to here images are evaluated whole
 
 
 def preprocess_for(spec: RunSpec, data: Data) -> Preprocess:
-    """Return the numbers that fit the initial weights, or those of the training images."""
+    """Return the numbers that fit the initial weights, or those of the training images.
+
+    How many bits of 16 count is always what the images say.
+    """
+    return replace(_preprocess(spec, data), depth=data.depth)
+
+
+def _preprocess(spec: RunSpec, data: Data) -> Preprocess:
     info = pretrained(spec.net) if spec.weights == "auto" else None
     if info is not None:
         return Preprocess.from_json({**info.preprocess, "size": spec.size})
