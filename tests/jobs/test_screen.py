@@ -59,6 +59,12 @@ def test_a_fit_is_summed_up():
     assert "test " in shown("fit", tested)
 
 
+def test_a_fit_ends_with_its_report_and_the_next_command():
+    report, following = shown("fit", fit_record(run="runs/my photos")).splitlines()[-2:]
+    assert report.split(maxsplit=1) == ["report", "runs/my photos/report.html"]
+    assert following.split(maxsplit=1) == ["next", "fleetfoot predict 'runs/my photos' IMAGE..."]
+
+
 def test_a_fit_without_figures_says_so_and_invents_none():
     bundle = replace(fit_record().bundle, top1=None, latency_ms_p90=None)
     parity = FitParity(top1_agreement=None, max_logit_difference=None)

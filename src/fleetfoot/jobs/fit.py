@@ -1,6 +1,7 @@
 """`fit`: from data and a latency budget to a trained, deployed and reported network."""
 
 import contextlib
+import shlex
 import shutil
 import time
 from dataclasses import dataclass, replace
@@ -299,6 +300,10 @@ def show(record: FitRecord, stream: TextIO) -> None:
     ]
     if record.budget_met is not None:
         pairs.append(("budget", "met" if record.budget_met else "NOT met"))
+    pairs += [
+        ("report", str(Path(record.run) / "report.html")),
+        ("next", f"fleetfoot predict {shlex.quote(record.run)} IMAGE..."),
+    ]
     lines(stream, pairs)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import TextIO
 
 from fleetfoot.core.results import FLAT
-from fleetfoot.jobs.screen import Row, counted, number, percent, table
+from fleetfoot.jobs.screen import counted, number, percent, table
 from fleetfoot.measure.device import DeviceProfile
 from fleetfoot.measure.roofline import Ceilings
 from fleetfoot.measure.totals import Totals
@@ -147,12 +147,70 @@ class MeasureRecord:
 
 
 def show(record: MeasureRecord, stream: TextIO) -> None:
-    """Write the record for a person."""
-    headings = (
-        *("net", "form", "engine", "precision", "layout", "threads", "batch", "size", "params"),
-        *("MACs", "p50 ms", "p90", "p99", "IQR", "noise", "GFLOPS", "roof", "mJ", "note"),
-    )
-    table(stream, headings, map(_row, record.cells), right=range(5, 18))
+    """Write the record for a person: what all rows share and what they remark is said once."""
+    rows = [_setup(cell) | _figures(cell) for cell in record.cells]
+    for line in dict.fromkeys(_network(cell) for cell in record.cells):
+        stream.write(f"{line}\n")
+    shared = {name for name in SETUP if len({row[name] for row in rows}) == 1}
+    if rows and len(shared) > 1:
+        stream.write(f"{_shared(rows[0], shared)}\n")
+    remarks = list(dict.fromkeys(_remark(cell) for cell in record.cells if _remark(cell)))
+    stream.write("\n")
+    marks = {remark: f"[{number}]" for number, remark in enumerate(remarks, start=1)}
+    for row, cell in zip(rows, record.cells):
+        row["note"] = marks.get(_remark(cell), "-")
+    unknown = {name for name in rows[0] if all(row[name] == "-" for row in rows)} if rows else set()
+    names = [n for n in rows[0] if n not in shared | unknown or n == FIRST] if rows else []
+    right = [place for place, name in enumerate(names) if name not in SETUP[:5]]
+    table(stream, names, [[row[name] for name in names] for row in rows], right=right)
+    for remark, mark in marks.items():
+        stream.write(f"{mark} {remark}\n")
+    _ceilings_and_notes(record, stream)
+
+
+SETUP = ("net", "form", "engine", "precision", "layout", "threads", "batch", "size")
+FIRST = "p50 ms"  # a column that stays where nothing could be measured
+
+
+def _setup(cell: MeasureCell) -> dict[str, str]:
+    how = cell.setup
+    words = (cell.net, how.form, how.engine, how.precision, how.layout)
+    numbers = (how.threads, how.batch, how.size)
+    return dict(zip(SETUP, (str(word or "-") for word in (*words, *numbers))))
+
+
+def _figures(cell: MeasureCell) -> dict[str, str]:
+    times, energy = cell.times, cell.energy
+    return {
+        FIRST: number(times.latency_ms_p50),
+        "p90": number(times.latency_ms_p90),
+        "p99": number(times.latency_ms_p99),
+        "IQR": number(times.latency_ms_iqr),
+        "GFLOPS": number(times.gflops_achieved),
+        "roof": "-" if times.roof_fraction is None else percent(times.roof_fraction, digits=0),
+        "mJ": number(energy.energy_mj),
+    }
+
+
+def _network(cell: MeasureCell) -> str:
+    """Return what a network has, whatever runs it."""
+    counts, size = cell.counts, cell.setup.size
+    at = f" at {size} px" if size else ""
+    return f"{cell.net}{at}: {counted(counts.params)} parameters, {counted(counts.macs)} MACs"
+
+
+def _shared(row: dict[str, str], shared: set[str]) -> str:
+    """Return what all rows have in common, but the network."""
+    units = {"threads": "threads {}", "batch": "batch {}", "size": "{} px"}
+    words = (units.get(name, "{}").format(row[name]) for name in SETUP[1:] if name in shared)
+    return ", ".join(dict.fromkeys(words))  # form and engine may both be eager
+
+
+def _remark(cell: MeasureCell) -> str:
+    return cell.error or cell.note or ""
+
+
+def _ceilings_and_notes(record: MeasureRecord, stream: TextIO) -> None:
     for roof in record.ceilings:
         stream.write(f"ceilings of {roof.threads} thread{'s' if roof.threads > 1 else ''}: ")
         peaks = [f"{name} {number(value)} GFLOPS" for name, value in roof.gflops.items()]
@@ -162,19 +220,3 @@ def show(record: MeasureRecord, stream: TextIO) -> None:
         stream.write(f"note: {note}\n")
     for source in sorted({cell.energy.energy_source or "" for cell in record.cells} - {""}):
         stream.write(f"energy: {source}\n")
-
-
-def _row(cell: MeasureCell) -> Row:
-    how, times = cell.setup, cell.times
-    return (
-        *(cell.net, how.form, how.engine, how.precision, how.layout or "-"),
-        *(str(how.threads), str(how.batch), str(how.size or "-")),
-        *(counted(cell.counts.params), counted(cell.counts.macs)),
-        *(number(times.latency_ms_p50), number(times.latency_ms_p90)),
-        *(number(times.latency_ms_p99), number(times.latency_ms_iqr)),
-        "-" if times.noise is None else percent(times.noise),
-        number(times.gflops_achieved),
-        "-" if times.roof_fraction is None else percent(times.roof_fraction, digits=0),
-        number(cell.energy.energy_mj),
-        cell.error or cell.note or "",
-    )
