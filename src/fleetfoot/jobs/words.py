@@ -87,7 +87,7 @@ def parse_settings(words: tuple[str, ...] | Mapping[str, Any]) -> dict[str, Any]
     {'lr': '0.1', 'augment.flip': '0'}
 
     Raises:
-        UsageError: a word without a key or a value.
+        UsageError: a word without a key or a value, or a key that is set twice.
     """
     if isinstance(words, Mapping):
         return dict(words)
@@ -96,7 +96,10 @@ def parse_settings(words: tuple[str, ...] | Mapping[str, Any]) -> dict[str, Any]
         key, equals, value = word.partition("=")
         if not equals or not key.strip():
             raise UsageError(f"--set {word}: write key=value")
-        settings[key.strip()] = value.strip()
+        key = key.strip()
+        if key in settings:
+            raise UsageError(f"--set {word}: {key} is set twice, before to {settings[key]}")
+        settings[key] = value.strip()
     return settings
 
 
