@@ -43,16 +43,19 @@ def _noise() -> str:
     one, two = figures["one_process"], figures["two_processes"]
     return (
         "\n## Noise: a network against itself\n\n"
-        f"{figures['net']}, {one['repeats']} repeats of {figures['samples']} calls in "
-        f"{figures['rounds']} blocks. The 95 % interval of the difference contains 0 in "
-        f"{one['contains_zero']} of {one['repeats']}; its half-width is "
-        f"{percent(one['half_width_share_median'])} of the median time (95th percentile "
-        f"{percent(one['half_width_share_p95'])}), at most 5 % in {one['narrow_enough']}. A "
-        f"version made {percent(figures['slower'] - 1)} slower on purpose is told apart in "
-        f"{one['slow_told_apart']} of {one['repeats']}. Between two fresh processes the "
-        f"same network differs by {percent(two['difference_share_median'])} in the median of "
-        f"{two['repeats']} pairs, by {percent(two['difference_share_max'])} at most "
-        f"([noise]({RESULTS_LINK}/noise.json)).\n"
+        f"`{figures['net']}` was timed against itself {one['repeats']} times, with "
+        f"{figures['samples']} calls in {figures['rounds']} blocks each "
+        f"([noise]({RESULTS_LINK}/noise.json)).\n\n"
+        f"- The 95 % interval of the difference contains 0 in {one['contains_zero']} of "
+        f"{one['repeats']}.\n"
+        f"- Half of the interval is {percent(one['half_width_share_median'])} of the median time "
+        f"(95th percentile {percent(one['half_width_share_p95'])}); it is at most 5 % in "
+        f"{one['narrow_enough']}.\n"
+        f"- A version that was made {percent(figures['slower'] - 1)} slower on purpose is told "
+        f"apart in {one['slow_told_apart']} of {one['repeats']}.\n"
+        f"- Two fresh processes of the same network differ by "
+        f"{percent(two['difference_share_median'])} in the median of {two['repeats']} pairs, and by "
+        f"{percent(two['difference_share_max'])} at most.\n"
     )
 
 
@@ -67,8 +70,8 @@ def _peers() -> str:
     ]
     return (
         f"\n## Beside timm\n\n{peers_table()}\n{peers_line()}\n"
-        "Ours less timm's, below zero ours is faster; the interval is of these two processes, and "
-        "two processes of one network differ too (above).\n\n"
+        "The differences are our time minus timm's: below zero, ours is faster. The interval holds "
+        "for these two processes only; two processes of one network differ, too (above).\n\n"
         "| network | form | ms | 95 % interval | of timm's time |\n|---|---|--:|--:|--:|\n"
         f"{''.join(rows)}"
     )
@@ -86,9 +89,9 @@ def _yardsticks() -> str:
     must = figures["must"]
     return (
         "\n## Times as fast as the eager form, now and before\n\n"
-        f"{figures['within_a_fifth']} of {len(rows)} ratios lie within a fifth of those before; "
-        f"{must['net']} with {must['form']} has to lie between {must['low']:g} and "
-        f"{must['high']:g}: {'it does' if must['holds'] else 'it does NOT'} "
+        f"{figures['within_a_fifth']} of {len(rows)} ratios are within a fifth of the earlier "
+        f"ones. {must['net']} with {must['form']} has to be between {must['low']:g} and "
+        f"{must['high']:g}: {'it is' if must['holds'] else 'it is NOT'} "
         f"([yardsticks]({RESULTS_LINK}/yardsticks.json)).\n\n"
         f"| network | by | form | now | before |\n|---|---|---|--:|--:|\n{''.join(rows)}"
     )
@@ -108,9 +111,9 @@ def _memory() -> str:
         rows.append(f"| {row['net']} | {row['batch']} | {' | '.join(cells)} |\n")
     return (
         "\n## Peak memory: counted, and as the system sees it\n\n"
-        "MB above the process before the call; weights are in none of them. Counted peak, plus "
-        "maps that variables name longer than needed, plus workspace of operators from torch "
-        "and from the system, plus freed blocks that the C library keeps, is what was measured "
+        "MB that a call adds to its process, without weights. What was measured is the sum of the "
+        "counted peak, maps that variables hold longer than needed, workspace of operators from "
+        "torch and from the system, and freed blocks that the C library keeps "
         f"([peak_memory]({RESULTS_LINK}/peak_memory.json)).\n\n"
         "| network | batch | counted peak | least over orders | arena | variables "
         "| torch workspace | system workspace | fragmentation | measured |\n"
@@ -141,5 +144,5 @@ def _pictures(pictures: Mapping[str, str]) -> str:
         f"\n## Pictures\n\n{rows['timed']} of {rows['cells']} combinations of {rows['nets']} "
         f"networks ran, in {shown(figures['wall_seconds'], 'seconds')} in all "
         f"([measure_nets]({RESULTS_LINK}/measure_nets.json)). `fleetfoot measure NET... --out DIR` "
-        f"makes such a page of your machine.\n{''.join(parts)}"
+        f"makes such a page for your machine.\n{''.join(parts)}"
     )
