@@ -48,14 +48,14 @@ def _noise() -> str:
         f"([noise]({RESULTS_LINK}/noise.json)).\n\n"
         f"- The 95 % interval of the difference contains 0 in {one['contains_zero']} of "
         f"{one['repeats']}.\n"
-        f"- Half of the interval is {percent(one['half_width_share_median'])} of the median time "
+        f"- Its half-width is {percent(one['half_width_share_median'])} of the median time "
         f"(95th percentile {percent(one['half_width_share_p95'])}); it is at most 5 % in "
         f"{one['narrow_enough']}.\n"
         f"- A version that was made {percent(figures['slower'] - 1)} slower on purpose is told "
         f"apart in {one['slow_told_apart']} of {one['repeats']}.\n"
         f"- Two fresh processes of the same network differ by "
-        f"{percent(two['difference_share_median'])} in the median of {two['repeats']} pairs, and by "
-        f"{percent(two['difference_share_max'])} at most.\n"
+        f"{percent(two['difference_share_median'])} in the median of {two['repeats']} pairs, and "
+        f"by {percent(two['difference_share_max'])} at most.\n"
     )
 
 
