@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fleetfoot.core.errors import DataError, MissingError, UsageError, require
+from fleetfoot.deploy.guard_pools import guard_pools
 from fleetfoot.deploy.names import ENGINES, PRECISIONS
 
 _SUFFIXES = {"onnxruntime": (".onnx",), "openvino": (".onnx", ".xml")}
@@ -175,7 +176,9 @@ class OpenVinoEngine:
             "ENABLE_CPU_PINNING": False,  # the caller's affinity mask decides
         }
         try:
-            self._compiled = core.compile_model(core.read_model(str(path)), "CPU", settings)
+            self._compiled = core.compile_model(
+                guard_pools(core.read_model(str(path))), "CPU", settings
+            )
         except RuntimeError as error:
             raise DataError(f"{path}: OpenVINO cannot read it; it is damaged") from error
         self.input_shape = _static(self._compiled.input(0).partial_shape)

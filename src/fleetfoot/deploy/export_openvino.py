@@ -7,6 +7,7 @@ time (decision 0009). Weights stay float32; the engine rounds them when it compi
 from pathlib import Path
 
 from fleetfoot.core.errors import DataError, require
+from fleetfoot.deploy.guard_pools import guard_pools
 
 
 def export_openvino(onnx_file: Path, path: Path) -> Path:
@@ -20,7 +21,7 @@ def export_openvino(onnx_file: Path, path: Path) -> Path:
     """
     openvino = require("openvino", extra=None)
     try:
-        model = openvino.Core().read_model(str(onnx_file))
+        model = guard_pools(openvino.Core().read_model(str(onnx_file)))
     except RuntimeError as error:
         raise DataError(f"{onnx_file}: OpenVINO cannot read it as ONNX") from error
     openvino.save_model(model, str(path), compress_to_fp16=False)
