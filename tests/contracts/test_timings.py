@@ -34,6 +34,7 @@ TIMINGS = {
 NO_MEASUREMENT = {
     "fleetfoot.core.machine_lock": "how long it waits itself",
     "fleetfoot.deploy.bundle": "milliseconds of one prediction, as the user sees them",
+    "fleetfoot.deploy.deploy": "how long forms that are too slow are compared",
     "fleetfoot.deploy.worker": "runs the blocks of deploy.cells, which holds the lock",
     "fleetfoot.measure.cuda": "blocks for measure.latency, which holds the lock",
     "fleetfoot.claims.efficientnet.transfer": "seconds of a training, for the reader",

@@ -133,7 +133,7 @@ def test_an_altered_file_is_refused(copy: Path, name: str):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 99}, "bundle format 99 is not known; this version reads formats 1 and 2"),
+        ({"format": 99}, "bundle format 99 is not known; this version reads formats 1, 2, 3"),
         ({"schema": "other/1"}, "is not known"),
         ({"chosen": None}, r"bundle\.json lacks chosen"),
         ({"chosen": {"engine": "openvino"}}, "the chosen form in bundle.json lacks precision"),

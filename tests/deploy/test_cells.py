@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from fleetfoot.core import machine_lock
 from fleetfoot.core.errors import UsageError
+from fleetfoot.core.file_lock import ALONE, FREE, flock
+from fleetfoot.core.listener import Silent
 from fleetfoot.deploy import cells as cells_module
 from fleetfoot.deploy.cells import Cell, measure_cells, median_of_fresh
 from fleetfoot.deploy.export_onnx import export_onnx
@@ -112,6 +115,27 @@ def test_a_meter_runs_along(graph: Path, instant, monkeypatch):
 def test_fresh_processes(graph: Path, instant):
     runs = median_of_fresh(cell("ort", "onnxruntime", file=graph), repeats=2, schedule=instant)
     assert [run.error for run in runs] == [None, None]
+
+
+def test_waiting_for_another_measurement_is_said(graph: Path, instant, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(machine_lock, "_lock", machine_lock._Lock())
+    heard: list[str] = []
+
+    class Ears(Silent):
+        def message(self, text: str) -> None:
+            heard.append(text)
+            flock(others[0], FREE)
+
+    others = machine_lock._open_files()
+    assert others is not None
+    flock(others[0], ALONE)
+    (run,) = median_of_fresh(
+        cell("ort", "onnxruntime", file=graph), repeats=1, schedule=instant, listener=Ears()
+    )
+    assert (run.error, heard) == (None, [machine_lock.WAITING])
+    machine_lock._close(others)
+    machine_lock._close(machine_lock._lock.files)
 
 
 def test_names_must_differ(graph: Path):

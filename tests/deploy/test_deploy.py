@@ -10,10 +10,11 @@ from torch import nn
 from fleetfoot.core.errors import GateError, UsageError
 from fleetfoot.core.files import sha256_of
 from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.deploy import deploy as deploy_module
 from fleetfoot.deploy.bundle import load
 from fleetfoot.deploy.deploy import deploy
 from fleetfoot.deploy.engines import OnnxRuntimeEngine
-from fleetfoot.deploy.gate import GateSet, spread
+from fleetfoot.deploy.gate import GateSet
 from fleetfoot.deploy.options import Options
 from fleetfoot.deploy.write_bundle import Card
 
@@ -142,23 +143,60 @@ def test_uint8_in_probabilities_out_with_sockets_blocked(
     assert sum(best.probability for best in answer.top) == pytest.approx(1.0, abs=1e-4)
 
 
-def test_forms_too_slow_to_win_are_compared_on_fewer_images(subject, tmp_path: Path, instant):
-    crops = np.tile(subject.crops, (11, 1, 1, 1))  # 132 images
-    gate = GateSet(crops, np.tile(subject.labels, 11))
+@pytest.mark.parametrize("seconds", [60.0, -1.0])
+def test_all_forms_are_compared_on_the_same_images_or_say_that_they_were_not(
+    subject, tmp_path: Path, instant, monkeypatch: pytest.MonkeyPatch, seconds: float
+):
+    monkeypatch.setattr(deploy_module, "RECORD_SECONDS", seconds)
+    gate = GateSet(np.tile(subject.crops, (11, 1, 1, 1)), np.tile(subject.labels, 11))
     options = Options(precisions=("float32",), baselines=(), schedule=instant)
     record = deploy(
-        subject.net,
-        tmp_path / "bundle",
-        options=options,
-        **{**arguments(subject), "gate": gate},
+        subject.net, tmp_path / "bundle", options=options, **{**arguments(subject), "gate": gate}
     )
     candidates = record.content["candidates"]
-    images = {(c["file"], c["engine"]): c["parity"]["images"] for c in candidates}
-    assert set(images.values()) <= {50, 132}
-    assert images[record.chosen["file"], record.chosen["engine"]] == 132
-    assert images["model.onnx", "onnxruntime"] == 132
-    worst = [c["parity"]["worst_image"] for c in candidates if c["parity"]["images"] == 50]
-    assert set(worst) <= set(spread(132, 50).tolist())
+    compared = [c for c in candidates if c["parity"]]
+    assert {c["parity"]["images"] for c in compared} == {132}
+    assert record.chosen in compared
+    assert record.content["fallback"]["passed"]
+    for left in (c for c in candidates if not c["parity"]):
+        assert (left["passed"], left["top1"]) == (None, None)
+        assert left["reason"] == "slower, and not compared for want of time"
+    assert (len(compared) == len(candidates)) is (seconds > 0)
+
+
+def test_the_temperature_is_fitted_on_the_gate_and_its_error_is_cross_fitted(
+    subject, tmp_path: Path, quick: Options
+):
+    """Every answer is right and none is sure: confidence has to rise."""
+    gate = GateSet(np.tile(subject.crops, (11, 1, 1, 1)), np.tile(subject.labels, 11))
+    record = deploy(
+        subject.net, tmp_path / "bundle", options=quick, **{**arguments(subject), "gate": gate}
+    )
+    found = record.content["calibration"]
+    assert found["images"] == 132
+    assert 0 < found["temperature"] < 0.5
+    assert found["ece_after"] < 0.05 < found["ece_before"]
+    loaded = load(record.path)
+    answer = loaded.predict(subject.crops[0], top=4)
+    logits = loaded.logits(subject.crops[:1])[0] / found["temperature"]
+    expected = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    assert [best.probability for best in answer.top] == pytest.approx(sorted(expected)[::-1])
+    again = load(record.path, engine="openvino").predict(subject.crops[0], top=4)
+    assert again.probability == pytest.approx(answer.probability, abs=1e-4)
+
+
+def test_without_labels_or_with_few_there_is_no_temperature(record, tmp_path: Path):
+    assert record.content["calibration"] is None  # 12 images
+    assert load(record.path).temperature == 1.0
+
+
+def test_what_a_user_waits_for(record, subject):
+    use = record.content["use"]
+    assert use["cold_start_ms"] > use["end_to_end_ms_p50"] > 0
+    assert use["picture_pixels"] == [24, 24]
+    graph = record.path / record.chosen["file"]
+    parts = [graph, graph.with_suffix(".bin")] if graph.suffix == ".xml" else [graph]
+    assert use["graph_bytes"] == sum(part.stat().st_size for part in parts)
 
 
 def test_grey_images_and_no_labels(tmp_path: Path, quick: Options):

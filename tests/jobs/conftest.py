@@ -72,6 +72,8 @@ def make_bundle(folder: Path) -> Path:
         baselines=[],
         reference={},
         budget=None,
+        calibration=None,
+        use={},
     )
     write_record(folder, card=card, classes=list(COLOURS), form=GraphForm(), measured=measured)
     return folder

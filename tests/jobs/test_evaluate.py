@@ -4,14 +4,20 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from fleetfoot import cli
 from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.core.files import read_json
 from fleetfoot.core.listener import SILENT
+from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs import evaluate as job
 from fleetfoot.jobs.evaluate import EvaluateRecord
+from fleetfoot.jobs.predict import predict
 from fleetfoot.jobs.requests import EvaluateRequest
+from fleetfoot.measure.accuracy import softmax
+from tests.jobs.conftest import COLOURS
 
 
 def evaluate(run: str, data: str, *, listener: Any = SILENT, **words: Any) -> EvaluateRecord:
@@ -50,6 +56,25 @@ def test_a_bundle_is_measured_on_class_folders(bundle: Path, pictures: Path):
     assert record.worst[0].key == "blue/wrong.png"
     assert ear.done == [9]
     assert "onnxruntime" in ear.stages[-1]
+
+
+def test_a_bundle_answers_with_its_temperature(bundle: Path, pictures: Path):
+    plain = evaluate(str(bundle), str(pictures), split="all")
+    fitted = {"temperature": 20.0, "images": 30, "ece_before": 0.3, "ece_after": 0.02}
+    content = read_json(bundle / "bundle.json") | {"calibration": fitted}
+    (bundle / "bundle.json").write_text(json.dumps(content))
+    record = evaluate(str(bundle), str(pictures), split="all")
+    assert (record.correct, record.calibration.ece > plain.calibration.ece) == (9, True)
+    assert record.loss > plain.loss
+    assert record.notes == (
+        "temperature 20 was fitted on 30 images; on those the calibration error is too good, "
+        "cross-fitted it was 2.0 %",
+    )
+    (red,) = predict(str(bundle), [pictures / "red" / "0.png"]).predictions
+    loaded = load(bundle)
+    crop = loaded.preprocess.crop(np.full((30, 30, 3), COLOURS["red"], np.uint8))
+    expected = softmax(loaded.logits(crop[None]) / 20).max()
+    assert red.probability == pytest.approx(expected, abs=0.01)
 
 
 def test_labels_may_be_other_names_of_classes(bundle: Path, pictures: Path, tmp_path: Path):

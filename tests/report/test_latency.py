@@ -53,6 +53,17 @@ def test_eager_is_the_float32_one() -> None:
     assert eager_ms({"baselines": [cell("compile", "float32", 3.0)]}) is None
 
 
+def test_accuracies_on_other_images_are_not_in_the_column() -> None:
+    """Bundles before format 3 compared slower forms on 50 images."""
+    fewer = dataclasses.replace(PARITY, images=5)
+    forms = [
+        cell("openvino", "float32", 3.0, top1=1.0, parity=fewer),
+        cell("openvino", "int8", 4.0, top1=0.9, parity=PARITY),
+    ]
+    rows = latency_rows({"chosen": CHOSEN, "candidates": [CHOSEN, *forms], "baselines": []})
+    assert [row["top1"] for row in rows] == [None, None, 0.9]
+
+
 def test_parity_of_the_chosen() -> None:
     parity = chosen_parity(BUNDLE)
     assert parity is not None

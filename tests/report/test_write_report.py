@@ -125,6 +125,21 @@ def test_page_and_json_say_the_same(run_folder: Path) -> None:
     } <= keys
 
 
+@pytest.mark.parametrize("fitted", [True, False])
+def test_the_calibration_error_is_there_before_and_after(run_folder: Path, fitted: bool) -> None:
+    val = part(run_folder, "evaluation.json")["val"]
+    values = (0.3, 0.4) if fitted else (None, None)
+    val["calibration"] |= dict(zip(("temperature", "ece_before"), values, strict=True))
+    change(run_folder, "evaluation.json", val=val)
+    report = write_report(run_folder)
+    figures = dict(Figures((run_folder / "report.html").read_text()).figures)
+    place = "/evaluation/val/calibration"
+    assert same(figures[f"{place}/ece"], report["evaluation"]["val"]["calibration"]["ece"])
+    assert (figures.get(f"{place}/ece_before"), figures.get(f"{place}/temperature")) == (
+        ("40.0\u202f%", "0.3") if fitted else (None, None)
+    )
+
+
 def test_page_is_one_file_and_runs_nothing(run_folder: Path) -> None:
     val = part(run_folder, "evaluation.json")["val"]
     val["worst"][0]["thumbnail"] = "https://example.org/tracker.png"

@@ -112,7 +112,8 @@ class Bundle:
     def logits(self, crops_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return logits (N, C) for uint8 crops as `Preprocess.crop` gives them.
 
-        From a graph that ends in probabilities the logits are their logarithms.
+        From a graph that ends in probabilities the logits are their logarithms. They are those of
+        the network; probabilities are those of logits divided by `temperature`.
         """
         rows = [
             self.engine.run(self.form.prepare(row[None], self.preprocess)) for row in crops_NHWC
@@ -120,6 +121,11 @@ class Bundle:
         if not rows:
             return np.empty((0, len(self.classes)), np.float32)
         return self.form.logits(np.concatenate(rows))
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by, so that a probability is a frequency; 1 where none fitted."""
+        return (self.record["calibration"] or {"temperature": 1.0})["temperature"]
 
     def _answer_or_error(self, image: ImageSource | str, top: int) -> Prediction:
         try:
@@ -134,8 +140,9 @@ class Bundle:
         start = time.perf_counter()
         output_NC = self.engine.run(batch)
         elapsed_ms = 1000 * (time.perf_counter() - start)
-        probabilities_C = output_NC[0] if self.form.probabilities else softmax(output_NC)[0]
-        order = np.argsort(-probabilities_C, kind="stable")[:top]
+        logits_C = self.form.logits(output_NC)[0]
+        probabilities_C = softmax(logits_C / self.temperature)
+        order = np.argsort(-logits_C, kind="stable")[:top]
         best = tuple(TopClass(self.classes[i], float(probabilities_C[i])) for i in order.tolist())
         return Prediction(
             path=_path(image),

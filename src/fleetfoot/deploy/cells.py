@@ -23,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fleetfoot.core.child_process import child_environment
 from fleetfoot.core.errors import UsageError
+from fleetfoot.core.listener import Listener
 from fleetfoot.core.machine_lock import measuring
 from fleetfoot.core.results import to_json
 from fleetfoot.measure.device import idlest_cpus
@@ -96,13 +97,13 @@ class CellTiming:
     energy: Energy | None = None
 
 
-@measuring()
 def measure_cells(
     cells: Sequence[Cell],
     schedule: Schedule | None = None,
     *,
     in_turn: bool = False,
     meter: Meter | None = None,
+    listener: Listener | None = None,
 ) -> dict[str, CellTiming]:
     """Measure all cells side by side and return one timing per cell, by name.
 
@@ -114,6 +115,7 @@ def measure_cells(
         in_turn: open one network after the other, so that cold starts do not disturb each other.
         meter: counter of energy; each cell then also works alone for `energy.SECONDS`, and all are
             idle for as long before the first and after the last. One that fails gives no figures.
+        listener: hears when another measurement is waited for.
 
     Raises:
         UsageError: two cells have one name.
@@ -122,7 +124,7 @@ def measure_cells(
         raise UsageError("each cell needs a name of its own")
     if not cells:
         return {}
-    with _workers(cells, in_turn=in_turn) as workers:
+    with measuring(listener), _workers(cells, in_turn=in_turn) as workers:
         blocks = {name: worker.block for name, worker in workers.items() if not worker.error}
         times = measure_blocks(blocks, schedule or Schedule()) if blocks else {}
         energies = {} if meter is None else _energies(workers, times, meter)
@@ -133,10 +135,14 @@ def measure_cells(
 
 
 def median_of_fresh(
-    cell: Cell, *, repeats: int = 3, schedule: Schedule | None = None
+    cell: Cell,
+    *,
+    repeats: int = 3,
+    schedule: Schedule | None = None,
+    listener: Listener | None = None,
 ) -> list[CellTiming]:
     """Measure one cell in ``repeats`` fresh processes, one after the other."""
-    return [measure_cells([cell], schedule)[cell.name] for _ in range(repeats)]
+    return [measure_cells([cell], schedule, listener=listener)[cell.name] for _ in range(repeats)]
 
 
 def _energies(

@@ -5,8 +5,9 @@ Letters  N images, C classes
 
 import math
 import statistics
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from fleetfoot.core.files import new_folder
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.deploy.bundle import load
 from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells, median_of_fresh
-from fleetfoot.deploy.gate import GateSet, spread
-from fleetfoot.deploy.graphs import FALLBACK_FILE, Graphs
+from fleetfoot.deploy.gate import GateSet
+from fleetfoot.deploy.graphs import Graphs
+from fleetfoot.deploy.measure_use import figures_of_use
 from fleetfoot.deploy.options import Options
 from fleetfoot.deploy.reference import accuracy, baseline_cells, baselines, eager_logits
 from fleetfoot.deploy.tune import EQUAL, Candidate, choose, gated, timed
@@ -32,8 +34,10 @@ from fleetfoot.deploy.write_bundle import (
     write_golden,
     write_record,
 )
+from fleetfoot.measure.temperature import calibrate
 
-SLOWER_IMAGES = 50
+RECORD_SECONDS = 60.0
+"""For comparing forms that are too slow to be chosen."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ def deploy(
         candidates, timings = _timed(graphs, reference)
         candidates = choose(_gated(graphs, candidates, gate, reference_NC))
         chosen = next(candidate for candidate in candidates if candidate.kept)
+        form = graphs.form(chosen.layout)
         measured = Measured(
             chosen=chosen,
             fallback=_fallback(graphs, candidates),
@@ -99,11 +104,20 @@ def deploy(
             baselines=baselines(reference, graphs.image, graphs.options, timings),
             reference=accuracy(reference_NC, gate),
             budget=_verify(graphs.options, graphs.cells([chosen])[0]),
+            calibration=None if gate.labels is None else calibrate(reference_NC, gate.labels),
+            use=figures_of_use(
+                chosen,
+                place,
+                form=form,
+                preprocess=preprocess,
+                picture=gate.images[0] if gate.picture is None else gate.picture,
+                timing=timings[chosen.name],
+                options=graphs.options,
+            ),
         )
         graphs.drop_unused(chosen, measured.fallback)
         write_contract(place, preprocess=preprocess, classes=classes, card=card)
         _golden(place, gate, reference_NC, chosen)
-        form = graphs.form(chosen.layout)
         content = write_record(place, card=card, classes=classes, form=form, measured=measured)
         verify_golden(load(place))
     return BundleRecord(folder, content)
@@ -117,6 +131,7 @@ def _timed(
     timings = measure_cells(
         [*graphs.cells(candidates), *baseline_cells(reference, graphs.image, options)],
         options.schedule,
+        listener=options.listener,
     )
     return [timed(c, timings[c.name]) if c.file else c for c in candidates], timings
 
@@ -129,26 +144,28 @@ def _gated(
 ) -> list[Candidate]:
     """Compare every candidate that was exported with the reference, the fastest first.
 
-    Once one has passed, those clearly slower cannot win any more: they are compared on
-    `SLOWER_IMAGES` images, for the record. The fallback is always compared on all.
+    All are compared on the same images. Once one has passed, those clearly slower cannot win any
+    more: they are compared for the record, as long as `RECORD_SECONDS` last. The fallback always
+    is.
     """
-    everything = np.arange(len(gate.images))
-    few = spread(len(gate.images), SLOWER_IMAGES)
     compared: list[Candidate] = []
     limit_ms = math.inf
+    end = time.monotonic() + RECORD_SECONDS
     for candidate in sorted(candidates, key=lambda c: c.latency_ms_p50 or math.inf):
         if candidate.file is None:
             compared.append(candidate)
             continue
         time_ms = candidate.latency_ms_p50 or math.inf
-        is_needed = candidate.file == FALLBACK_FILE or time_ms <= limit_ms
+        is_needed = candidate.name == graphs.fallback.name or time_ms <= limit_ms
+        if not is_needed and time.monotonic() > end:
+            compared.append(replace(candidate, reason="slower, and not compared for want of time"))
+            continue
         result = gated(
             candidate,
             graphs.place,
             form=graphs.form(candidate.layout),
             preprocess=graphs.preprocess,
             gate=gate,
-            places=everything if is_needed else few,
             reference_NC=reference_NC,
             max_drop=graphs.options.max_drop,
         )
@@ -164,15 +181,7 @@ def _fallback(graphs: Graphs, candidates: Sequence[Candidate]) -> Candidate:
     Raises:
         GateError: it was compared and failed; what answers elsewhere has to be right, too.
     """
-    plain = Candidate(
-        engine="onnxruntime",
-        precision="float32",
-        layout=graphs.layouts[0],
-        threads=graphs.options.threads[0],
-        file=FALLBACK_FILE,
-        actual_precision="float32",
-        reason="fallback, not measured",
-    )
+    plain = graphs.fallback
     found = next((c for c in candidates if c.name == plain.name and c.file), plain)
     if found.passed is False:
         raise GateError(
@@ -184,7 +193,7 @@ def _fallback(graphs: Graphs, candidates: Sequence[Candidate]) -> Candidate:
 def _verify(options: Options, cell: Cell) -> dict[str, Any] | None:
     if options.budget_ms is None:
         return None
-    runs = median_of_fresh(cell, schedule=options.schedule)
+    runs = median_of_fresh(cell, schedule=options.schedule, listener=options.listener)
     times = [run.latency.ms_p50 for run in runs if run.latency is not None]
     verified = statistics.median(times) if times else None
     return {

@@ -53,6 +53,19 @@ class Graphs:
         )
         return [c if c.reason else replace(c, file=self._file(c).name) for c in candidates]
 
+    @property
+    def fallback(self) -> Candidate:
+        """The ONNX float32 form, which answers wherever no other can."""
+        return Candidate(
+            engine="onnxruntime",
+            precision="float32",
+            layout=self.layouts[0],
+            threads=self.options.threads[0],
+            file=FALLBACK_FILE,
+            actual_precision="float32",
+            reason="fallback, not measured",
+        )
+
     def form(self, layout: str) -> GraphForm:
         """Return the border of the graphs of a layout."""
         inside = self.options.graph_preprocess

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fleetfoot.core.listener import SILENT, Listener
 from fleetfoot.deploy.names import MAX_DROP, PRECISIONS
 from fleetfoot.measure.latency import Schedule
 
@@ -27,6 +28,7 @@ class Options:
         baselines: torch engines measured beside, ``eager`` and ``compile``.
         budget_ms: limit that the chosen form is verified against, in three fresh processes.
         schedule: how long candidates are measured.
+        listener: hears when another measurement is waited for.
     """
 
     threads: tuple[int, ...] = (1,)
@@ -38,3 +40,4 @@ class Options:
     baselines: tuple[str, ...] = ("eager",)
     budget_ms: float | None = None
     schedule: Schedule = SCHEDULE
+    listener: Listener = SILENT

@@ -1,8 +1,9 @@
 """Read ``bundle.json``: its format, and that every file is there and unaltered.
 
-Format 1 called the baselines yardsticks; it is read as format 2 is.
+Format 1 called the baselines yardsticks; formats 1 and 2 knew no temperature and no figures of use.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from fleetfoot.core.errors import DataError
 from fleetfoot.core.files import read_json, sha256_of
 
-FORMATS = (1, 2)
+FORMATS = (1, 2, 3)
 FORMAT = FORMATS[-1]
 SCHEMA = f"fleetfoot.bundle/{FORMAT}"
 PARTS = ("files", "device", "graph", "chosen", "fallback")
@@ -26,6 +27,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     """
     record = read_json(folder / "bundle.json", what="bundle")
     _check_format(folder, record)
+    _check_temperature(folder, record)
     _check_files(folder, record)
     return as_of_today(record)
 
@@ -34,9 +36,10 @@ def as_of_today(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of a ``bundle.json`` with the keys of today's format.
 
     >>> as_of_today({"format": 1, "yardsticks": []})
-    {'format': 1, 'baselines': []}
+    {'calibration': None, 'use': None, 'format': 1, 'baselines': []}
     """
-    return {"baselines" if key == "yardsticks" else key: value for key, value in record.items()}
+    named = {"baselines" if key == "yardsticks" else key: value for key, value in record.items()}
+    return {"calibration": None, "use": None, **named}
 
 
 def _check_format(folder: Path, record: Mapping[str, Any]) -> None:
@@ -44,7 +47,7 @@ def _check_format(folder: Path, record: Mapping[str, Any]) -> None:
     if number not in FORMATS or record.get("schema") != f"fleetfoot.bundle/{number}":
         raise DataError(
             f"{folder}: bundle format {number!r} is not known; this version reads formats "
-            f"{' and '.join(map(str, FORMATS))}"
+            f"{', '.join(map(str, FORMATS))}"
         )
     missing = _lacking(record, KINDS)
     if missing:
@@ -55,6 +58,13 @@ def _check_format(folder: Path, record: Mapping[str, Any]) -> None:
             raise DataError(
                 f"{folder}: the {name} form in bundle.json lacks {missing}; it is damaged"
             )
+
+
+def _check_temperature(folder: Path, record: Mapping[str, Any]) -> None:
+    calibration = record.get("calibration") or {"temperature": 1.0}
+    value = calibration.get("temperature") if isinstance(calibration, dict) else None
+    if not (isinstance(value, float) and math.isfinite(value) and value > 0):
+        raise DataError(f"{folder}: the temperature {value!r} in bundle.json is no positive number")
 
 
 def _lacking(values: Mapping[str, Any], kinds: Mapping[str, type]) -> str:

@@ -121,14 +121,10 @@ def gated(
     form: GraphForm,
     preprocess: Preprocess,
     gate: GateSet,
-    places: NDArray[np.int64],
     reference_NC: NDArray[np.float32],
     max_drop: float,
 ) -> Candidate:
-    """Return the candidate, whose graph is in ``folder``, with its parity and the gate's verdict.
-
-    It is compared on the gate's images at ``places``; ``reference_NC`` has logits for all of them.
-    """
+    """Return the candidate with its parity and the gate's verdict; ``folder`` has its graph."""
     try:
         engine = open_engine(
             folder / str(candidate.file),
@@ -137,16 +133,15 @@ def gated(
             threads=candidate.threads,
         )
         output_NC = np.concatenate(
-            [engine.run(form.prepare(gate.images[i][None], preprocess)) for i in places.tolist()]
+            [engine.run(form.prepare(crop[None], preprocess)) for crop in gate.images]
         )
     except FleetfootError as error:
         return replace(candidate, passed=False, reason=str(error))
     parity = compare(
         form.logits(output_NC),
-        _comparable(reference_NC[places], form),
-        labels_N=None if gate.labels is None else gate.labels[places],
+        _comparable(reference_NC, form),
+        labels_N=gate.labels,
     )
-    parity = replace(parity, worst_image=int(places[parity.worst_image]))
     verdict = judge(parity, precision=candidate.precision, max_drop=max_drop)
     return replace(
         candidate,

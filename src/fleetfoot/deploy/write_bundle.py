@@ -23,6 +23,7 @@ from fleetfoot.deploy.form import GraphForm
 from fleetfoot.deploy.read_record import FORMAT, SCHEMA
 from fleetfoot.deploy.tune import Candidate
 from fleetfoot.measure.device import device_profile
+from fleetfoot.measure.temperature import Temperature
 
 GOLDEN_SCHEMA = "fleetfoot.golden/1"
 LABELS_SCHEMA = "fleetfoot.labels/1"
@@ -56,6 +57,9 @@ class Measured:
         baselines: cells of eager and compiled torch, never candidates.
         reference: accuracy of the eager float32 network on the gate images.
         budget: limit and what was verified; None without a budget.
+        calibration: the temperature that probabilities take, and what it gives; None where there
+            were too few labels.
+        use: what whoever uses the bundle waits for: see `figures_of_use`.
     """
 
     chosen: Candidate
@@ -64,6 +68,8 @@ class Measured:
     baselines: Sequence[Mapping[str, Any]]
     reference: Mapping[str, Any]
     budget: Mapping[str, Any] | None
+    calibration: Temperature | None
+    use: Mapping[str, Any]
 
 
 def write_contract(

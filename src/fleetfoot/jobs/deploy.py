@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
@@ -35,6 +36,8 @@ class DeployRecord:
         reference: accuracy of the eager float32 network on the gate images.
         gate_images: how many images the gate saw, and where they come from.
         gate_source: the data set, or "noise".
+        calibration: the temperature that divides logits before they become probabilities, and the
+            calibration error before and after; None where there were too few labels.
     """
 
     bundle: str
@@ -45,6 +48,7 @@ class DeployRecord:
     reference: dict[str, Any]
     gate_images: int
     gate_source: str
+    calibration: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,16 +95,17 @@ def deploy(request: DeployRequest, *, listener: Listener = SILENT) -> DeployReco
     images = images_for(target, network, request, listener)
     listener.stage("export, parity gate, tuning")
     if request.to is None:
-        return _written(network, folder, images, request)
+        return _written(network, folder, images, request, listener)
     with tempfile.TemporaryDirectory(prefix="fleetfoot-") as scratch:
         place = Path(scratch) / "bundle"
-        record = replace(_written(network, place, images, request), bundle=str(folder))
+        record = _written(network, place, images, request, listener)
+        record = replace(record, bundle=str(folder))
         _write_export(place, folder, record)
     return record
 
 
 def _written(
-    network: Network, folder: Path, images: Images, request: DeployRequest
+    network: Network, folder: Path, images: Images, request: DeployRequest, listener: Listener
 ) -> DeployRecord:
     """Write the bundle, and return what it says."""
     from fleetfoot.deploy.calibrate_norms import calibrate_norms
@@ -123,6 +128,7 @@ def _written(
             engines=request.engines,
             precisions=request.precisions,
             graph_preprocess=request.graph_preprocess,
+            listener=listener,
         ),
     ).content
     return DeployRecord(
@@ -134,6 +140,7 @@ def _written(
         reference=dict(content["reference"]),
         gate_images=content["reference"]["images"],
         gate_source=images.source,
+        calibration=content["calibration"],
     )
 
 
@@ -225,6 +232,7 @@ def show(record: DeployRecord, stream: TextIO) -> None:
         ("network", str(record.net)),
         ("gate", f"{record.gate_images} images from {record.gate_source}"),
         ("top-1", top1),
+        ("calibration", calibration_line(record.calibration)),
         *(
             ("eager", f"{number(row['latency_ms_p50'])} ms {row['engine']} {row['precision']}")
             for row in record.baselines
@@ -243,6 +251,17 @@ def show(record: DeployRecord, stream: TextIO) -> None:
         for row in record.candidates
     ]
     table(stream, headings, rows, right=range(4, 8))
+
+
+def calibration_line(found: Mapping[str, Any] | None) -> str:
+    """Return the temperature and what it does to the calibration error."""
+    if found is None:
+        return "no temperature: too few labelled images, or none that helps"
+    before, after = percent(found["ece_before"]), percent(found["ece_after"])
+    return (
+        f"error {before} -> {after} by temperature {found['temperature']:.3g}, "
+        f"cross-fitted on {found['images']} images"
+    )
 
 
 def _shared(counts: dict[str, Any]) -> str:

@@ -172,7 +172,18 @@ def _bundle_answerer(folder: str, request: EvaluateRequest) -> _Answerer:
         folder, engine=request.engine, precision=request.precision, threads=request.threads
     )
     form = f"{bundle.engine.engine} {bundle.engine.actual_precision}"
-    return _Answerer(logits=bundle.logits, source=bundle, form=form, notes=bundle.notes)
+    scale = bundle.temperature
+    fitted = bundle.record["calibration"]
+    notes = bundle.notes
+    if fitted is not None:
+        notes = (
+            *notes,
+            f"temperature {scale:.3g} was fitted on {fitted['images']} images; on those the "
+            f"calibration error is too good, cross-fitted it was {percent(fitted['ece_after'])}",
+        )
+    return _Answerer(
+        logits=lambda crops: bundle.logits(crops) / scale, source=bundle, form=form, notes=notes
+    )
 
 
 def _net_answerer(network: Network, threads: int | None) -> _Answerer:

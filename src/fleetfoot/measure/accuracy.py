@@ -44,10 +44,19 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Expected calibration error (a fraction) and the bins it is summed over."""
+    """How far confidences are from frequencies.
+
+    Attributes:
+        ece: expected calibration error, a fraction.
+        bins: what it is summed over.
+        temperature: that logits were divided by before; None of logits as they are.
+        ece_before: the error without it.
+    """
 
     ece: float
     bins: tuple[Bin, ...]
+    temperature: float | None = None
+    ece_before: float | None = None
 
 
 @dataclass(frozen=True)

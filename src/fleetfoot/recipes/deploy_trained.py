@@ -76,4 +76,8 @@ def _gate_set(gate: Split | None, preprocess: Preprocess) -> GateSet:
         shape = (NOISE_IMAGES, preprocess.size, preprocess.size, preprocess.channels)
         return GateSet(rng(0, "gate").integers(0, 256, shape, dtype=np.uint8))
     shown = spread(len(gate), GATE_IMAGES)
-    return GateSet(crops(gate, preprocess, limit=GATE_IMAGES), gate.labels[shown])
+    return GateSet(
+        crops(gate, preprocess, limit=GATE_IMAGES),
+        gate.labels[shown],
+        picture=gate.read(int(shown[0])),
+    )

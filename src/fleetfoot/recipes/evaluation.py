@@ -5,6 +5,7 @@ Letters  N images, S size, C channels
 
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +14,9 @@ from torch import nn
 from fleetfoot.data.loader import Loader
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
-from fleetfoot.deploy.gate import spread
-from fleetfoot.measure.accuracy import Evaluation, evaluate_logits
+from fleetfoot.deploy.gate import GATE_IMAGES, spread
+from fleetfoot.measure.accuracy import Evaluation, calibration, evaluate_logits, softmax
+from fleetfoot.measure.temperature import Temperature, calibrate, cross_fitted
 from fleetfoot.train.evaluate import Predictions, evaluate_net
 from fleetfoot.train.process.distributed import this_process
 
@@ -35,16 +37,54 @@ def predict_split(
 
 
 def evaluate_split(
-    predictions: Predictions, split: Split, preprocess: Preprocess, *, classes: tuple[str, ...]
+    predictions: Predictions,
+    split: Split,
+    preprocess: Preprocess,
+    *,
+    classes: tuple[str, ...],
+    temperature: Temperature | None = None,
 ) -> Evaluation:
-    """Return the metrics of predictions, with thumbnails of the worst mistakes as data URIs."""
-    return evaluate_logits(
-        predictions.logits,
-        predictions.labels,
+    """Return the metrics of predictions, with thumbnails of the worst mistakes as data URIs.
+
+    Args:
+        predictions: of every image of the split.
+        split: the images.
+        preprocess: from an image to a crop.
+        classes: names, in the order of the logits.
+        temperature: of the bundle; images that it was fitted on are judged cross-fitted.
+    """
+    logits_NC, labels_N = predictions.logits, predictions.labels
+    found = evaluate_logits(
+        _calibrated(predictions, temperature, fitted_here=split.name == "val"),
+        labels_N,
         classes=classes,
         keys=[sample.key for sample in split.samples],
         thumbnail=lambda index: thumbnail(preprocess.crop(split.read(index))),
     )
+    if temperature is None:
+        return found
+    before = calibration(softmax(logits_NC), labels_N).ece
+    said = replace(found.calibration, temperature=temperature.temperature, ece_before=before)
+    return replace(found, calibration=said)
+
+
+def _calibrated(
+    predictions: Predictions, temperature: Temperature | None, *, fitted_here: bool
+) -> NDArray[np.floating]:
+    logits_NC = predictions.logits
+    if temperature is None:
+        return logits_NC
+    calibrated_NC = logits_NC / temperature.temperature
+    if fitted_here:
+        shown = spread(len(logits_NC), GATE_IMAGES)
+        calibrated_NC[shown] = cross_fitted(logits_NC[shown], predictions.labels[shown])
+    return calibrated_NC
+
+
+def temperature_of(predictions: Predictions) -> Temperature | None:
+    """Return the temperature that a bundle gets whose gate sees these images."""
+    shown = spread(len(predictions.labels), GATE_IMAGES)
+    return calibrate(predictions.logits[shown], predictions.labels[shown])
 
 
 def crops(split: Split, preprocess: Preprocess, *, limit: int) -> NDArray[np.uint8]:

@@ -26,7 +26,7 @@ from fleetfoot.ops.class_map import ClassMap
 from fleetfoot.recipes import method
 from fleetfoot.recipes.build import build
 from fleetfoot.recipes.deploy_trained import deploy_trained
-from fleetfoot.recipes.evaluation import evaluate_split, predict_split
+from fleetfoot.recipes.evaluation import evaluate_split, predict_split, temperature_of
 from fleetfoot.recipes.pixels import preprocess_for
 from fleetfoot.recipes.run_spec import RunSpec, initial_weights
 from fleetfoot.train.evaluate import Predictions
@@ -94,7 +94,12 @@ def run(
         card=Card(net=spec.net, weights=initial_weights(spec)),
         gate=data.val,
         training=data.train,
-        options=Options(threads=(spec.threads,), max_drop=spec.max_drop, budget_ms=spec.budget_ms),
+        options=Options(
+            threads=(spec.threads,),
+            max_drop=spec.max_drop,
+            budget_ms=spec.budget_ms,
+            listener=listener,
+        ),
     )
     return RunResult(training=training, val=val, test=test, bundle=bundle)
 
@@ -103,8 +108,11 @@ def _evaluated(
     answers: Mapping[str, Predictions], data: Data, preprocess: Preprocess, folder: Path
 ) -> tuple[Evaluation, Evaluation | None]:
     """Write and return the metrics of the answers to the validation and the test images."""
+    temperature = temperature_of(answers["val"])
     found = {
-        name: evaluate_split(said, data.splits[name], preprocess, classes=data.classes)
+        name: evaluate_split(
+            said, data.splits[name], preprocess, classes=data.classes, temperature=temperature
+        )
         for name, said in answers.items()
     }
     val, test = found["val"], found.get("test")

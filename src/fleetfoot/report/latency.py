@@ -37,7 +37,8 @@ def latency_rows(bundle: Json) -> list[Json]:
 
     Each row has `CELL`, ``kind`` ("candidate" or "baseline"), ``chosen``, ``passed`` (the
     gate), ``kept``, ``reason``, ``speedup`` over the eager form, and ``parity`` (`PARITY`, or None
-    where not compared).
+    where not compared). Accuracies stand in one column, so that a form which was compared on other
+    images than the chosen one, as bundles before format 3 have, shows none.
     """
     chosen = bundle.get("chosen") or {}
     eager = eager_ms(bundle)
@@ -67,6 +68,8 @@ def chosen_parity(bundle: Json) -> Json | None:
 def _row(cell: Json, kind: str, eager: float | None, chosen: Json) -> Json:
     time, parity = cell["latency_ms_p50"], cell["parity"]
     row: Json = {name: cell[name] for name in CELL}
+    if (parity or {}).get("images") != (chosen.get("parity") or {}).get("images"):
+        row["top1"] = None
     row["kind"] = kind
     row["chosen"] = _same(cell, chosen)
     # A form may pass the gate and lose to a faster one: it is then passed and not kept.
