@@ -34,7 +34,7 @@ def test_a_picture_of_any_size_goes_the_whole_way(
             8, 1.0, "bilinear", (0.0,) * channels, (255.0,) * channels, channels=channels
         ),
         picture=np.zeros((30, 40, channels), np.uint8),
-        timing=CellTiming(name="m", open_ms=123.0),
+        fresh=[CellTiming(name="m", open_ms=ms) for ms in (100.0, None, 900.0, 123.0)],
         options=Options(schedule=instant),
     )
     assert found.pop("end_to_end_ms_p50") > 0

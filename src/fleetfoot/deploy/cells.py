@@ -23,7 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from fleetfoot.core.child_process import child_environment
 from fleetfoot.core.errors import UsageError
-from fleetfoot.core.listener import Listener
+from fleetfoot.core.listener import SILENT, Listener
 from fleetfoot.core.machine_lock import measuring
 from fleetfoot.core.results import to_json
 from fleetfoot.measure.device import idlest_cpus
@@ -103,7 +103,7 @@ def measure_cells(
     *,
     in_turn: bool = False,
     meter: Meter | None = None,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> dict[str, CellTiming]:
     """Measure all cells side by side and return one timing per cell, by name.
 
@@ -139,7 +139,7 @@ def median_of_fresh(
     *,
     repeats: int = 3,
     schedule: Schedule | None = None,
-    listener: Listener | None = None,
+    listener: Listener = SILENT,
 ) -> list[CellTiming]:
     """Measure one cell in ``repeats`` fresh processes, one after the other."""
     return [measure_cells([cell], schedule, listener=listener)[cell.name] for _ in range(repeats)]

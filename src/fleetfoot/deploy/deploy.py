@@ -19,7 +19,7 @@ from fleetfoot.core.errors import GateError, UsageError
 from fleetfoot.core.files import new_folder
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.deploy.bundle import load
-from fleetfoot.deploy.cells import Cell, CellTiming, measure_cells, median_of_fresh
+from fleetfoot.deploy.cells import CellTiming, measure_cells, median_of_fresh
 from fleetfoot.deploy.gate import GateSet
 from fleetfoot.deploy.graphs import Graphs
 from fleetfoot.deploy.measure_use import figures_of_use
@@ -97,13 +97,19 @@ def deploy(
         candidates = choose(_gated(graphs, candidates, gate, reference_NC))
         chosen = next(candidate for candidate in candidates if candidate.kept)
         form = graphs.form(chosen.layout)
+        fresh = median_of_fresh(
+            graphs.cells([chosen])[0],
+            repeats=1 if graphs.options.budget_ms is None else 3,
+            schedule=graphs.options.schedule,
+            listener=graphs.options.listener,
+        )
         measured = Measured(
             chosen=chosen,
             fallback=_fallback(graphs, candidates),
             candidates=candidates,
             baselines=baselines(reference, graphs.image, graphs.options, timings),
             reference=accuracy(reference_NC, gate),
-            budget=_verify(graphs.options, graphs.cells([chosen])[0]),
+            budget=_verify(graphs.options, fresh),
             calibration=None if gate.labels is None else calibrate(reference_NC, gate.labels),
             use=figures_of_use(
                 chosen,
@@ -111,7 +117,7 @@ def deploy(
                 form=form,
                 preprocess=preprocess,
                 picture=gate.images[0] if gate.picture is None else gate.picture,
-                timing=timings[chosen.name],
+                fresh=fresh,
                 options=graphs.options,
             ),
         )
@@ -190,11 +196,10 @@ def _fallback(graphs: Graphs, candidates: Sequence[Candidate]) -> Candidate:
     return found
 
 
-def _verify(options: Options, cell: Cell) -> dict[str, Any] | None:
+def _verify(options: Options, fresh: Sequence[CellTiming]) -> dict[str, Any] | None:
     if options.budget_ms is None:
         return None
-    runs = median_of_fresh(cell, schedule=options.schedule, listener=options.listener)
-    times = [run.latency.ms_p50 for run in runs if run.latency is not None]
+    times = [run.latency.ms_p50 for run in fresh if run.latency is not None]
     verified = statistics.median(times) if times else None
     return {
         "limit_ms": options.budget_ms,
