@@ -92,6 +92,6 @@ def test_of_16_bit_colour_that_is_dark_it_is_said(tmp_path: Path, saved: Callabl
     assert data.depth == 16
     assert {fact.header.mode for fact in data.scan.facts.values()} == {"RGB;16"}
     assert data.notes == (
-        "16-bit pictures in colour fill 12 bits, of which Pillow keeps the highest 4 of 8: save "
-        "them with 8 bits for each colour",
+        "16-bit pictures in colour, or with alpha, fill 12 bits, of which Pillow keeps the "
+        "highest 4: save them with 8 bits for each colour",
     )

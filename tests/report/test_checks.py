@@ -24,6 +24,13 @@ def test_what_is_found_is_counted_and_named(written: Path) -> None:
     assert rows["largest class over smallest, in training"]["look"] is True
 
 
+def test_of_a_large_group_the_first_are_named(written: Path) -> None:
+    group = [f"{number}.jpg" for number in range(4_000)]
+    alike = {"groups": [group], "across_splits": [group], "differing_labels": []}
+    (example,) = by_name(written, near_duplicates=alike)["nearly images alike"]["examples"]
+    assert example == "0.jpg = 1.jpg = 2.jpg = 3.jpg and 3996 more"
+
+
 def test_nothing_found_is_clear_and_no_imbalance_is_unknown(written: Path) -> None:
     rows = by_name(written, damaged=[], imbalance=1.0)
     assert (rows["damaged files"]["found"], rows["damaged files"]["look"]) == (0, False)

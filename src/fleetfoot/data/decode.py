@@ -142,11 +142,13 @@ def _file_of(source: Path | bytes, name: str) -> BinaryIO:
 
 def header_of(image: "Image.Image") -> Header:
     """Return what an opened picture says of itself, before it is decoded."""
-    deep = any(re.search(r"\bRGB\w*;16", str(tile.args)) for tile in getattr(image, "tile", ()))
+    deep = any(
+        re.search(r"\b(RGB\w*|LA);16", str(tile.args)) for tile in getattr(image, "tile", ())
+    )
     return Header(
         width=image.width,
         height=image.height,
-        mode=f"{image.mode};16" if deep and image.mode.startswith("RGB") else image.mode,
+        mode=f"{image.mode};16" if deep else image.mode,
         format=image.format or "",
         orientation=_orientation(image),
     )
@@ -179,13 +181,14 @@ def depth_of(image: "Image.Image", header: Header | None = None) -> int | None:
 
     Args:
         image: decoded.
-        header: what `header_of` said before; without it 16-bit colour is not known for such.
+        header: what `header_of` said before; without it 16 bits in colour or beside alpha are not
+            known.
     """
     largest: Any = image.getextrema()
     if image.mode.startswith("I"):
         most = largest[1]
     elif header is not None and header.mode.endswith(";16"):  # Pillow has dropped the low bytes
-        most = max(high for _, high in largest[:3]) << 8
+        most = max(high for _, high in largest[: 1 if image.mode == "LA" else 3]) << 8
     else:
         return None
     return next((bits for bits in DEPTHS if most < 1 << bits), FULL_DEPTH)

@@ -12,7 +12,7 @@ from fleetfoot.data.decode import FULL_DEPTH
 from fleetfoot.data.samples import Reader, Scan
 from fleetfoot.data.scan import scan
 
-DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "RGB;16", "RGBA;16")
+DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "RGB;16", "RGBA;16", "LA;16")
 SAMPLE = 256  # pictures that are decoded where a set was too large for a whole look
 
 
@@ -33,7 +33,7 @@ def depth_of_set(
         found = scan(some[:: 1 + len(some) // SAMPLE], reader, full=True)
     headers = [f.header for f in found.facts.values() if f.header.depth is not None]
     grey = max((h.depth or 0 for h in headers if h.mode.startswith("I")), default=FULL_DEPTH)
-    colour = max((h.depth or 0 for h in headers if h.mode.startswith("RGB")), default=FULL_DEPTH)
+    colour = max((h.depth or 0 for h in headers if not h.mode.startswith("I")), default=FULL_DEPTH)
     notes = [_of_colour(colour)] if colour < FULL_DEPTH else []
     if wanted not in (None, grey) and any(h.mode.startswith("I") for h in headers):
         notes.append(
@@ -55,8 +55,8 @@ def at_depth(reader: Reader, depth: int) -> Reader:
 
 def _of_colour(depth: int) -> str:
     return (
-        f"16-bit pictures in colour fill {depth} bits, of which Pillow keeps the highest "
-        f"{max(depth - 8, 0)} of 8: save them with 8 bits for each colour"
+        f"16-bit pictures in colour, or with alpha, fill {depth} bits, of which Pillow keeps the "
+        f"highest {max(depth - 8, 0)}: save them with 8 bits for each colour"
     )
 
 

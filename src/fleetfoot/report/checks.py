@@ -7,6 +7,7 @@ from fleetfoot.report.figures import shown
 Json = dict[str, Any]
 
 EXAMPLES = 6
+MEMBERS = 4  # of a group of duplicates that are named
 IMBALANCE = 3.0  # from here on a rare class is better balanced than left alone
 
 # What the checks say; the rest of the audit is listed as it is.
@@ -62,5 +63,6 @@ def _example(item: Any) -> str:
     if isinstance(item, dict):
         return f"{item['key']}: {item['reason']}"
     if isinstance(item, list):
-        return " = ".join(shown(key) for key in item)
+        more = f" and {len(item) - MEMBERS} more" if len(item) > MEMBERS else ""
+        return " = ".join(shown(key) for key in item[:MEMBERS]) + more
     return shown(item)
