@@ -84,6 +84,13 @@ def test_float32_may_differ_by_rounding_alone(labels):
     assert judge(rounded, precision="float32", max_drop=0.0).passed
 
 
+def test_the_last_digit_of_a_constant_is_rounding():
+    reference = np.full((4, 1), 5.0, np.float32)
+    parity = compare(np.nextafter(reference, np.float32(6)), reference, labels_N=None)
+    assert parity.logit_spread == 0.0
+    assert judge(parity, precision="float32", max_drop=0.0).passed
+
+
 @pytest.mark.parametrize(("images", "allowed"), [(20, 1), (1000, 2)])
 def test_float32_may_change_few_answers_even_where_logits_all_but_tie(images: int, allowed: int):
     reference = np.zeros((images, 2), np.float32)

@@ -28,6 +28,8 @@ ROUNDING = 0.002
 Forms of our networks differ by up to 0.0001 of it; where OpenVINO computed another function than
 it was told (`guard_pools`), by 0.004 to 0.5.
 """
+LEAST_SPREAD = 1e-3
+"""The spread of logits that all but agree: the last digit of a constant is no difference."""
 SPREAD = 0.10
 """Without labels: mean logit difference of a lower precision, as such a share."""
 
@@ -184,4 +186,4 @@ def _judge_logits(parity: Parity) -> Verdict:
 
 
 def _share(difference: float, parity: Parity) -> float:
-    return difference / max(parity.logit_spread, 1e-12)
+    return difference / max(parity.logit_spread, LEAST_SPREAD)
