@@ -117,12 +117,13 @@ def test_a_training_is_taken_once(asked: list[tuple[int, Mapping[str, Any]]]) ->
 
 def test_a_way_is_trained_as_its_scale_says(asked: list[tuple[int, Mapping[str, Any]]]) -> None:
     step = object()
-    ways = lines(data="mnist", channels=1, pixels={"std": (1.0,)}, step=lambda way: step)
+    ways = lines(data="mnist", pixels={"std": (1.0,)}, step=lambda way: step)
     ways.gain("a", "b")(Setting(scale="cpu"))
     assert len(asked) == 6
     words = asked[-1][1]
-    assert (words["data"], words["channels"], words["pixels"]) == ("mnist", 1, {"std": (1.0,)})
-    assert (words["size"], words["train_images"], words["step"]) == (8, None, step)
+    pixels = words["preprocess"]
+    assert (words["data"], pixels.channels, pixels.std, pixels.size) == ("mnist", 1, (1.0,), 8)
+    assert (words["train_images"], words["step"]) == (None, step)
 
 
 def test_the_long_scale_is_the_gpu_scale() -> None:

@@ -1,13 +1,15 @@
 """What a claim is: a sentence of a paper, how it is measured here, and what would refute it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import wraps
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Concatenate, Literal, ParamSpec, get_args
 
 from fleetfoot.claims.rules import Rule
 from fleetfoot.core.listener import Listener, Silent
 
+P = ParamSpec("P")
 Scale = Literal["smoke", "cpu", "long", "gpu"]
 Device = Literal["cpu", "cuda"]
 Footing = Literal["as published", "scaled", "stand-in"]
@@ -61,6 +63,16 @@ class Measurement:
 Measure = Callable[[Setting], Measurement]
 
 
+def measured(function: Callable[Concatenate[Setting, P], Measurement]) -> Callable[P, Measure]:
+    """Return a function of what follows the setting; what that returns measures in a setting."""
+
+    @wraps(function)
+    def prepared(*words: P.args, **named: P.kwargs) -> Measure:
+        return lambda setting: function(setting, *words, **named)
+
+    return prepared
+
+
 @dataclass(frozen=True, kw_only=True)
 class Effort:
     """How thoroughly the ways of a comparison are trained at a scale.
@@ -87,6 +99,20 @@ class Effort:
         return ", ".join([*told, f"{self.size} px"] if self.size else told)
 
 
+Efforts = Mapping[Scale, Effort]
+
+
+def effort_at(scale: Scale, efforts: Efforts) -> Effort:
+    """Return the effort of a scale; unless it is given, smoke is "cpu" of one seed, long is "gpu".
+
+    >>> effort_at("smoke", {"cpu": Effort(seeds=3, epochs=2)})
+    Effort(seeds=1, epochs=2, size=None, train_images=None, test_images=None)
+    """
+    if scale == "smoke" and scale not in efforts:
+        return replace(efforts["cpu"], seeds=1)
+    return efforts.get(scale) or efforts["gpu"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Needs:
     """What must be there before a claim can be measured, or decided.
@@ -106,7 +132,7 @@ class Needs:
     packages: tuple[str, ...] = ()
     device: str = "cpu"
     train_error: float | None = None
-    efforts: Mapping[Scale, Effort] = field(default_factory=dict[Scale, Effort])
+    efforts: Efforts = field(default_factory=dict[Scale, Effort])
 
 
 @dataclass(frozen=True)
@@ -149,11 +175,11 @@ class Claim:
     sentence: str
     protocol: str
     unit: str
-    paper_value: float | None
     measure: Measure
     rule: Rule
     control: Control
     footing: Mapping[Scale, Footing]
+    paper_value: float | None = None
     decides_at: tuple[Scale, ...] = ("cpu", "gpu")
     needs: Needs = Needs()
 
@@ -168,8 +194,7 @@ class Claim:
         """The protocol, and how thoroughly networks are trained at each scale."""
         scales: dict[str, list[str]] = {}
         for scale in self.footing if self.needs.efforts else ():
-            effort = self.needs.efforts.get(scale) or self.needs.efforts["gpu"]
-            scales.setdefault(str(effort), []).append(scale)
+            scales.setdefault(str(effort_at(scale, self.needs.efforts)), []).append(scale)
         told = [
             f"At the {' and '.join(names)} scale{'s' * (len(names) > 1)}: {effort}."
             for effort, names in scales.items()
@@ -179,6 +204,11 @@ class Claim:
     def decides(self, scale: Scale) -> bool:
         """Return whether a result of this scale may be judged."""
         return scale == "long" or scale in self.decides_at
+
+
+def everywhere(footing: Footing) -> dict[Scale, Footing]:
+    """Return the same footing at every scale that trains networks in earnest."""
+    return dict.fromkeys(("cpu", "long", "gpu"), footing)
 
 
 def fitting_scale(device: str) -> Scale:

@@ -6,13 +6,24 @@ is often the same way again with other seeds: what remains is what chance alone 
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import nn
 
-from fleetfoot.claims.claim import Control, Effort, Measure, Measurement, Needs, Scale, Setting
+from fleetfoot.claims.claim import (
+    Control,
+    Effort,
+    Efforts,
+    Measure,
+    Measurement,
+    Needs,
+    Scale,
+    Setting,
+    effort_at,
+)
 from fleetfoot.claims.rules import ANY_ERROR
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.training import (
@@ -25,6 +36,8 @@ from fleetfoot.claims.training import (
     train_once,
 )
 from fleetfoot.claims.training_images import preprocess_of
+from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.data.samples import Split
 from fleetfoot.measure.counts import count
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps.step import Step
@@ -33,147 +46,6 @@ OTHER = 100  # is added to seeds that shall not be those of the other way
 
 Rows = tuple[Mapping[str, Any], ...]
 Difference = Callable[[float, float], float]  # of two errors in percent
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Comparison:
-    """Ways to train, by name.
-
-    Attributes:
-        network: makes the new network of a way at a scale.
-        recipe: how a way is trained at a scale, or one recipe for all; its epochs are those of the
-            effort.
-        efforts: by scale; unless they are given the smoke scale has that of "cpu" with one seed,
-            and the long scale that of "gpu".
-        data: a name in `training_images.DATA`.
-        channels, pixels: of the images, where they are not the data set's (see `train_once`).
-        step: what a step of a way computes; None for the ordinary one.
-    """
-
-    network: Callable[[str, Scale], nn.Module]
-    recipe: Recipe | Callable[[str, Scale], Recipe]
-    efforts: Mapping[Scale, Effort]
-    data: str = "cifar10"
-    channels: int | None = None
-    pixels: Mapping[str, Any] | None = None
-    step: Callable[[str], Step | None] = lambda _: None
-
-    def needs(self, train_error: float | None = ANY_ERROR) -> Needs:
-        """Return what a claim on its trainings needs, see `Needs`."""
-        return Needs(data=(self.data,), train_error=train_error, efforts=self.efforts)
-
-    def recipe_of(self, way: str, scale: Scale) -> Recipe:
-        """Return how a way is trained at a scale."""
-        return self.recipe if isinstance(self.recipe, Recipe) else self.recipe(way, scale)
-
-    def effort(self, setting: Setting) -> Effort:
-        """Return the effort of a setting's scale."""
-        found = self.efforts.get(setting.scale)
-        if found is None and setting.scale == "smoke":
-            return replace(self.efforts["cpu"], seeds=1)
-        return found or self.efforts["gpu"]
-
-    def train(
-        self, way: str, setting: Setting, *, seed: int, stop: Stop | None = None, **changes: Any
-    ) -> Outcome:
-        """Return one training of a way, the same object whenever it is asked for.
-
-        Args:
-            way: its name.
-            setting: scale, data folder and device.
-            seed: of weights, order, augmentation and dropout.
-            stop: ends the training early; a function of a module, not made on the spot.
-            changes: of the recipe, such as ``epochs``.
-        """
-        return _trained(self, way, setting, seed, stop, tuple(sorted(changes.items())))
-
-    def trainings(
-        self, way: str, setting: Setting, *, other_seeds: bool = False, **changes: Any
-    ) -> tuple[Outcome, ...]:
-        """Return the trainings of a way with seeds 0, 1, ..., or with as many others.
-
-        Args:
-            way: its name.
-            setting: scale, data folder and device.
-            other_seeds: take others.
-            changes: of the recipe, as in `train`.
-        """
-        setting.listener.stage(f"training: {named(way, other_seeds)}")
-        first = OTHER if other_seeds else 0
-        seeds = range(first, first + self.effort(setting).seeds)
-        return tuple(self.train(way, setting, seed=seed, **changes) for seed in seeds)
-
-    def gain(self, before: str, after: str, *, other_seeds: bool = False) -> Measure:
-        """Return the measurement of by how many points one way errs less than another.
-
-        Args:
-            before: the way that errs more, if the claim is right.
-            after: the other.
-            other_seeds: train the other with other seeds.
-        """
-        return self._compared(before, after, other_seeds, fall)
-
-    def chance(self, way: str, sentence: str) -> Control:
-        """Return the control of a way against itself with other seeds, in the words given."""
-        return Control(f"{sentence} with other seeds", self.gain(way, way, other_seeds=True))
-
-    def share_gain(self, before: str, after: str, *, other_seeds: bool = False) -> Measure:
-        """Return the measurement of which percentage of the errors is gone, else as `gain`."""
-        return self._compared(before, after, other_seeds, share_of_fall)
-
-    def _compared(
-        self, before: str, after: str, other_seeds: bool, difference: Difference
-    ) -> Measure:
-        def measured(setting: Setting) -> Measurement:
-            old = self.trainings(before, setting)
-            new = self.trainings(after, setting, other_seeds=other_seeds)
-            names = before, named(after, other_seeds)
-            return compared(old, new, names=names, difference=difference)
-
-        return measured
-
-    def error_of(self, net: nn.Module, way: str, setting: Setting) -> float:
-        """Return the percentage of the images that judge which a network of a way gets wrong.
-
-        Args:
-            net: on the CPU, in evaluation mode; it need not be a trained one.
-            way: gives the recipe, whose precision and layout are used.
-            setting: scale and data folder.
-        """
-        effort = self.effort(setting)
-        images = images_at(setting, self.data, "test", effort.test_images)
-        pixels = preprocess_of(
-            self.data, size=effort.size, channels=self.channels, pixels=self.pixels
-        )
-        logits = logits_of(net, images, pixels, self.recipe_of(way, setting.scale), device="cpu")
-        return error_of(logits, logits.new_tensor(images.labels).long())
-
-
-@shared
-def _trained(
-    comparison: Comparison,
-    way: str,
-    setting: Setting,
-    seed: int,
-    stop: Stop | None,
-    changes: tuple[tuple[str, Any], ...],
-) -> Outcome:
-    effort = comparison.effort(setting)
-    recipe = comparison.recipe_of(way, setting.scale).with_changes(epochs=effort.epochs)
-    return train_once(
-        lambda: comparison.network(way, setting.scale),
-        setting,
-        data=comparison.data,
-        recipe=recipe.with_changes(**dict(changes)),
-        seed=seed,
-        train_images=effort.train_images,
-        test_images=effort.test_images,
-        size=effort.size,
-        channels=comparison.channels,
-        pixels=comparison.pixels,
-        step=comparison.step(way),
-        stop=stop,
-    )
 
 
 def fall(old: float, new: float) -> float:
@@ -190,6 +62,168 @@ def share_of_fall(old: float, new: float) -> float:
     return 100 * (1 - new / max(old, 1e-9))
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Ways(ABC):
+    """Ways to train, by name, and what is measured of them.
+
+    Attributes:
+        efforts: by scale, as `effort_at` reads them.
+        data: a name in `training_images.DATA`.
+    """
+
+    efforts: Efforts
+    data: str = "cifar10"
+
+    @abstractmethod
+    def carry_out(self, way: str, setting: Setting, *, seed: int, **changes: Any) -> Outcome:
+        """Return one training of a way; see `train`."""
+
+    def train(self, way: str, setting: Setting, *, seed: int, **changes: Any) -> Outcome:
+        """Return one training of a way, the same object whenever it is asked for.
+
+        Args:
+            way: its name.
+            setting: scale, data folder and device.
+            seed: of weights, order, augmentation and dropout.
+            changes: of the recipe, such as ``epochs``; of a `Comparison` also ``stop``, which ends
+                the training early: a function of a module, not made on the spot.
+        """
+        return _trained(self, way, setting, seed, tuple(sorted(changes.items())))
+
+    def trainings(
+        self, way: str, setting: Setting, *, other_seeds: bool = False, **changes: Any
+    ) -> tuple[Outcome, ...]:
+        """Return the trainings of a way with seeds 0, 1, ..., or with as many others."""
+        setting.listener.stage(f"training: {named(way, other_seeds)}")
+        first = OTHER if other_seeds else 0
+        seeds = range(first, first + self.effort(setting).seeds)
+        return tuple(self.train(way, setting, seed=seed, **changes) for seed in seeds)
+
+    def effort(self, setting: Setting) -> Effort:
+        """Return the effort of a setting's scale."""
+        return effort_at(setting.scale, self.efforts)
+
+    def needs(
+        self, train_error: float | None = ANY_ERROR, *, packages: tuple[str, ...] = ()
+    ) -> Needs:
+        """Return what a claim on its trainings needs, see `Needs`."""
+        return Needs(
+            data=(self.data,), packages=packages, train_error=train_error, efforts=self.efforts
+        )
+
+    def gain(
+        self,
+        before: str,
+        after: str,
+        *,
+        other_seeds: bool = False,
+        difference: Difference = fall,
+    ) -> Measure:
+        """Return the measurement of by how many points one way errs less than another.
+
+        Args:
+            before: the way that errs more, if the claim is right.
+            after: the other.
+            other_seeds: train the other with other seeds.
+            difference: of two errors, instead of that in points.
+        """
+
+        def measured(setting: Setting) -> Measurement:
+            old = self.trainings(before, setting)
+            new = self.trainings(after, setting, other_seeds=other_seeds)
+            names = before, named(after, other_seeds)
+            return compared(old, new, names=names, difference=difference)
+
+        return measured
+
+    def chance(self, way: str, sentence: str, *, difference: Difference = fall) -> Control:
+        """Return the control of a way against itself with other seeds, in the words given."""
+        measure = self.gain(way, way, other_seeds=True, difference=difference)
+        return Control(f"{sentence} with other seeds", measure)
+
+
+@shared
+def _trained(
+    ways: Ways, way: str, setting: Setting, seed: int, changes: tuple[tuple[str, Any], ...]
+) -> Outcome:
+    return ways.carry_out(way, setting, seed=seed, **dict(changes))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Comparison(Ways):
+    """Ways whose trainings are those of `train_once`.
+
+    Attributes:
+        network: makes the new network of a way at a scale.
+        recipe: how a way is trained at a scale, or one recipe for all; its epochs are those of the
+            effort.
+        pixels: fields of `Preprocess` that are not the data set's, besides the effort's size.
+        step: what a step of a way computes; None for the ordinary one.
+    """
+
+    network: Callable[[str, Scale], nn.Module]
+    recipe: Recipe | Callable[[str, Scale], Recipe]
+    pixels: Mapping[str, Any] | None = None
+    step: Callable[[str], Step | None] = lambda _: None
+
+    def recipe_of(self, way: str, scale: Scale) -> Recipe:
+        """Return how a way is trained at a scale."""
+        return self.recipe if isinstance(self.recipe, Recipe) else self.recipe(way, scale)
+
+    def carry_out(
+        self, way: str, setting: Setting, *, seed: int, stop: Stop | None = None, **changes: Any
+    ) -> Outcome:
+        """Return one training of a way; see `train`."""
+        effort = self.effort(setting)
+        recipe = self.recipe_of(way, setting.scale).with_changes(epochs=effort.epochs)
+        return train_once(
+            lambda: self.network(way, setting.scale),
+            setting,
+            data=self.data,
+            recipe=recipe.with_changes(**changes),
+            seed=seed,
+            train_images=effort.train_images,
+            test_images=effort.test_images,
+            preprocess=self.preprocess(setting),
+            step=self.step(way),
+            stop=stop,
+        )
+
+    def best_rate(
+        self, way: str, rates: Iterable[float], setting: Setting, **changes: Any
+    ) -> float:
+        """Return the learning rate that leads a way lowest on the images that it trains with."""
+
+        def led_to(rate: float) -> float:
+            found = self.train(way, setting, seed=OTHER - 1, lr=rate, **changes)
+            return found.train_errors[-1] if found.finite else math.inf
+
+        return min(rates, key=led_to)
+
+    def preprocess(self, setting: Setting) -> Preprocess:
+        """Return what makes network inputs of images."""
+        return preprocess_of(self.data, size=self.effort(setting).size, pixels=self.pixels)
+
+    def judges(self, setting: Setting) -> Split:
+        """Return the images that judge."""
+        return images_at(setting, self.data, "test", self.effort(setting).test_images)
+
+    def error_of(
+        self, net: nn.Module, way: str, setting: Setting, *, images: Split | None = None
+    ) -> float:
+        """Return the percentage of images that a network gets wrong.
+
+        Args:
+            net: on the CPU, in evaluation mode; it need not be a trained one.
+            way: gives the recipe, whose precision and layout are used.
+            setting: scale and data folder.
+            images: those that judge unless given.
+        """
+        images, recipe = images or self.judges(setting), self.recipe_of(way, setting.scale)
+        logits = logits_of(net, images, self.preprocess(setting), recipe, device="cpu")
+        return error_of(logits, logits.new_tensor(images.labels).long())
+
+
 def compared(
     old: Sequence[Outcome],
     new: Sequence[Outcome],
@@ -197,13 +231,13 @@ def compared(
     names: tuple[str, str],
     difference: Difference = fall,
 ) -> Measurement:
-    """Return how trainings differ from others in their test errors, one pair a seed.
+    """Return how the test errors of trainings differ from those of as many others, seed by seed.
 
     Args:
         old: one way's.
-        new: as many of another.
+        new: the other's.
         names: of the two ways, for the table.
-        difference: of the error of one from that of the other.
+        difference: of two errors.
     """
     found = points(difference(a.test_error, b.test_error) for a, b in zip(old, new, strict=True))
     return replace(found, table=(*rows(names[0], old), *rows(names[1], new)))
@@ -216,13 +250,7 @@ def points(values: Iterable[float]) -> Measurement:
 
 
 def rows(name: str, found: Iterable[Outcome], **further: Any) -> Rows:
-    """Return one row of a table for each training of a way.
-
-    Args:
-        name: of the way.
-        found: its trainings.
-        further: columns that all of them have besides.
-    """
+    """Return one row of a table for each training of a way, with ``further`` columns."""
     return tuple(
         {
             "way": name,

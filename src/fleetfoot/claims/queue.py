@@ -10,17 +10,18 @@ Every file is written whole or not at all. A damaged one of a claim counts as "n
 trainings that it took are kept, so that little is lost.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from fleetfoot.claims.claim import Scale, Setting
 from fleetfoot.claims.stored import file_name
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.core.files import read_json, write_json
 from fleetfoot.core.listener import Listener
+from fleetfoot.core.results import to_json
 
 SCHEMA = "fleetfoot.queue/1"
 
@@ -121,7 +122,7 @@ class Queue:
         order = replace(order, ids=tuple(sorted({*held.ids, *order.ids})))
         for folder in (self.folder / "claims", self.folder / "logs", self.trainings):
             folder.mkdir(parents=True, exist_ok=True)
-        write_json(self.folder / "queue.json", {"schema": SCHEMA, **_plain(asdict(order))})
+        write_json(self.folder / "queue.json", to_json(order, schema=SCHEMA))
         return order
 
     def entry(self, identity: str) -> Entry:
@@ -212,7 +213,3 @@ def now() -> str:
 
 def _flat(identity: str) -> str:
     return identity.replace("/", ".")
-
-
-def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: str(part) if isinstance(part, Path) else part for name, part in record.items()}

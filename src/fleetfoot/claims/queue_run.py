@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from fleetfoot.claims.queue import Entry, Order, Queue
 from fleetfoot.core.child_process import child_environment
@@ -67,22 +68,17 @@ def work_on(
             crew.collect()
 
 
+@dataclass
 class _Crew:
     """The processes at work, and what waits for one."""
 
-    def __init__(
-        self,
-        queue: Queue,
-        left: Iterable[str],
-        total: int,
-        listener: Listener,
-        command: Sequence[str],
-    ) -> None:
-        self.queue, self.listener, self.command = queue, listener, command
-        self.waiting = list(left)
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
-        self.deaths: dict[str, int] = {}
-        self.total = total
+    queue: Queue
+    waiting: list[str]
+    total: int
+    listener: Listener
+    command: Sequence[str]
+    running: "dict[str, subprocess.Popen[bytes]]" = field(default_factory=dict)
+    deaths: Counter[str] = field(default_factory=Counter)
 
     def start(self, workers: int) -> bool:
         """Start processes as long as there are claims; return whether any is at work."""
@@ -133,7 +129,8 @@ class _Crew:
         self.listener.stage(f"{identity}: begins")
 
     def _died(self, identity: str, entry: Entry, code: int) -> None:
-        deaths = self.deaths[identity] = self.deaths.get(identity, 0) + 1
+        self.deaths[identity] += 1
+        deaths = self.deaths[identity]
         reason = f"its process {_how(code)}, see {self.queue.log(identity)}"
         if deaths < MOST_DEATHS:
             self.listener.message(f"{identity}: {reason}; it is started again")

@@ -178,18 +178,21 @@ def operator_ms(
 
     For an accelerator, and for smoke runs, which decide nothing.
     """
-    wait = torch.cuda.synchronize if setting.device == "cuda" else None
     plain = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
     with torch_threads(threads), denormals_flushed(), torch.inference_mode(), plain:
         return measure_interleaved(
-            {name: _waited(call, wait) for name, call in callables.items()}, schedule_of(setting)
+            {name: waited(call, setting.device) for name, call in callables.items()},
+            schedule_of(setting),
         )
 
 
-def _waited(call: Callable[[], Any], wait: Callable[[], Any] | None) -> Callable[[], Any]:
-    def waited() -> None:
-        call()
-        if wait is not None:
-            wait()
+def waited(call: Callable[[], Any], device: str) -> Callable[[], Any]:
+    """Return a call that ends when an accelerator has done its work."""
+    if device == "cpu":
+        return call
 
-    return waited
+    def waiting() -> None:
+        call()
+        torch.cuda.synchronize()
+
+    return waiting

@@ -8,7 +8,7 @@ Letters  N images, K classes
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
@@ -103,11 +103,8 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
     seed: int,
     train_images: int | None = None,
     test_images: int | None = None,
-    size: int | None = None,
-    channels: int | None = None,
-    pixels: Mapping[str, Any] | None = None,
+    preprocess: Preprocess | None = None,
     step: Step | None = None,
-    judge: Part = "test",
     stop: Stop | None = None,
 ) -> Outcome:
     """Train a new network and return what it came to.
@@ -123,9 +120,8 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
             channels last where the device is fast at it.
         seed: of weights, order, augmentation and dropout, instead of the recipe's.
         train_images, test_images: how many there are, the same for all seeds; None: all.
-        size, channels, pixels: fields of `Preprocess` that are not the data set's.
+        preprocess: None for that of the data set.
         step: what a step computes, inside the methods; None for the ordinary one.
-        judge: which images judge; "val" for a choice that precedes the figure.
         stop: ends the training early.
 
     Raises:
@@ -137,9 +133,9 @@ def train_once(  # noqa: PLR0913  what one training of a claim may have of its o
     recipe = recipe.with_changes(seed=seed, **_way(recipe, setting.device), **shorter)
     task = _Task(
         recipe,
-        preprocess_of(data, size=size, channels=channels, pixels=pixels),
+        preprocess or preprocess_of(data),
         images_at(setting, data, "train", train_images),
-        images_at(setting, data, judge, test_images),
+        images_at(setting, data, "test", test_images),
         method.step_of(recipe, step or supervised_step),
         stop,
     )

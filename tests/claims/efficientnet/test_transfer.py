@@ -32,9 +32,8 @@ def test_shuffled_values_are_the_same_in_other_places() -> None:
 
 def test_every_way_is_trained_as_fit_trains_it() -> None:
     """With published weights the head first; without them from scratch."""
-    recipes = {
-        way: recipe(way, epochs=3, seed=1, device="cpu") for way in (PUBLISHED, HEAD, NEW, SHUFFLED)
-    }
+    ways = (PUBLISHED, HEAD, NEW, SHUFFLED)
+    recipes = {way: recipe(way, "cpu").with_changes(epochs=3, seed=1) for way in ways}
     assert recipes[NEW] == recipes[SHUFFLED]
     for way, plain in ((PUBLISHED, transfer()), (HEAD, transfer()), (NEW, scratch())):
         found = recipes[way]

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Scale, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Scale, Setting, measured
 from fleetfoot.claims.rules import at_most
 from fleetfoot.claims.timing import Image, columns, native, network_ms, times_as_long
 from fleetfoot.core.surgery import replaced
@@ -32,26 +32,23 @@ COLUMN_WINDOW = 95  # channels: from any of the 48 of a column of conv1 it reach
 Change = Callable[[Any], nn.Module]
 
 
-def extra_time(kind: type[nn.Module], before: Change, after: Change) -> Measure:
-    """Return the measurement of how much longer AlexNet takes with a form of a layer, in per cent.
+@measured
+def extra_time(
+    setting: Setting, kind: type[nn.Module], before: Change, after: Change
+) -> Measurement:
+    """Return how much longer AlexNet takes with a form of a layer, in per cent.
 
     Args:
         kind: of layer.
         before: makes the form of the faster network from the layer as published.
         after: makes the form of the other.
     """
-
-    def measured(setting: Setting) -> Measurement:
-        published, image = native(NET), IMAGE[setting.scale]
-        nets = {
-            n: replaced(published, kind, new) for n, new in (("before", before), ("after", after))
-        }
-        times = network_ms(nets, image, setting)
-        table = [_row(f"network, {n}", count(nets[n], image).macs, times[n]) for n in nets]
-        table += _alone(published, kind, (before, after), setting)
-        return _in_per_cent(times_as_long(times["after"], times["before"], table=tuple(table)))
-
-    return measured
+    published, image = native(NET), IMAGE[setting.scale]
+    nets = {n: replaced(published, kind, new) for n, new in (("before", before), ("after", after))}
+    times = network_ms(nets, image, setting)
+    table = [_row(f"network, {n}", count(nets[n], image).macs, times[n]) for n in nets]
+    table += _alone(published, kind, (before, after), setting)
+    return _in_per_cent(times_as_long(times["after"], times["before"], table=tuple(table)))
 
 
 def _in_per_cent(ratio: Measurement) -> Measurement:
@@ -113,7 +110,6 @@ PROTOCOL = (
 )
 COST: dict[str, Any] = {
     "unit": "% of extra time",
-    "paper_value": None,
     "rule": at_most(5.0, 15.0),
     "footing": {"cpu": "stand-in", "gpu": "stand-in"},  # nothing is published
 }

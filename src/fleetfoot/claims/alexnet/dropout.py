@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.claims.alexnet.small_nets import PIXELS, SIDE, update_rule
-from fleetfoot.claims.claim import Claim, Control, Scale
+from fleetfoot.claims.claim import Claim, Control, Scale, everywhere
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.he_weights import he_weights
 from fleetfoot.claims.rules import FITS, at_least
@@ -67,14 +67,13 @@ CLAIMS = (
         "figure; ours is the fall of the test error, one of each seed. About 20 minutes on an "
         "H100. Both get equally many steps, where the paper says that dropout needs twice as many.",
         unit="points of test error",
-        paper_value=None,
         measure=NETS.gain("none", "dropout"),
         rule=at_least(1.0, 0.5),
         control=Control(
             "the same half of the hidden units is left out throughout: no chance",
             NETS.gain("none", "mask"),
         ),
-        footing=dict.fromkeys(("cpu", "long", "gpu"), "stand-in"),
+        footing=everywhere("stand-in"),
         needs=NETS.needs(FITS),
     ),
 )

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Scale, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Scale, Setting, everywhere, measured
 from fleetfoot.claims.comparison import OTHER, Comparison, Effort, points, rows, steps_to
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.rules import at_least
@@ -55,12 +55,7 @@ GRID = replace(
 
 def best_rate(act: str, setting: Setting) -> float:
     """Return the learning rate that leads lowest on few images: what is fastest for each."""
-
-    def led_to(rate: float) -> float:
-        found = GRID.train(act, setting, seed=OTHER - 1, lr=rate)
-        return found.train_errors[-1] if found.finite else math.inf
-
-    return min(RATES, key=led_to)
+    return GRID.best_rate(act, RATES, setting)
 
 
 def arrived(errors: Sequence[float]) -> bool:
@@ -83,33 +78,30 @@ def epochs_to(target: float, outcome: Outcome) -> float:
     return steps_to(target, outcome.step_errors, window=per_epoch) / per_epoch
 
 
-def sooner(act: str, first_seed: int = 0) -> Measure:
-    """Return the measurement of how many times as long an activation takes as rectifiers do.
+@measured
+def sooner(setting: Setting, act: str, first_seed: int = 0) -> Measurement:
+    """Return how many times as long an activation takes as rectifiers do.
 
     Args:
         act: of the other network.
         first_seed: of its trainings.
     """
-
-    def measured(setting: Setting) -> Measurement:
-        effort = NETS.effort(setting)
-        ratios: list[float] = []
-        slow: list[Outcome] = []
-        fast: list[Outcome] = []
-        for seed in range(effort.seeds):
-            relu = to_target("relu", seed, effort.epochs, setting)
-            least = min(epochs_to(TARGET, relu), float(effort.epochs))
-            limit = math.ceil(PATIENCE * least)
-            other = to_target(act, first_seed + seed, limit, setting)
-            # Rectifiers that do not arrive are not sooner than anything.
-            won = relu.finite and arrived(relu.train_errors)
-            ratios.append(min(epochs_to(TARGET, other), limit) / least if won else 1.0)
-            fast.append(relu)
-            slow.append(other)
-        table = (*rows("relu", fast), *rows(act, slow))
-        return replace(points(ratios), table=table, note=_note(act, (*fast, *slow), setting))
-
-    return measured
+    effort = NETS.effort(setting)
+    ratios: list[float] = []
+    slow: list[Outcome] = []
+    fast: list[Outcome] = []
+    for seed in range(effort.seeds):
+        relu = to_target("relu", seed, effort.epochs, setting)
+        least = min(epochs_to(TARGET, relu), float(effort.epochs))
+        limit = math.ceil(PATIENCE * least)
+        other = to_target(act, first_seed + seed, limit, setting)
+        # Rectifiers that do not arrive are not sooner than anything.
+        won = relu.finite and arrived(relu.train_errors)
+        ratios.append(min(epochs_to(TARGET, other), limit) / least if won else 1.0)
+        fast.append(relu)
+        slow.append(other)
+    table = (*rows("relu", fast), *rows(act, slow))
+    return replace(points(ratios), table=table, note=_note(act, (*fast, *slow), setting))
 
 
 def _note(act: str, found: Sequence[Outcome], setting: Setting) -> str:
@@ -140,7 +132,7 @@ CLAIMS = (
         control=Control(
             "the rectifiers stay: the same network again, from other seeds", sooner("relu", OTHER)
         ),
-        footing=dict.fromkeys(("cpu", "long", "gpu"), "stand-in"),
+        footing=everywhere("stand-in"),
         needs=NETS.needs(),
     ),
 )

@@ -7,7 +7,7 @@ Paper    Krizhevsky, Sutskever, Hinton, NIPS 2012, section 3.3: 13 % test error 
 
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Scale, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Scale, Setting, everywhere, measured
 from fleetfoot.claims.comparison import Comparison, Effort, compared
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.rules import at_least
@@ -53,20 +53,17 @@ NETS = Comparison(
 )
 
 
-def by_norm(*, idle: bool) -> Measure:
-    """Return the measurement of how far the error falls with normalisation, mean of both pairs."""
-
-    def measured(setting: Setting) -> Measurement:
-        before = [o for way in PAIRS for o in NETS.trainings(way, setting)]
-        after = [
-            o
-            for way in PAIRS.values()
-            for o in NETS.trainings(way + IDLE * idle, setting, other_seeds=idle)
-        ]
-        names = "without normalisation", "alpha 0" if idle else "with normalisation"
-        return compared(before, after, names=names)
-
-    return measured
+@measured
+def by_norm(setting: Setting, *, idle: bool) -> Measurement:
+    """Return how far the error falls with normalisation, mean of both pairs."""
+    before = [o for way in PAIRS for o in NETS.trainings(way, setting)]
+    after = [
+        o
+        for way in PAIRS.values()
+        for o in NETS.trainings(way + IDLE * idle, setting, other_seeds=idle)
+    ]
+    names = "without normalisation", "alpha 0" if idle else "with normalisation"
+    return compared(before, after, names=names)
 
 
 CLAIMS = (
@@ -88,7 +85,7 @@ CLAIMS = (
         control=Control(
             "the same layers divide by 1 (their alpha is 0), from other seeds", by_norm(idle=True)
         ),
-        footing=dict.fromkeys(("cpu", "long", "gpu"), "scaled"),
+        footing=everywhere("scaled"),
         decides_at=("gpu",),
         needs=NETS.needs(),
     ),

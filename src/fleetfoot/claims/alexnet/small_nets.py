@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Scale
+from fleetfoot.claims.claim import Claim, Scale, everywhere
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.he_weights import he_weights
 from fleetfoot.claims.plain_recipe import plain_recipe
@@ -100,7 +100,7 @@ CLAIMS = (
         measure=NETS.gain(PUBLISHED, COLOURS),
         rule=at_least(1.0, 0.3),
         control=NETS.chance(PUBLISHED, "no noise in either, one of them"),
-        footing=dict.fromkeys(("cpu", "long", "gpu"), "stand-in"),
+        footing=everywhere("stand-in"),
         decides_at=("gpu",),
         needs=NETS.needs(FITS),
     ),

@@ -13,22 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.alexnet.small_nets import (
-    NETS,
-    NETWORK,
-    PIXELS,
-    PUBLISHED,
-    SIDE,
-    UNIT,
-    network,
-)
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
+from fleetfoot.claims.alexnet.small_nets import NETS, NETWORK, PUBLISHED, SIDE, UNIT, network
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, everywhere, measured
 from fleetfoot.claims.comparison import OTHER, points
 from fleetfoot.claims.rules import at_least
-from fleetfoot.claims.training import Outcome, error_of, images_at, is_smoke
+from fleetfoot.claims.training import Outcome, error_of, is_smoke
 from fleetfoot.claims.training_images import normalised, preprocess_of
 from fleetfoot.core.seeds import seed_everything
-from fleetfoot.data.samples import Split
 
 MEMBERS = 5  # of the paper's ensemble
 WHOLE = 32  # side of the images that views are cut from
@@ -51,15 +42,10 @@ def ten_views(x: Tensor, side: int) -> list[Tensor]:
     return views + [view.flip(3) for view in views]
 
 
-def judged_images(setting: Setting) -> Split:
-    """Return the images that trainings of `NETS` are judged on."""
-    return images_at(setting, NETS.data, "test", NETS.effort(setting).test_images)
-
-
 def shares_of_views(net: nn.Module, setting: Setting) -> Tensor:
     """Return the probabilities of ten views of the images that judge, (10, N, K)."""
-    split = judged_images(setting)
-    preprocess = preprocess_of("cifar10", size=WHOLE, pixels={**PIXELS, "crop_fraction": 1.0})
+    split = NETS.judges(setting)
+    preprocess = preprocess_of(NETS.data, size=WHOLE)
     net = net.to(setting.device).eval()
     parts: list[Tensor] = []
     for start in range(0, len(split), BATCH):
@@ -71,26 +57,23 @@ def shares_of_views(net: nn.Module, setting: Setting) -> Tensor:
     return torch.cat(parts, dim=1)
 
 
-def by_views(average: Callable[[Tensor, Tensor], float]) -> Measure:
-    """Return the measurement of how far the error falls from the centre view to all ten.
+@measured
+def by_views(setting: Setting, average: Callable[[Tensor, Tensor], float]) -> Measurement:
+    """Return how far the error falls from the centre view to all ten.
 
     Args:
         average: from probabilities (10, N, K) and labels (N,) to the error of the ten views.
     """
-
-    def measured(setting: Setting) -> Measurement:
-        table: list[dict[str, float]] = []
-        for training, outcome in enumerate(NETS.trainings(PUBLISHED, setting)):
-            shares = shares_of_views(outcome.net, setting)
-            centre = error_of(shares[4], outcome.labels)
-            ten = average(shares, outcome.labels)
-            table.append(
-                {"training": training, "centre_error_percent": centre, "ten_error_percent": ten}
-            )
-        falls = points([row["centre_error_percent"] - row["ten_error_percent"] for row in table])
-        return replace(falls, table=tuple(table))
-
-    return measured
+    table: list[dict[str, float]] = []
+    for training, outcome in enumerate(NETS.trainings(PUBLISHED, setting)):
+        shares = shares_of_views(outcome.net, setting)
+        centre = error_of(shares[4], outcome.labels)
+        ten = average(shares, outcome.labels)
+        table.append(
+            {"training": training, "centre_error_percent": centre, "ten_error_percent": ten}
+        )
+    falls = points([row["centre_error_percent"] - row["ten_error_percent"] for row in table])
+    return replace(falls, table=tuple(table))
 
 
 def of_the_average(shares: Tensor, labels: Tensor) -> float:
@@ -123,7 +106,7 @@ def _fall(
     ensembles: Sequence[Sequence[Tensor]], setting: Setting, *, trained: int | None = None
 ) -> Measurement:
     """Return the mean over ensembles; of each, the first ``trained`` members count as members."""
-    labels = torch.from_numpy(judged_images(setting).labels)
+    labels = torch.from_numpy(NETS.judges(setting).labels)
     table: list[dict[str, float]] = []
     for members in ensembles:
         alone = float(np.mean([error_of(logits, labels) for logits in members[:trained]]))
@@ -135,19 +118,18 @@ def _fall(
 
 
 def _untrained_logits(seed: int, setting: Setting) -> Tensor:
-    split = judged_images(setting)
-    preprocess = preprocess_of("cifar10", size=SIDE, pixels=PIXELS)
+    split = NETS.judges(setting)
     seed_everything(seed)
     net = network(PUBLISHED, setting.scale).eval()
     with torch.inference_mode():
-        parts = normalised(split, preprocess, range(len(split))).split(BATCH)
+        parts = normalised(split, NETS.preprocess(setting), range(len(split))).split(BATCH)
         return torch.cat([net(part) for part in parts])
 
 
 # What is compared is answers of one network, or of several, and not their trainings.
 SHARED: dict[str, Any] = {
     "unit": UNIT,
-    "footing": {"cpu": "stand-in", "long": "stand-in", "gpu": "stand-in"},
+    "footing": everywhere("stand-in"),
     "needs": NETS.needs(None),
 }
 

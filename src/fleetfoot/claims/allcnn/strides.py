@@ -10,12 +10,12 @@ from typing import Any
 
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Scale, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Scale, Setting, everywhere, measured
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.he_weights import he_weights
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.rules import at_least, at_most, within
-from fleetfoot.claims.timing import columns, native, network_ms, times_as_long
+from fleetfoot.claims.timing import native, network_ms, rows_of, times_as_long
 from fleetfoot.measure.counts import count
 from fleetfoot.nets.allcnn import AllCNN, Form, cifar_spec
 from fleetfoot.train.recipe import Recipe
@@ -58,22 +58,16 @@ FORMS = Comparison(
 )
 
 
-def time_share(name: str) -> Measure:
-    """Return the measurement of a form's time over that with pools and as many layers."""
-
-    def measured(setting: Setting) -> Measurement:
-        nets = {"allcnn_c_convpool": native("allcnn_c_convpool"), name: native(name)}
-        if len(nets) == 1:
-            nets[f"{name} again"] = native(name)
-        times = network_ms(nets, IMAGE, setting)
-        table = tuple(
-            {"network": n, "macs": count(net, IMAGE).macs, **columns(times[n])}
-            for n, net in nets.items()
-        )
-        pools, other = nets
-        return times_as_long(times[other], times[pools], table=table)
-
-    return measured
+@measured
+def time_share(setting: Setting, name: str) -> Measurement:
+    """Return a form's time over that with pools and as many layers."""
+    nets = {"allcnn_c_convpool": native("allcnn_c_convpool"), name: native(name)}
+    if len(nets) == 1:
+        nets[f"{name} again"] = native(name)
+    times = network_ms(nets, IMAGE, setting)
+    macs = {n: count(net, IMAGE).macs for n, net in nets.items()}
+    pools, other = nets
+    return times_as_long(times[other], times[pools], table=rows_of(times, "network", macs=macs))
 
 
 PROTOCOL = (
@@ -87,7 +81,7 @@ PROTOCOL = (
 )
 SHARED: dict[str, Any] = {
     "unit": "points of test error",
-    "footing": {"cpu": "scaled", "long": "scaled", "gpu": "scaled"},
+    "footing": everywhere("scaled"),
     "decides_at": ("gpu",),
     "needs": FORMS.needs(),
 }

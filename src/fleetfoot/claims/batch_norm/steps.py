@@ -13,8 +13,8 @@ from typing import Any
 from torch import nn
 
 from fleetfoot.claims.batch_norm.sigmoids import IDLE, idle
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Scale, Setting
-from fleetfoot.claims.comparison import OTHER, Comparison, Effort, points, rows, steps_to
+from fleetfoot.claims.claim import Claim, Control, Measurement, Scale, Setting, everywhere, measured
+from fleetfoot.claims.comparison import Comparison, Effort, points, rows, steps_to
 from fleetfoot.claims.he_weights import he_weights
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.rules import at_least
@@ -62,17 +62,12 @@ NETS = Comparison(
 
 def best_rate(setting: Setting) -> float:
     """Return the rate at which the plain network gets furthest, as the paper's own was chosen."""
-
-    def led_to(rate: float) -> float:
-        epochs = GRID_EPOCHS[setting.scale]
-        found = NETS.train("plain", setting, seed=OTHER - 1, lr=rate, epochs=epochs)
-        return found.train_errors[-1] if found.finite else math.inf
-
-    return min(RATES, key=led_to)
+    return NETS.best_rate("plain", RATES, setting, epochs=GRID_EPOCHS[setting.scale])
 
 
-def fewer_steps(way: str, times: float) -> Measure:
-    """Return the measurement of the plain network's steps over another's, to the same error.
+@measured
+def fewer_steps(setting: Setting, way: str, times: float) -> Measurement:
+    """Return the plain network's steps over another's, to the same error.
 
     The error is the one that the plain network of that seed has in its last steps. A network that
     does not come to it counts as 0.
@@ -81,19 +76,13 @@ def fewer_steps(way: str, times: float) -> Measure:
         way: word of `network`.
         times: its learning rate over the best of the plain network.
     """
-
-    def measured(setting: Setting) -> Measurement:
-        rate, window = best_rate(setting), WINDOWS[setting.scale]
-        plain = NETS.trainings("plain", setting, lr=rate)
-        others = NETS.trainings(way, setting, lr=times * rate)
-        found = points(
-            _ratio_of_steps(a, b, window=window) for a, b in zip(plain, others, strict=True)
-        )
-        table = (*rows("plain", plain), *rows(f"{way}, x{times:g}", others))
-        note = f"the best rate of the plain network is {rate}"
-        return replace(found, table=table, note=note)
-
-    return measured
+    rate, window = best_rate(setting), WINDOWS[setting.scale]
+    plain = NETS.trainings("plain", setting, lr=rate)
+    others = NETS.trainings(way, setting, lr=times * rate)
+    found = points(_ratio_of_steps(a, b, window=window) for a, b in zip(plain, others, strict=True))
+    table = (*rows("plain", plain), *rows(f"{way}, x{times:g}", others))
+    note = f"the best rate of the plain network is {rate}"
+    return replace(found, table=table, note=note)
 
 
 def _ratio_of_steps(plain: Outcome, other: Outcome, *, window: int) -> float:
@@ -113,7 +102,7 @@ PROTOCOL = (
 )
 SHARED: dict[str, Any] = {
     "unit": "steps without / steps with",
-    "footing": {"cpu": "stand-in", "long": "stand-in", "gpu": "stand-in"},
+    "footing": everywhere("stand-in"),
     "needs": NETS.needs(),
 }
 

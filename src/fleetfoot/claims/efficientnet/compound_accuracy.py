@@ -10,7 +10,16 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Scale, Setting
+from fleetfoot.claims.claim import (
+    Claim,
+    Control,
+    Measurement,
+    Needs,
+    Scale,
+    Setting,
+    everywhere,
+    measured,
+)
 from fleetfoot.claims.comparison import Comparison, Effort, compared, rows
 from fleetfoot.claims.he_recipe import he_recipe
 from fleetfoot.claims.rules import ANY_ERROR, at_least
@@ -55,19 +64,16 @@ def comparison_of(way: str) -> Comparison:
     )
 
 
-def gain_over_single(way: str) -> Measure:
-    """Return the measurement of a way's gain over the best of those that grow in one way."""
-
-    def measured(setting: Setting) -> Measurement:
-        found = {one: comparison_of(one).trainings(one, setting) for one in (way, *SINGLE)}
-        best = min(SINGLE, key=lambda one: sum(outcome.test_error for outcome in found[one]))
-        return replace(
-            compared(found[best], found[way], names=(best, way)),
-            table=tuple(row for one, outcomes in found.items() for row in rows(one, outcomes)),
-            note=f"the best single: {best}",
-        )
-
-    return measured
+@measured
+def gain_over_single(setting: Setting, way: str) -> Measurement:
+    """Return a way's gain over the best of those that grow in one way."""
+    found = {one: comparison_of(one).trainings(one, setting) for one in (way, *SINGLE)}
+    best = min(SINGLE, key=lambda one: sum(outcome.test_error for outcome in found[one]))
+    return replace(
+        compared(found[best], found[way], names=(best, way)),
+        table=tuple(row for one, outcomes in found.items() for row in rows(one, outcomes)),
+        note=f"the best single: {best}",
+    )
 
 
 CLAIMS = (
@@ -89,7 +95,7 @@ CLAIMS = (
             "out of balance: seven times the depth at three quarters of the size",
             gain_over_single("unbalanced"),
         ),
-        footing={"cpu": "stand-in", "long": "stand-in", "gpu": "stand-in"},
+        footing=everywhere("stand-in"),
         needs=Needs(data=("cifar10",), train_error=ANY_ERROR, efforts=EFFORTS),
         decides_at=("gpu",),  # seeds differ by as much on so few images
     ),

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
 from fleetfoot.claims.rules import at_most, within
 from fleetfoot.measure.counts import Counts, count
 from fleetfoot.nets.compound_scaling import ALPHA, GAMMA, scaled
@@ -52,29 +52,28 @@ def width_left_out(phi: int) -> Mapping[str, float]:
 same_size, same_width = partial(published, fixed="resolution"), partial(published, fixed="width")
 
 
-def worst_deviation(fact: str, paper: tuple[float, ...], scaling: Scaling) -> Measure:
-    """Return the measurement of the largest deviation of a count from the table, in per cent.
+@measured
+def worst_deviation(
+    setting: Setting, fact: str, paper: tuple[float, ...], scaling: Scaling
+) -> Measurement:
+    """Return the largest deviation of a count from the table, in per cent.
 
     Args:
         fact: "params" or "macs".
         paper: the table's column, B0 first.
         scaling: factors of each network.
     """
-
-    def measured(setting: Setting) -> Measurement:
-        counted = [getattr(_counts(scaling, n), fact) for n in MEMBERS[setting.scale]]
-        rows: list[dict[str, Any]] = [
-            {
-                "network": f"B{number}",
-                "paper": paper[number],
-                fact: ours,
-                "deviation_percent": 100 * abs(ours / paper[number] - 1),
-            }
-            for number, ours in enumerate(counted)
-        ]
-        return Measurement(value=max(row["deviation_percent"] for row in rows), table=tuple(rows))
-
-    return measured
+    counted = [getattr(_counts(scaling, n), fact) for n in MEMBERS[setting.scale]]
+    rows: list[dict[str, Any]] = [
+        {
+            "network": f"B{number}",
+            "paper": paper[number],
+            fact: ours,
+            "deviation_percent": 100 * abs(ours / paper[number] - 1),
+        }
+        for number, ours in enumerate(counted)
+    ]
+    return Measurement(value=max(row["deviation_percent"] for row in rows), table=tuple(rows))
 
 
 @cache
@@ -85,16 +84,13 @@ def _counts(scaling: Scaling, number: int) -> Counts:
         return count(member.create(), member.input)
 
 
-def doubling(scaling: Scaling) -> Measure:
-    """Return the measurement of the doublings of work per step of phi: slope of log2(MACs)."""
-
-    def measured(setting: Setting) -> Measurement:
-        rows = [{"phi": phi, "macs": _counts(scaling, phi).macs} for phi in PHIS[setting.scale]]
-        phis = [row["phi"] for row in rows]
-        logs = [math.log2(row["macs"]) for row in rows]
-        return Measurement(value=slope(phis, logs), table=tuple(rows))
-
-    return measured
+@measured
+def doubling(setting: Setting, scaling: Scaling) -> Measurement:
+    """Return the doublings of work per step of phi: slope of log2(MACs)."""
+    rows = [{"phi": phi, "macs": _counts(scaling, phi).macs} for phi in PHIS[setting.scale]]
+    phis = [row["phi"] for row in rows]
+    logs = [math.log2(row["macs"]) for row in rows]
+    return Measurement(value=slope(phis, logs), table=tuple(rows))
 
 
 def slope(x: list[int], y: list[float]) -> float:

@@ -5,7 +5,7 @@ Paper    Tan, Le, ICML 2019, arXiv:1905.11946, Table 4 (one core of a Xeon E5-26
 
 from typing import Any
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
 from fleetfoot.claims.rules import at_least_ratio, within
 from fleetfoot.claims.timing import Image, native, network_ms, rows_of, times_as_long
 from fleetfoot.measure.counts import count
@@ -17,31 +17,28 @@ B1, B7, RESNET = "efficientnet_b1", "efficientnet_b7", "resnet152"
 SMOKE_SHRINKS = 4  # sizes of a smoke run are a quarter
 
 
-def time_over(slow: str, fast: str, sizes: dict[str, int]) -> Measure:
-    """Return the measurement of one network's time over another's.
+@measured
+def time_over(setting: Setting, slow: str, fast: str, sizes: dict[str, int]) -> Measurement:
+    """Return one network's time over another's.
 
     Args:
         slow: network whose time is divided.
         fast: by whose.
         sizes: side of the input by network; the table has all of them, but in a smoke run.
     """
-
-    def measured(setting: Setting) -> Measurement:
-        sides = sizes
-        if setting.scale == "smoke":
-            sides = {n: side // SMOKE_SHRINKS for n, side in sizes.items() if n in (slow, fast)}
-        images: dict[str, Image] = {name: (3, side, side) for name, side in sides.items()}
-        nets = {name: native(name) for name in images}
-        latencies = network_ms(nets, images, setting)
-        rows = rows_of(
-            latencies,
-            "network",
-            size={name: image[-1] for name, image in images.items()},
-            macs={name: count(net, images[name]).macs for name, net in nets.items()},
-        )
-        return times_as_long(latencies[slow], latencies[fast], table=rows)
-
-    return measured
+    sides = sizes
+    if setting.scale == "smoke":
+        sides = {n: side // SMOKE_SHRINKS for n, side in sizes.items() if n in (slow, fast)}
+    images: dict[str, Image] = {name: (3, side, side) for name, side in sides.items()}
+    nets = {name: native(name) for name in images}
+    latencies = network_ms(nets, images, setting)
+    rows = rows_of(
+        latencies,
+        "network",
+        size={name: image[-1] for name, image in images.items()},
+        macs={name: count(net, images[name]).macs for name, net in nets.items()},
+    )
+    return times_as_long(latencies[slow], latencies[fast], table=rows)
 
 
 ON_ONE_CORE = (

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Scale, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Scale, Setting, everywhere
 from fleetfoot.claims.comparison import Comparison, Effort, points, rows
 from fleetfoot.claims.he_recipe import he_recipe
 from fleetfoot.claims.rules import FITS, at_least
@@ -160,9 +160,7 @@ CLAIMS = (
         measure=LEARNT_BY_HEART.gain("plain", "stochastic depth"),
         rule=at_least(1.16, 0.5),
         control=Control("blocks go on being dropped in the test", gain_while_dropping),
-        footing=dict.fromkeys(
-            ("cpu", "long", "gpu"), "scaled"
-        ),  # a ResNet of 32 layers instead of 110
+        footing=everywhere("scaled"),  # a ResNet of 32 layers instead of 110
         needs=LEARNT_BY_HEART.needs(FITS),
         decides_at=("gpu",),
     ),
@@ -180,7 +178,7 @@ CLAIMS = (
             "before the training",
             LEARNT_BY_HEART.gain("plain", "wrong labels"),
         ),
-        footing=dict.fromkeys(("cpu", "long", "gpu"), "stand-in"),
+        footing=everywhere("stand-in"),
         needs=LEARNT_BY_HEART.needs(FITS),
         decides_at=("gpu",),  # seeds differ by as much here
     ),
@@ -192,7 +190,6 @@ CLAIMS = (
         protocol=f"{FEW_EPOCHS} The paper averages without saying what it gains: the sentence is "
         "ours.",
         unit=UNIT,
-        paper_value=None,
         measure=EARLY.gain("last weights", "averaged weights"),
         # a point is more than seeds differ by
         rule=at_least(1.0, 0.5),
@@ -201,7 +198,7 @@ CLAIMS = (
             "of successive steps",
             gain_of_strangers,
         ),
-        footing=dict.fromkeys(("cpu", "long", "gpu"), "stand-in"),
+        footing=everywhere("stand-in"),
         needs=EARLY.needs(),
     ),
 )

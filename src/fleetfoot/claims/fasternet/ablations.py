@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
 from fleetfoot.claims.rules import at_least_ratio
 from fleetfoot.claims.timing import Image, native, network_ms, recalibrated, rows_of, times_as_long
 from fleetfoot.core.surgery import replaced
@@ -47,16 +47,13 @@ def t0(form: str, image: Image) -> nn.Module:
     return FORMS[form](net)
 
 
-def time_over(slow: str, fast: str, *others: str) -> Measure:
-    """Return the measurement of one form's time over another's; others are in the table."""
-
-    def measured(setting: Setting) -> Measurement:
-        image = (3, 64, 64) if setting.scale == "smoke" else (3, 224, 224)
-        nets = {form: t0(form, image) for form in (slow, fast, *others)}
-        times = network_ms(nets, image, setting)
-        return times_as_long(times[slow], times[fast], table=rows_of(times, "variant"))
-
-    return measured
+@measured
+def time_over(setting: Setting, slow: str, fast: str, *others: str) -> Measurement:
+    """Return one form's time over another's; others are in the table."""
+    image = (3, 64, 64) if setting.scale == "smoke" else (3, 224, 224)
+    nets = {form: t0(form, image) for form in (slow, fast, *others)}
+    times = network_ms(nets, image, setting)
+    return times_as_long(times[slow], times[fast], table=rows_of(times, "variant"))
 
 
 PAPER = "arXiv:2303.03667v3, Table 5, CPU"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
 from fleetfoot.claims.fasternet.trained_resnet import (
     NEEDS,
     STAND_IN,
@@ -60,23 +60,20 @@ def shuffled(x: Tensor) -> Tensor:
     return shuffled.view(x.shape[1], x.shape[0], *x.shape[2:]).transpose(0, 1)
 
 
-def centre_over_others(of: Callable[[Trained], torch.nn.Module]) -> Measure:
-    """Return the measurement of Figure 6: the least lead of the centre over all stages."""
-
-    def measured(setting: Setting) -> Measurement:
-        trained = trained_resnet(setting)
-        counts = {
-            stage: torch.stack([salient_positions(layer.weight) for layer in layers]).sum(dim=0)
-            for stage, layers in convolutions(of(trained)).items()
-        }
-        rows = tuple(
-            {"stage": stage, "position": position + 1, "filters": int(number)}
-            for stage, numbers in counts.items()
-            for position, number in enumerate(numbers)
-        )
-        return Measurement(value=min(map(_lead, counts.values())), table=rows, note=trained.note)
-
-    return measured
+@measured
+def centre_over_others(setting: Setting, of: Callable[[Trained], torch.nn.Module]) -> Measurement:
+    """Return Figure 6: the least lead of the centre over all stages."""
+    trained = trained_resnet(setting)
+    counts = {
+        stage: torch.stack([salient_positions(layer.weight) for layer in layers]).sum(dim=0)
+        for stage, layers in convolutions(of(trained)).items()
+    }
+    rows = tuple(
+        {"stage": stage, "position": position + 1, "filters": int(number)}
+        for stage, numbers in counts.items()
+        for position, number in enumerate(numbers)
+    )
+    return Measurement(value=min(map(_lead, counts.values())), table=rows, note=trained.note)
 
 
 def _lead(counts: Tensor) -> float:
@@ -84,19 +81,16 @@ def _lead(counts: Tensor) -> float:
     return float(counts[CENTRE] / others.max())
 
 
-def redundancy(change: Callable[[Tensor], Tensor]) -> Measure:
-    """Return the measurement of the leading quarter's mean share, after a change of the maps."""
-
-    def measured(setting: Setting) -> Measurement:
-        trained = trained_resnet(setting)
-        shares = {
-            stage: share_of_leading_quarter(change(seen.inputs))
-            for stage, seen in first_of_each_stage(trained.net, trained.pictures).items()
-        }
-        rows = tuple({"stage": stage, "share": share} for stage, share in shares.items())
-        return Measurement(value=sum(shares.values()) / len(shares), table=rows, note=trained.note)
-
-    return measured
+@measured
+def redundancy(setting: Setting, change: Callable[[Tensor], Tensor]) -> Measurement:
+    """Return the leading quarter's mean share, after a change of the maps."""
+    trained = trained_resnet(setting)
+    shares = {
+        stage: share_of_leading_quarter(change(seen.inputs))
+        for stage, seen in first_of_each_stage(trained.net, trained.pictures).items()
+    }
+    rows = tuple({"stage": stage, "share": share} for stage, share in shares.items())
+    return Measurement(value=sum(shares.values()) / len(shares), table=rows, note=trained.note)
 
 
 CLAIMS = (
@@ -108,7 +102,6 @@ CLAIMS = (
         protocol=f"{STAND_IN} All 3x3 filters of a stage are counted at the position of their "
         "largest norm over input channels; the paper shows bars for ResNet-18, without figures.",
         unit="filters largest at the centre / at the next most frequent position, least of stages",
-        paper_value=None,
         measure=centre_over_others(lambda trained: trained.net),
         # most frequent by a tenth at least, in each stage
         rule=at_least(1.1, 1.1),
@@ -126,7 +119,6 @@ CLAIMS = (
         "stage; each channel scaled to variance 1. Redundant is read as: a quarter of the "
         "principal directions hold three quarters of the variance. The paper shows pictures alone.",
         unit="share of variance in a quarter of the directions, mean of stages",
-        paper_value=None,
         measure=redundancy(lambda maps: maps),
         rule=at_least(0.75, 0.5),
         control=Control(

@@ -17,12 +17,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
 from fleetfoot.claims.fasternet.trained_resnet import (
     NEEDS,
     STAND_IN,
     Seen,
-    Trained,
     first_of_each_stage,
     trained_resnet,
 )
@@ -150,13 +149,10 @@ def split(seen: Seen) -> tuple[Moments, Moments]:
     )
 
 
-def errors(setting: Setting) -> Mapping[str, Mapping[str, float]]:
-    """Return the errors by form and stage; fitted once for each trained network."""
-    return _errors(trained_resnet(setting), setting)
-
-
 @shared
-def _errors(trained: Trained, setting: Setting) -> Mapping[str, Mapping[str, float]]:
+def errors(setting: Setting) -> Mapping[str, Mapping[str, float]]:
+    """Return the errors by form and stage."""
+    trained = trained_resnet(setting)
     setting.listener.stage("fitting pairs of convolutions to trained ones")
     found = {name: dict[str, float]() for name in FORMS}
     for stage, seen in first_of_each_stage(trained.net, trained.pictures).items():
@@ -167,23 +163,20 @@ def _errors(trained: Trained, setting: Setting) -> Mapping[str, Mapping[str, flo
     return found
 
 
-def mean_error_over(form: str, other: str) -> Measure:
-    """Return the measurement of one form's mean error over another's."""
-
-    def measured(setting: Setting) -> Measurement:
-        found = errors(setting)
-        rows: Any = tuple(
-            {"form": name, "stage": stage, "error_share": value}
-            for name in (form, other)
-            for stage, value in found[name].items()
-        )
-        return Measurement(
-            value=sum(found[form].values()) / sum(found[other].values()),
-            table=rows,
-            note=trained_resnet(setting).note,
-        )
-
-    return measured
+@measured
+def mean_error_over(setting: Setting, form: str, other: str) -> Measurement:
+    """Return one form's mean error over another's."""
+    found = errors(setting)
+    rows: Any = tuple(
+        {"form": name, "stage": stage, "error_share": value}
+        for name in (form, other)
+        for stage, value in found[name].items()
+    )
+    return Measurement(
+        value=sum(found[form].values()) / sum(found[other].values()),
+        table=rows,
+        note=trained_resnet(setting).note,
+    )
 
 
 def _claim(identity: str, form: str, title: str, ratio: float) -> Claim:

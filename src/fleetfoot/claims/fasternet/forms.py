@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
 from fleetfoot.claims.fasternet.layers import (
     LAYERS,
     ON_CPU,
@@ -84,22 +84,19 @@ PCONV_FORMS: dict[str, Layer] = {
 }
 
 
-def best_against_best(forms: Mapping[str, Layer]) -> Measure:
-    """Return the measurement of the best form and layout over depthwise in its best layout."""
-
-    def measured(setting: Setting) -> Measurement:
-        layers = {**forms, "dwconv": LAYERS["dwconv"]}
-        timed = stacks(layers, setting, layouts=BOTH_LAYOUTS)
-        fast, slow = best_of_each_map(timed, *forms), best_of_each_map(timed, "dwconv")
-        return ratio_of_mean_rates(fast, slow, table=table(timed))
-
-    return measured
+@measured
+def best_against_best(setting: Setting, forms: Mapping[str, Layer]) -> Measurement:
+    """Return the best form and layout over depthwise in its best layout."""
+    layers = {**forms, "dwconv": LAYERS["dwconv"]}
+    timed = stacks(layers, setting, layouts=BOTH_LAYOUTS)
+    fast, slow = best_of_each_map(timed, *forms), best_of_each_map(timed, "dwconv")
+    return ratio_of_mean_rates(fast, slow, table=table(timed))
 
 
-def over_quarter(name: str, layer: Layer) -> Measure:
-    """Return the measurement of a layer's time over that of the bare quarter's convolution."""
-    layers = {name: layer, "quarter": Quarter}
-    return lambda setting: ratio_of_times(stacks(layers, setting), name, "quarter")
+@measured
+def over_quarter(setting: Setting, name: str, layer: Layer) -> Measurement:
+    """Return a layer's time over that of the bare quarter's convolution."""
+    return ratio_of_times(stacks({name: layer, "quarter": Quarter}, setting), name, "quarter")
 
 
 CLAIMS = (

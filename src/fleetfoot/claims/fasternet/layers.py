@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting, measured
 from fleetfoot.claims.rules import at_least, at_least_ratio
 from fleetfoot.claims.timing import Rows, columns, median_ratio, network_ms, round_ms
 from fleetfoot.measure.counts import count
@@ -147,29 +147,25 @@ def ratio_of_times(timed: Sequence[Timed], slow: str, fast: str) -> Measurement:
     return median_ratio(mean_times(slow), mean_times(fast), table=table(timed))
 
 
-def narrowest_step(*order: str) -> Measure:
-    """Return the measurement of the least ratio of neighbours in an order of falling mean rates.
+@measured
+def narrowest_step(setting: Setting, *order: str) -> Measurement:
+    """Return the least ratio of neighbours in an order of falling mean rates.
 
     The interval is that of the step that is the least; of two operators it is their ratio.
     """
-
-    def measured(setting: Setting) -> Measurement:
-        timed = stacks({name: LAYERS[name] for name in order}, setting)
-        rates = [best_of_each_map(timed, name) for name in order]
-        steps = [
-            ratio_of_mean_rates(fast, slow, table=table(timed))
-            for fast, slow in itertools.pairwise(rates)
-        ]
-        return min(steps, key=lambda step: step.value)
-
-    return measured
+    timed = stacks({name: LAYERS[name] for name in order}, setting)
+    rates = [best_of_each_map(timed, name) for name in order]
+    steps = [
+        ratio_of_mean_rates(fast, slow, table=table(timed))
+        for fast, slow in itertools.pairwise(rates)
+    ]
+    return min(steps, key=lambda step: step.value)
 
 
-def time_ratio(slow: str, fast: str) -> Measure:
-    """Return the measurement of how many times as long one takes, geometric mean over maps."""
-    return lambda setting: ratio_of_times(
-        stacks({name: LAYERS[name] for name in (slow, fast)}, setting), slow, fast
-    )
+@measured
+def time_ratio(setting: Setting, slow: str, fast: str) -> Measurement:
+    """Return how many times as long one takes, geometric mean over maps."""
+    return ratio_of_times(stacks({n: LAYERS[n] for n in (slow, fast)}, setting), slow, fast)
 
 
 PAPER = "arXiv:2303.03667v3, Table 1"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting, measured
 from fleetfoot.claims.rules import at_least_ratio
 from fleetfoot.claims.timing import (
     Image,
@@ -85,42 +85,39 @@ def _fold_foreign(net: nn.Module) -> nn.Module:
     return net
 
 
+@measured
 def rival_over_ours(
-    pair: Pair, change: Callable[[nn.Module], nn.Module] = lambda net: net
-) -> Measure:
-    """Return the measurement of the rival's time over ours, after a change of ours.
+    setting: Setting, pair: Pair, change: Callable[[nn.Module], nn.Module] = lambda net: net
+) -> Measurement:
+    """Return the rival's time over ours, after a change of ours.
 
     Judged are the folded forms; the rows have the others as well.
     """
-
-    def measured(setting: Setting) -> Measurement:
-        rival = foreign(pair.rival) if pair.is_foreign else native(pair.rival)
-        plain = {pair.ours: change(native(pair.ours)), pair.rival: rival}
-        sides = {pair.ours: 224, pair.rival: pair.side}
-        images: dict[str, Image] = {name: (3, side, side) for name, side in sides.items()}
-        nets = plain | {
-            f"{name}, folded": with_folded_norms(
-                net, images[name], is_foreign=pair.is_foreign and name == pair.rival
-            )
-            for name, net in plain.items()
-        }
-        batch = GPU_BATCH if setting.device == "cuda" else 1
-        of_all = {name: images[name.removesuffix(", folded")] for name in nets}
-        times = network_ms(nets, of_all, setting, batch=batch)
-        table = rows_of(
-            times,
-            "network",
-            size={name: image[-1] for name, image in of_all.items()},
-            batch=dict.fromkeys(nets, batch),
-            batch_norms={
-                name: sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
-                for name, net in nets.items()
-            },
+    rival = foreign(pair.rival) if pair.is_foreign else native(pair.rival)
+    plain = {pair.ours: change(native(pair.ours)), pair.rival: rival}
+    sides = {pair.ours: 224, pair.rival: pair.side}
+    images: dict[str, Image] = {name: (3, side, side) for name, side in sides.items()}
+    nets = plain | {
+        f"{name}, folded": with_folded_norms(
+            net, images[name], is_foreign=pair.is_foreign and name == pair.rival
         )
-        slow, fast = (times[f"{name}, folded"] for name in (pair.rival, pair.ours))
-        return times_as_long(slow, fast, table=table)
-
-    return measured
+        for name, net in plain.items()
+    }
+    batch = GPU_BATCH if setting.device == "cuda" else 1
+    of_all = {name: images[name.removesuffix(", folded")] for name in nets}
+    times = network_ms(nets, of_all, setting, batch=batch)
+    table = rows_of(
+        times,
+        "network",
+        size={name: image[-1] for name, image in of_all.items()},
+        batch=dict.fromkeys(nets, batch),
+        batch_norms={
+            name: sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+            for name, net in nets.items()
+        },
+    )
+    slow, fast = (times[f"{name}, folded"] for name in (pair.rival, pair.ours))
+    return times_as_long(slow, fast, table=table)
 
 
 def _claim(pair: Pair, *, on_gpu: bool) -> Claim:

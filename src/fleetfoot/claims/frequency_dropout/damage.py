@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Scale, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Scale, Setting, everywhere, measured
 from fleetfoot.claims.comparison import Comparison, Effort, named, points, rows
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.rules import FITS, at_least
-from fleetfoot.claims.training import error_of, images_at, logits_of
-from fleetfoot.claims.training_images import preprocess_of
 from fleetfoot.core.seeds import rng
 from fleetfoot.data.samples import Split
 from fleetfoot.data.source import ArrayReader
@@ -97,40 +95,34 @@ NETS = Comparison(
 )
 
 
-def gain_on_damaged(after: str, *, other_seeds: bool = False) -> Measure:
-    """Return the measurement of how many points it falls on damaged images, the mean of them."""
-
-    def measured(setting: Setting) -> Measurement:
-        means: list[list[float]] = []
-        table: list[Mapping[str, Any]] = []
-        for way, other in ((WITHOUT, False), (after, other_seeds)):
-            found = NETS.trainings(way, setting, other_seeds=other)
-            errors = [damaged_errors(outcome.net, setting) for outcome in found]
-            means.append([float(np.mean(list(by_damage.values()))) for by_damage in errors])
-            table += [
-                {**row, **by_damage}
-                for row, by_damage in zip(rows(named(way, other), found), errors, strict=True)
-            ]
-        falls = points(old - new for old, new in zip(*means, strict=True))
-        return replace(falls, table=tuple(table))
-
-    return measured
+@measured
+def gain_on_damaged(setting: Setting, after: str, *, other_seeds: bool = False) -> Measurement:
+    """Return how many points it falls on damaged images, the mean of them."""
+    means: list[list[float]] = []
+    table: list[Mapping[str, Any]] = []
+    for way, other in ((WITHOUT, False), (after, other_seeds)):
+        found = NETS.trainings(way, setting, other_seeds=other)
+        errors = [damaged_errors(outcome.net, setting) for outcome in found]
+        means.append([float(np.mean(list(by_damage.values()))) for by_damage in errors])
+        table += [
+            {**row, **by_damage}
+            for row, by_damage in zip(rows(named(way, other), found), errors, strict=True)
+        ]
+    falls = points(old - new for old, new in zip(*means, strict=True))
+    return replace(falls, table=tuple(table))
 
 
 def damaged_errors(net: nn.Module, setting: Setting) -> dict[str, float]:
     """Return the percentage of the damaged test images that a network gets wrong, by damage."""
-    pixels = preprocess_of(NETS.data, size=NETS.effort(setting).size)
-    found: dict[str, float] = {}
-    for name in DAMAGES:
-        images = damaged(name, setting)
-        logits = logits_of(net, images, pixels, recipe(WITHOUT, setting.scale), device="cpu")
-        found[name] = round(error_of(logits, logits.new_tensor(images.labels).long()), 3)
-    return found
+    return {
+        name: round(NETS.error_of(net, WITHOUT, setting, images=damaged(name, setting)), 3)
+        for name in DAMAGES
+    }
 
 
 def damaged(name: str, setting: Setting) -> Split:
     """Return the test images with a damage, rounded and cut to 0 to 255 again."""
-    whole = images_at(setting, NETS.data, "test", NETS.effort(setting).test_images)
+    whole = NETS.judges(setting)
     changed = [
         DAMAGES[name](whole.read(place).astype(np.float32), rng(0, "damage", name, place))
         for place in range(len(whole))
@@ -164,7 +156,7 @@ CLAIMS = (
         measure=NETS.gain(WITHOUT, WITH),
         rule=at_least(2.0, 1.5),
         control=NETS.chance(WITHOUT, "nothing is filtered: the same network"),
-        footing={"cpu": "scaled", "long": "scaled", "gpu": "scaled"},
+        footing=everywhere("scaled"),
         needs=NETS.needs(FITS),
     ),
     Claim(
@@ -178,14 +170,13 @@ CLAIMS = (
             "reproduced from 3 points, partly from 1.5.",
         ),
         unit="points",
-        paper_value=None,
         measure=gain_on_damaged(WITH),
         rule=at_least(3.0, 1.5),
         control=Control(
             "nothing is filtered: the same network with other seeds",
             gain_on_damaged(WITHOUT, other_seeds=True),
         ),
-        footing={"cpu": "stand-in", "long": "stand-in", "gpu": "stand-in"},
+        footing=everywhere("stand-in"),
         needs=NETS.needs(FITS),
     ),
 )

@@ -10,12 +10,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Scale, Setting
-from fleetfoot.claims.comparison import OTHER, Effort, points
+from fleetfoot.claims.claim import Claim, Control, Measurement, Scale, Setting, everywhere, measured
+from fleetfoot.claims.comparison import OTHER, Comparison, Effort, points
 from fleetfoot.claims.plain_recipe import plain_recipe
 from fleetfoot.claims.rules import at_least
-from fleetfoot.claims.training import images_at, logits_of, train_once
-from fleetfoot.claims.training_images import preprocess_of
+from fleetfoot.claims.training import images_at, logits_of
 from fleetfoot.core.seeds import rng
 from fleetfoot.data.loader import Batch
 from fleetfoot.nets.resnet_cifar import ResNetCifar, ResNetCifarSpec
@@ -28,18 +27,11 @@ WEIGHT = 0.9  # the authors' for this noise
 SIDE = 24
 CHANNELS = (32, 64, 128)
 DIVISORS: dict[Scale, int] = {"smoke": 8, "cpu": 2, "long": 1, "gpu": 1}
-EFFORTS: dict[Scale, Effort] = {
-    "smoke": Effort(seeds=1, epochs=1, train_images=100, test_images=100),
-    "cpu": Effort(seeds=2, epochs=12, train_images=5000, test_images=2000),
-    "long": Effort(seeds=3, epochs=100),
-    "gpu": Effort(seeds=3, epochs=200),
-}
 
 
 def recipe(scale: Scale) -> Recipe:
     """Return the authors' settings, but shorter: Adam without decay, a rate that falls to 0."""
     return plain_recipe(
-        epochs=EFFORTS[scale].epochs,
         batch=64 if scale in ("smoke", "cpu") else 128,
         optimizer="adamw",
         lr=1e-3,
@@ -53,6 +45,19 @@ def pair(scale: Scale) -> nn.Module:
     """Return two networks of different weights."""
     channels = tuple(c // DIVISORS[scale] for c in CHANNELS)
     return Pair(*(ResNetCifar(ResNetCifarSpec(blocks=1, channels=channels), 10) for _ in "12"))
+
+
+PAIRS = Comparison(
+    network=lambda _, scale: pair(scale),
+    recipe=lambda _, scale: recipe(scale),
+    efforts={
+        "smoke": Effort(seeds=1, epochs=1, train_images=100, test_images=100),
+        "cpu": Effort(seeds=2, epochs=12, train_images=5000, test_images=2000),
+        "long": Effort(seeds=3, epochs=100),
+        "gpu": Effort(seeds=3, epochs=200),
+    },
+    pixels={"size": SIDE},
+)
 
 
 def noisy(labels: Tensor, share: float, seed: int) -> Tensor:
@@ -73,45 +78,33 @@ def with_labels(labels: Tensor, step: Step) -> Step:
     return shown
 
 
-def precision(learnt_noise: float) -> Measure:
-    """Return the measurement of the share of right labels among the half with small loss.
+@measured
+def precision(setting: Setting, learnt_noise: float) -> Measurement:
+    """Return the share of right labels among the half with small loss.
 
     Args:
         learnt_noise: share of the labels that are wrong while the networks learn; they choose
             among labels of which `NOISE` are wrong.
     """
-
-    def measured(setting: Setting) -> Measurement:
-        seeds = range(EFFORTS[setting.scale].seeds)
-        rows = [_row(setting, learnt_noise, seed) for seed in seeds]
-        found = points([row["right_among_chosen_percent"] for row in rows])
-        return replace(found, table=tuple(rows))
-
-    return measured
+    rows = [_row(setting, learnt_noise, seed) for seed in range(PAIRS.effort(setting).seeds)]
+    found = points([row["right_among_chosen_percent"] for row in rows])
+    return replace(found, table=tuple(rows))
 
 
 def _row(setting: Setting, learnt_noise: float, seed: int) -> dict[str, Any]:
-    effort, training = EFFORTS[setting.scale], recipe(setting.scale)
+    effort = PAIRS.effort(setting)
     images = images_at(setting, "cifar10", "train", effort.train_images)
     right = torch.from_numpy(images.labels)
     asked = noisy(right, NOISE, seed)
     learnt = asked if learnt_noise == NOISE else noisy(right, learnt_noise, seed + OTHER)
-    ramp = max(1, effort.epochs // 3)
-    step = jocor_step(noise=NOISE, weight=WEIGHT, ramp=ramp)
-    outcome = train_once(
-        lambda: pair(setting.scale),
-        setting,
-        recipe=training,
-        seed=seed,
-        train_images=effort.train_images,
-        test_images=effort.test_images,
-        size=SIDE,
-        step=with_labels(learnt, step),
-    )
-    pixels = preprocess_of("cifar10", size=SIDE)
+    step = jocor_step(noise=NOISE, weight=WEIGHT, ramp=max(1, effort.epochs // 3))
+    ways = replace(PAIRS, step=lambda _: with_labels(learnt, step))
+    outcome = ways.train("pair", setting, seed=seed)
+    pixels = PAIRS.preprocess(setting)
     both = cast(Pair, outcome.net)
     first, second = (
-        logits_of(net, images, pixels, training, device="cpu") for net in (both.first, both.second)
+        logits_of(net, images, pixels, recipe(setting.scale), device="cpu")
+        for net in (both.first, both.second)
     )
     chosen = easiest(joint_losses(first, second, asked, WEIGHT), NOISE)
     return {
@@ -139,13 +132,12 @@ CLAIMS = (
         "the paper, whose curves end higher: below 70 % right, where chance gives 50 %, something "
         "is wrong.",
         unit="% of the chosen labels that are right",
-        paper_value=None,
         measure=precision(NOISE),
         rule=at_least(70.0, 60.0),
         control=Control(
             "the networks learn from labels that tell nothing, 90 % of them wrong", precision(0.9)
         ),
-        needs=Needs(data=("cifar10",), efforts=EFFORTS),
-        footing={"cpu": "scaled", "long": "scaled", "gpu": "scaled"},
+        needs=PAIRS.needs(None),
+        footing=everywhere("scaled"),
     ),
 )

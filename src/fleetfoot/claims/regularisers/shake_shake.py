@@ -10,20 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import (
-    Claim,
-    Control,
-    Footing,
-    Measure,
-    Measurement,
-    Scale,
-    Setting,
-)
+from fleetfoot.claims.claim import Claim, Control, Measurement, Scale, Setting, everywhere, measured
 from fleetfoot.claims.comparison import Comparison, points
-from fleetfoot.claims.regularisers.small_resnet import EFFORTS, SIDES, recipe
+from fleetfoot.claims.regularisers.small_resnet import EFFORTS, recipe
 from fleetfoot.claims.rules import FITS, at_least, at_most
 from fleetfoot.claims.training import error_of, images_at
-from fleetfoot.claims.training_images import normalised, preprocess_of
+from fleetfoot.claims.training_images import normalised
 from fleetfoot.nets.shake_shake import ShakeShakeNet, ShakeShakeSpec
 from fleetfoot.ops.shake_shake import ShakeShake
 
@@ -49,39 +41,36 @@ def network(way: str, scale: Scale) -> nn.Module:
 WAYS = Comparison(network=network, recipe=recipe, efforts=EFFORTS)
 
 
-def distance(share: float) -> Measure:
-    """Return the measurement of how far a fixed share at evaluation errs from shaken answers.
+@measured
+def distance(setting: Setting, share: float) -> Measurement:
+    """Return how far a fixed share at evaluation errs from shaken answers.
 
     The value is the difference between the error with that share and that of the mean over
     `DRAWS` shaken answers, in points, without its sign.
     """
-
-    def measured(setting: Setting) -> Measurement:
-        rows: list[dict[str, Any]] = []
-        images, labels = judges(setting)
-        for seed, net in enumerate(outcome.net for outcome in WAYS.trainings(SHAKE, setting)):
-            with torch.no_grad():
-                fixed = error_of(at_share(net, share, images), labels)
-                mean = torch.stack([shaken(net, images, draw) for draw in range(DRAWS)]).mean(dim=0)
-            rows.append(
-                {
-                    "training": seed,
-                    "share": share,
-                    "fixed_error_percent": round(fixed, 3),
-                    "shaken_error_percent": round(error_of(mean, labels), 3),
-                }
-            )
-        apart = [abs(row["fixed_error_percent"] - row["shaken_error_percent"]) for row in rows]
-        return replace(points(apart), table=tuple(rows))
-
-    return measured
+    rows: list[dict[str, Any]] = []
+    images, labels = judges(setting)
+    for seed, net in enumerate(outcome.net for outcome in WAYS.trainings(SHAKE, setting)):
+        with torch.no_grad():
+            fixed = error_of(at_share(net, share, images), labels)
+            mean = torch.stack([shaken(net, images, draw) for draw in range(DRAWS)]).mean(dim=0)
+        rows.append(
+            {
+                "training": seed,
+                "share": share,
+                "fixed_error_percent": round(fixed, 3),
+                "shaken_error_percent": round(error_of(mean, labels), 3),
+            }
+        )
+    apart = [abs(row["fixed_error_percent"] - row["shaken_error_percent"]) for row in rows]
+    return replace(points(apart), table=tuple(rows))
 
 
 def judges(setting: Setting) -> tuple[Tensor, Tensor]:
     """Return normalised test images (N, C, H, W) and their labels."""
     split = images_at(setting, "cifar10", "test", JUDGES)
-    pixels = preprocess_of("cifar10", size=SIDES[setting.scale])
-    return normalised(split, pixels, range(len(split))), torch.from_numpy(split.labels)
+    x = normalised(split, WAYS.preprocess(setting), range(len(split)))
+    return x, torch.from_numpy(split.labels)
 
 
 def at_share(net: nn.Module, share: float, images: Tensor) -> Tensor:
@@ -122,8 +111,7 @@ PROTOCOL = (
     "crops. At the gpu scale 26 2x32d, with crops: 13 P MACs a training, about 20 minutes each on "
     "an H100; the paper trains 1,800 epochs."
 )
-# Smaller networks, or fewer epochs than the paper's.
-FOOTING: dict[Scale, Footing] = dict.fromkeys(("cpu", "long", "gpu"), "scaled")
+FOOTING = everywhere("scaled")  # smaller networks, or fewer epochs than the paper's
 
 CLAIMS = (
     Claim(
@@ -152,7 +140,6 @@ CLAIMS = (
             "images tell apart."
         ),
         unit="points of test error, either way",
-        paper_value=None,
         measure=distance(0.5),
         rule=at_most(0.5, 1.0),
         control=Control("the first branch alone is heard, whose share is 1", distance(1.0)),

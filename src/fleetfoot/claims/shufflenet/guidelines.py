@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Setting
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Setting, measured
 from fleetfoot.claims.rules import at_least_ratio
 from fleetfoot.claims.timing import network_ms, rows_of, times_as_long
 from fleetfoot.claims.vovnet.memory import memory_access
@@ -63,25 +63,22 @@ def unit(channels: int, *, elementwise: bool) -> Block:
     return lambda: Bottleneck(channels, elementwise=elementwise)
 
 
-def time_ratio(slow: str, fast: str, blocks: Mapping[str, Block]) -> Measure:
-    """Return the measurement of one stack's time over another's, among all of ``blocks``."""
-
-    def measured(setting: Setting) -> Measurement:
-        side = SMOKE_SIDE if setting.scale == "smoke" else SIDE
-        batch = BATCH[setting.device]
-        stacks = {n: nn.Sequential(*(make() for _ in range(BLOCKS))) for n, make in blocks.items()}
-        shapes = {name: (_width(stack), side, side) for name, stack in stacks.items()}
-        times = network_ms(stacks, shapes, setting, batch=batch)
-        counts = {name: count(stack, shapes[name]) for name, stack in stacks.items()}
-        rows = rows_of(
-            times,
-            "stack",
-            macs={name: counted.macs for name, counted in counts.items()},
-            memory_access={name: memory_access(counted) for name, counted in counts.items()},
-        )
-        return times_as_long(times[slow], times[fast], table=rows)
-
-    return measured
+@measured
+def time_ratio(setting: Setting, slow: str, fast: str, blocks: Mapping[str, Block]) -> Measurement:
+    """Return one stack's time over another's, among all of ``blocks``."""
+    side = SMOKE_SIDE if setting.scale == "smoke" else SIDE
+    batch = BATCH[setting.device]
+    stacks = {n: nn.Sequential(*(make() for _ in range(BLOCKS))) for n, make in blocks.items()}
+    shapes = {name: (_width(stack), side, side) for name, stack in stacks.items()}
+    times = network_ms(stacks, shapes, setting, batch=batch)
+    counts = {name: count(stack, shapes[name]) for name, stack in stacks.items()}
+    rows = rows_of(
+        times,
+        "stack",
+        macs={name: counted.macs for name, counted in counts.items()},
+        memory_access={name: memory_access(counted) for name, counted in counts.items()},
+    )
+    return times_as_long(times[slow], times[fast], table=rows)
 
 
 def _width(stack: nn.Module) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from fleetfoot.blocks.dense import norm_act_conv, transition
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
+from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting, measured
 from fleetfoot.claims.rules import at_least_ratio, within
 from fleetfoot.claims.vovnet.osa_forms import joined_at_every_layer, joined_for_equal_work
 from fleetfoot.measure.counts import Counts, count
@@ -49,14 +49,11 @@ def _is_in_place(record: OpRecord) -> bool:
     return record.op.split(".")[1].endswith("_")  # torch's mark, as in aten.relu_.default
 
 
-def access_of(name: str, make: Callable[[], nn.Module]) -> Measure:
-    """Return the measurement of a network's access, in millions of elements."""
-
-    def measured(_: Setting) -> Measurement:
-        row = _access_row(name, make())
-        return Measurement(value=row["memory_access"] / 1e6, table=(row,))
-
-    return measured
+@measured
+def access_of(_: Setting, name: str, make: Callable[[], nn.Module]) -> Measurement:
+    """Return a network's access, in millions of elements."""
+    row = _access_row(name, make())
+    return Measurement(value=row["memory_access"] / 1e6, table=(row,))
 
 
 def _chain() -> nn.Module:
@@ -72,37 +69,31 @@ def _chain() -> nn.Module:
     return nn.Sequential(*layers)
 
 
-def joined_at_two_widths(ratio: Callable[[Form], Measure]) -> Measure:
-    """Return the measurement of a ratio with VoVNet joined at every layer, its widths kept.
+@measured
+def joined_at_two_widths(setting: Setting, ratio: Callable[[Form], Measure]) -> Measurement:
+    """Return a ratio with VoVNet joined at every layer, its widths kept.
 
     The note has the ratio at widths lowered to equal work: what the wiring alone does.
     """
-
-    def measured(setting: Setting) -> Measurement:
-        narrowed = ratio(joined_for_equal_work)(setting).value
-        return replace(
-            ratio(joined_at_every_layer)(setting),
-            note="with layers so much narrower that the work is that of the published form: "
-            f"{narrowed:.2f}",
-        )
-
-    return measured
+    narrowed = ratio(joined_for_equal_work)(setting).value
+    return replace(
+        ratio(joined_at_every_layer)(setting),
+        note="with layers so much narrower that the work is that of the published form: "
+        f"{narrowed:.2f}",
+    )
 
 
-def access_ratio(form: Form, *, wirings: Sequence[str] = ("merged", "full")) -> Measure:
-    """Return the measurement of DenseNet-40's access over that of a form of OSA 5 x 43."""
-
-    def measured(_: Setting) -> Measurement:
-        rows = [_access_row("densenet40", skeleton("densenet40"))]
-        for wiring in wirings:
-            net = form(skeleton("osa_cifar_5x43", wiring=wiring))
-            rows.append(_access_row(f"osa_cifar_5x43, {wiring}", net))
-        # The paper does not say how a block ends; "merged" is our reading, and nearer to 2.5 M.
-        return Measurement(
-            value=rows[0]["memory_access"] / rows[1]["memory_access"], table=tuple(rows)
-        )
-
-    return measured
+@measured
+def access_ratio(
+    _: Setting, form: Form, *, wirings: Sequence[str] = ("merged", "full")
+) -> Measurement:
+    """Return DenseNet-40's access over that of a form of OSA 5 x 43."""
+    rows = [_access_row("densenet40", skeleton("densenet40"))]
+    for wiring in wirings:
+        net = form(skeleton("osa_cifar_5x43", wiring=wiring))
+        rows.append(_access_row(f"osa_cifar_5x43, {wiring}", net))
+    # The paper does not say how a block ends; "merged" is our reading, and nearer to 2.5 M.
+    return Measurement(value=rows[0]["memory_access"] / rows[1]["memory_access"], table=tuple(rows))
 
 
 def _access_row(name: str, net: nn.Module) -> dict[str, Any]:
@@ -120,23 +111,19 @@ def as_published(net: nn.Module) -> nn.Module:
     return net
 
 
-def memory_ratio(key: str, form: Form) -> Measure:
-    """Return the measurement of DenseNet-201's memory over that of a form of VoVNet-39.
+@measured
+def memory_ratio(_: Setting, key: str, form: Form) -> Measurement:
+    """Return DenseNet-201's memory over that of a form of VoVNet-39.
 
     Args:
         key: of the maps' bytes in the table; the weights are added.
         form: of VoVNet.
     """
-
-    def measured(_: Setting) -> Measurement:
-        rows = [
-            _memory_row(name, form if name.startswith("vovnet") else as_published)
-            for name in COUNTED
-        ]
-        dense, once = (row[key] + row["weights_bytes"] for row in rows[:2])
-        return Measurement(value=dense / once, table=tuple(rows))
-
-    return measured
+    rows = [
+        _memory_row(name, form if name.startswith("vovnet") else as_published) for name in COUNTED
+    ]
+    dense, once = (row[key] + row["weights_bytes"] for row in rows[:2])
+    return Measurement(value=dense / once, table=tuple(rows))
 
 
 def _memory_row(name: str, form: Form) -> Row:

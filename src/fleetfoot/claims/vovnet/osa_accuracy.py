@@ -17,15 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.blocks.osa import OSA
-from fleetfoot.claims.claim import (
-    Claim,
-    Control,
-    Footing,
-    Measure,
-    Measurement,
-    Scale,
-    Setting,
-)
+from fleetfoot.claims.claim import Claim, Control, Measurement, Scale, Setting, everywhere, measured
 from fleetfoot.claims.comparison import Comparison, Effort
 from fleetfoot.claims.he_recipe import he_recipe
 from fleetfoot.claims.rules import Rule, about, at_least
@@ -151,24 +143,23 @@ def _reader(net: Any, index: int) -> Tensor:
     return net.classifier.weight.detach()
 
 
-def reading_over_dense(net_of: Callable[[str, Setting], list[nn.Module]]) -> Measure:
-    """Return the measurement of the mean strength in the wide OSA over that in DenseNet."""
-
-    def measured(setting: Setting) -> Measurement:
-        table: list[dict[str, Any]] = []
-        means: dict[str, float] = {}
-        for name in (WIDE, DENSE):
-            found = [read_strengths(net) for net in net_of(name, setting)]
-            blocks = [torch.stack(block).mean(dim=0) for block in zip(*found, strict=True)]
-            means[name] = float(torch.stack([block.mean() for block in blocks]).mean())
-            table += [
-                {"net": name, "block": block, "source": source, "strength": float(value)}
-                for block, strengths in enumerate(blocks, 1)
-                for source, value in enumerate(strengths)
-            ]
-        return Measurement(value=means[WIDE] / means[DENSE], table=tuple(table))
-
-    return measured
+@measured
+def reading_over_dense(
+    setting: Setting, net_of: Callable[[str, Setting], list[nn.Module]]
+) -> Measurement:
+    """Return the mean strength in the wide OSA over that in DenseNet."""
+    table: list[dict[str, Any]] = []
+    means: dict[str, float] = {}
+    for name in (WIDE, DENSE):
+        found = [read_strengths(net) for net in net_of(name, setting)]
+        blocks = [torch.stack(block).mean(dim=0) for block in zip(*found, strict=True)]
+        means[name] = float(torch.stack([block.mean() for block in blocks]).mean())
+        table += [
+            {"net": name, "block": block, "source": source, "strength": float(value)}
+            for block, strengths in enumerate(blocks, 1)
+            for source, value in enumerate(strengths)
+        ]
+    return Measurement(value=means[WIDE] / means[DENSE], table=tuple(table))
 
 
 def _trained(name: str, setting: Setting) -> list[nn.Module]:
@@ -181,7 +172,7 @@ def _untrained(name: str, setting: Setting) -> list[nn.Module]:
 
 
 # DenseNet-40 and its forms, smaller at the cpu scale and trained for fewer epochs at all.
-FOOTING: dict[Scale, Footing] = dict.fromkeys(("cpu", "long", "gpu"), "scaled")
+FOOTING = everywhere("scaled")
 STAND_IN = (
     "DenseNet with three blocks of six layers (k = 12), OSA with 6 layers of 20 and 3 of 31 "
     "channels, their concatenation merged to DenseNet's widths; SGD 0.1 Nesterov, a tenth at half "
@@ -230,7 +221,6 @@ CLAIMS = (
         "each source, as a share of the block's largest; mean of sources, blocks and seeds. The "
         "paper shows it in colours, without figures.",
         unit="mean strength in OSA of few wide layers / in DenseNet",
-        paper_value=None,
         measure=reading_over_dense(_trained),
         # a tenth is more than random weights differ by
         rule=at_least(1.2, 1.1),

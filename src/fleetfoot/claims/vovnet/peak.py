@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
 from fleetfoot.claims.rules import at_least_ratio
 from fleetfoot.claims.timing import Image, native
 from fleetfoot.claims.vovnet.memory import EVERY_LAYER, Form, as_published, joined_at_two_widths
@@ -23,23 +23,20 @@ SMOKE_IMAGE = (3, 64, 64)
 NAMES = ("densenet201", "vovnet39", "resnet50")
 
 
-def memory_ratio(form: Form) -> Measure:
-    """Return the measurement of DenseNet-201's memory over that of a form of VoVNet-39."""
-
-    def measured(setting: Setting) -> Measurement:
-        image = SMOKE_IMAGE if setting.scale == "smoke" else IMAGE
-        nets = {name: native(name) for name in NAMES}
-        nets["vovnet39"] = form(nets["vovnet39"])
-        rows = [_row(name, net, image, setting.device) for name, net in nets.items()]
-        dense, once = (row["weights_bytes"] + row["call_bytes"] for row in rows[:2])
-        return Measurement(value=dense / once, table=tuple(rows))
-
-    return measured
+@measured
+def memory_ratio(setting: Setting, form: Form) -> Measurement:
+    """Return DenseNet-201's memory over that of a form of VoVNet-39."""
+    image = SMOKE_IMAGE if setting.scale == "smoke" else IMAGE
+    nets = {name: native(name) for name in NAMES}
+    nets["vovnet39"] = form(nets["vovnet39"])
+    rows = [_row(name, net, image, setting.device) for name, net in nets.items()]
+    dense, once = (row["weights_bytes"] + row["call_bytes"] for row in rows[:2])
+    return Measurement(value=dense / once, table=tuple(rows))
 
 
 def _row(name: str, net: nn.Module, image: Image, device: str) -> Mapping[str, Any]:
-    measured = _on_cuda(net, image) if device == "cuda" else _in_a_process(net, image)
-    return {"network": name, **measured, "peak_live_bytes": count(net, image).peak_live_bytes}
+    found = _on_cuda(net, image) if device == "cuda" else _in_a_process(net, image)
+    return {"network": name, **found, "peak_live_bytes": count(net, image).peak_live_bytes}
 
 
 def _in_a_process(net: nn.Module, image: Image) -> dict[str, int]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Control, Measure, Measurement, Needs, Setting
+from fleetfoot.claims.claim import Claim, Control, Measurement, Needs, Setting, measured
 from fleetfoot.claims.rules import at_least, at_least_ratio
 from fleetfoot.claims.shared import shared
 from fleetfoot.claims.timing import Image, Rows, columns, median_ratio, native, network_ms, round_ms
@@ -78,15 +78,17 @@ def table(found: Mapping[str, Timed]) -> Rows:
     )
 
 
+@measured
 def times_as_slow(
+    setting: Setting,
     slow: str,
     fast: str,
     names: tuple[str, ...],
     *,
     each: Callable[[Timed], list[float]] = Timed.ms,
     every_layer: bool = False,
-) -> Measure:
-    """Return the measurement of how many times as long a call of one network takes as of another.
+) -> Measurement:
+    """Return how many times as long a call of one network takes as of another.
 
     Args:
         slow: name of the one.
@@ -95,12 +97,8 @@ def times_as_slow(
         each: what takes long, by rounds; `Timed.ns_per_mac` compares rates of work.
         every_layer: see `timed`.
     """
-
-    def measured(setting: Setting) -> Measurement:
-        found = timed(names, every_layer, setting)
-        return median_ratio(each(found[slow]), each(found[fast]), table=table(found))
-
-    return measured
+    found = timed(names, every_layer, setting)
+    return median_ratio(each(found[slow]), each(found[fast]), table=table(found))
 
 
 def _speed(slow: str, fast: str, paper: float, names: tuple[str, ...]) -> dict[str, Any]:
@@ -133,27 +131,24 @@ def osa_modules(net: nn.Module, sides: tuple[int, ...]) -> dict[str, tuple[nn.Mo
     return {f"stage {n}": pair for n, pair in enumerate(zip(blocks, shapes), start=2)}
 
 
-def time_of_modules(form: Callable[[], nn.Module]) -> Measure:
-    """Return the measurement of the time of a form's OSA modules over that of the published."""
+@measured
+def time_of_modules(setting: Setting, form: Callable[[], nn.Module]) -> Measurement:
+    """Return the time of a form's OSA modules over that of the published."""
+    seed_everything(0)
+    sides = SMOKE_SIDES if setting.scale == "smoke" else SIDES
+    forms = {"published": _published(), "changed": form()}
+    nets: dict[str, nn.Module] = {}
+    images: dict[str, Image] = {}
+    for name, net in forms.items():
+        for stage, (block, shape) in osa_modules(net, sides).items():
+            nets[f"{name}, {stage}"], images[f"{name}, {stage}"] = block.eval(), shape
+    found = side_by_side(nets, images, setting)
 
-    def measured(setting: Setting) -> Measurement:
-        seed_everything(0)
-        sides = SMOKE_SIDES if setting.scale == "smoke" else SIDES
-        forms = {"published": _published(), "changed": form()}
-        nets: dict[str, nn.Module] = {}
-        images: dict[str, Image] = {}
-        for name, net in forms.items():
-            for stage, (block, shape) in osa_modules(net, sides).items():
-                nets[f"{name}, {stage}"], images[f"{name}, {stage}"] = block.eval(), shape
-        found = side_by_side(nets, images, setting)
+    def of_rounds(form: str) -> list[float]:
+        parts = [one.ms() for n, one in found.items() if n.startswith(form)]
+        return [sum(of_round) for of_round in zip(*parts)]
 
-        def of_rounds(form: str) -> list[float]:
-            parts = [one.ms() for n, one in found.items() if n.startswith(form)]
-            return [sum(of_round) for of_round in zip(*parts)]
-
-        return median_ratio(of_rounds("changed"), of_rounds("published"), table=table(found))
-
-    return measured
+    return median_ratio(of_rounds("changed"), of_rounds("published"), table=table(found))
 
 
 def _published() -> nn.Module:
@@ -220,7 +215,6 @@ FIGURES_OF_A_GPU = (
         "time, half of the saving. The paper times a detector on a TITAN X; its "
         "figure is not known to us.",
         unit="time with bottlenecks / time without",
-        paper_value=None,
         measure=time_of_modules(lambda: bottlenecked(_published())),
         rule=at_least(1.0, 0.84),
         control=Control(
