@@ -102,11 +102,12 @@ def reliability(bins: Iterable[dict[str, float | None]], *, title: str) -> str:
             f"confidence {shown(b['confidence'], 'percent')}, accuracy "
             f"{shown(accuracy, 'percent')}, {b['images']:g} images"
         )
-        parts.append(
-            f'<rect class="bar c1" x="{scale.x(low) + 1:.1f}" y="{scale.y(accuracy):.1f}" '
-            f'width="{scale.x(high) - scale.x(low) - 2:.1f}" fill-opacity="{strength:.2f}" '
-            f'height="{max(1.0, scale.y(0) - scale.y(accuracy)):.1f}"><title>{tip}</title></rect>'
+        left, top = scale.x(low) + 1, scale.y(accuracy)
+        width, height = scale.x(high) - 1 - left, max(1.0, scale.y(0) - top)
+        bar = marks.rect(
+            "bar c1", left, top, width, height, title=tip, fill_opacity=f"{strength:.2f}"
         )
+        parts.append(bar)
     parts.append(marks.line("limit", scale.x(0), scale.y(0), scale.x(1), scale.y(1)))
     return svg(parts, title=title)
 
@@ -115,9 +116,7 @@ def _legend(lines: Sequence[Line]) -> str:
     parts: list[str] = []
     x = LEFT
     for line in lines:
-        parts.append(
-            f'<rect class="bar {line.css}" x="{x}" y="{HEIGHT - 12}" width="10" height="4" rx="2"/>'
-        )
+        parts.append(marks.rect(f"bar {line.css}", x, HEIGHT - 12, 10, 4, rx=2))
         parts.append(marks.text("axis", x + 14, HEIGHT - 4, line.name))
         x += 26 + 7 * len(line.name)
     return "".join(parts)
@@ -134,7 +133,6 @@ def _bar(bar: Bar, *, y: float, left: float, x: Callable[[float], float]) -> str
     return (
         f"<g><title>{escape(bar.title)}</title>"
         f"{marks.text('name', left - 8, y + 12, bar.name, anchor='end')}"
-        f'<rect class="bar {bar.css}" x="{left}" y="{y}" width="{max(1.0, end - left):.1f}" '
-        f'height="16" rx="3"/>{whisker}'
+        f"{marks.rect(f'bar {bar.css}', left, y, max(1.0, end - left), 16, rx=3)}{whisker}"
         f"{marks.text('value', after, y + 12, shown(bar.value, 'ms'))}</g>"
     )

@@ -17,6 +17,20 @@ def circle(css: str, x: float, y: float, r: float, *, title: str = "") -> str:
     return _mark("circle", css, title, cx=x, cy=y, r=r)
 
 
+def rect(
+    css: str,
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    *,
+    title: str = "",
+    **more: float | str,
+) -> str:
+    """Return a rectangle from its upper left corner; ``more`` are further attributes."""
+    return _mark("rect", css, title, x=x, y=y, width=width, height=height, **more)
+
+
 def text(css: str, x: float, y: float, content: str, *, anchor: str = "") -> str:
     """Return a text that begins at (x, y), or has its ``anchor``, "middle" or "end", there."""
     anchored = f' text-anchor="{anchor}"' if anchor else ""
@@ -34,20 +48,19 @@ def legend(entries: Iterable[tuple[str, str]], x: float, y: float, *, r: float =
     """Return the meanings of colours, (css, text), side by side from (x, y) on."""
     parts: list[str] = []
     for css, content in entries:
-        kind = css if css == "hollow" else f"dot {css}"
-        parts.append(
-            f'<circle class="{kind}" cx="{x + 4:g}" cy="{y - 4:g}" r="{r:g}"/>'
-            f'<text class="axis" x="{x + 2 * r + 5:g}" y="{y:g}">{escape(content)}</text>'
-        )
+        parts.append(circle(css if css == "hollow" else f"dot {css}", x + 4, y - 4, r))
+        parts.append(text("axis", x + 2 * r + 5, y, content))
         x += 30 + 6.4 * len(content)
     return "".join(parts)
 
 
-def _mark(tag: str, css: str, title: str, **places: float) -> str:
-    written = " ".join(f'{name}="{_pixels(value)}"' for name, value in places.items())
+def _mark(tag: str, css: str, title: str, **places: float | str) -> str:
+    written = " ".join(
+        f'{name.replace("_", "-")}="{_pixels(value)}"' for name, value in places.items()
+    )
     opening = f'<{tag} class="{css}" {written}'
     return f"{opening}><title>{escape(title)}</title></{tag}>" if title else f"{opening}/>"
 
 
-def _pixels(value: float) -> str:
-    return str(value) if isinstance(value, int) else f"{value:.1f}"
+def _pixels(value: float | str) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else str(value)

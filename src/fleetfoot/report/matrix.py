@@ -35,15 +35,16 @@ def matrix(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: str)
                     f"{name(names, row)} taken for {name(names, column)}: {value} of {sum(values)}"
                 )
                 share = value / sum(values)
-                parts.append(_cell(x, y, cell, share=share, hit=row == column, tip=tip))
+                css, strength = "hit" if row == column else "miss", _strength(share, row == column)
+                parts.append(
+                    marks.rect(css, x, y, cell, cell, title=tip, fill_opacity=f"{strength:.2f}")
+                )
                 if size <= NUMBERED:
-                    parts.append(_number(x, y, cell, value=value, share=share, hit=row == column))
+                    parts.append(_number(x, y, cell, value, on=strength > 0.55))
     if labelled:
         parts += _labels(names, size, left=left, top=top, cell=cell)
     side = cell * size
-    parts.append(
-        f'<rect class="frame" x="{left}" y="{top}" width="{side:.1f}" height="{side:.1f}"/>'
-    )
+    parts.append(marks.rect("frame", left, top, side, side))
     return svg(parts, title=title, height=math.ceil(top + side + 8))
 
 
@@ -53,21 +54,12 @@ def name(names: Sequence[str], index: int, *, letters: int | None = None) -> str
     return text if letters is None or len(text) <= letters else text[: letters - 1] + "\u2026"
 
 
-def _strength(share: float, *, hit: bool) -> float:
+def _strength(share: float, hit: bool) -> float:
     return 0.12 + 0.88 * (share if hit else min(1.0, 2 * share))
 
 
-def _cell(x: float, y: float, side: float, *, share: float, hit: bool, tip: str) -> str:
-    return (
-        f'<rect class="{"hit" if hit else "miss"}" x="{x:.1f}" y="{y:.1f}" width="{side:.1f}" '
-        f'height="{side:.1f}" fill-opacity="{_strength(share, hit=hit):.2f}">'
-        f"<title>{escape(tip)}</title></rect>"
-    )
-
-
-def _number(x: float, y: float, side: float, *, value: int, share: float, hit: bool) -> str:
-    font = _font(side)
-    css = "cell on" if _strength(share, hit=hit) > 0.55 else "cell"
+def _number(x: float, y: float, side: float, value: int, *, on: bool) -> str:
+    font, css = _font(side), "cell on" if on else "cell"
     return (
         f'<text class="{css}" x="{x + side / 2:.1f}" y="{y + side / 2 + font / 3:.1f}" '
         f'style="font-size:{font:.1f}px" text-anchor="middle">{value}</text>'

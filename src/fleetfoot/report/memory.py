@@ -1,7 +1,6 @@
 """Memory over the schedule: the bytes of the tensors alive while each operator runs."""
 
 from collections.abc import Sequence
-from html import escape
 
 from fleetfoot.report import marks
 from fleetfoot.report.axes import svg
@@ -36,11 +35,9 @@ def memory_chart(
         left, right, top = plane.x(step), plane.x(step + 1), plane.y(size / MEBI)
         name = names[step] if step < len(names) else f"operator {step + 1}"
         css = "c2" if size == peak else "c1"
-        parts.append(
-            f'<rect class="bar {css}" x="{left:.2f}" y="{top:.1f}" '
-            f'width="{max(0.6, right - left):.2f}" height="{max(0.5, bottom - top):.1f}">'
-            f"<title>{escape(name)}: {shown(size, 'bytes')}</title></rect>"
-        )
+        width, height = max(0.6, right - left), max(0.5, bottom - top)
+        tip = f"{name}: {shown(size, 'bytes')}"
+        parts.append(marks.rect(f"bar {css}", left, top, width, height, title=tip))
     legend = [("c1", "alive"), ("c2", f"peak, {shown(peak, 'bytes')}")]
     if arena is not None:
         y = plane.y(arena / MEBI)

@@ -16,6 +16,7 @@ from fleetfoot.core.files import read_json
 from fleetfoot.deploy.read_record import as_of_today
 
 Json = dict[str, Any]
+OF_RUN, OF_BUNDLE = ("run", "data", "plan", "head", "evaluation"), ("bundle", "preprocess")
 OF_SOME_RUNS = ("head",)  # parts that nobody misses
 
 
@@ -48,9 +49,8 @@ def read_run(folder: Path) -> RunFiles:
     if not (folder / "run.json").is_file() and not (bundle / "bundle.json").is_file():
         raise DataError(f"{folder}: is no run folder (it has no run.json) and no bundle")
     missing: dict[str, str] = {}
-    parts: dict[str, Json] = {}
-    for part, path in _json_paths(folder, bundle).items():
-        parts[part] = _optional(path, part, missing)
+    parts = {part: _optional(folder / f"{part}.json", part, missing) for part in OF_RUN}
+    parts |= {part: _optional(bundle / f"{part}.json", part, missing) for part in OF_BUNDLE}
     return RunFiles(
         name=folder.resolve().name,
         config=_config(folder / "config.toml", missing),
@@ -60,23 +60,10 @@ def read_run(folder: Path) -> RunFiles:
     )
 
 
-def _json_paths(folder: Path, bundle: Path) -> dict[str, Path]:
-    return {
-        "run": folder / "run.json",
-        "data": folder / "data.json",
-        "plan": folder / "plan.json",
-        "head": folder / "head.json",
-        "evaluation": folder / "evaluation.json",
-        "bundle": bundle / "bundle.json",
-        "preprocess": bundle / "preprocess.json",
-    }
-
-
 def _optional(path: Path, part: str, missing: dict[str, str]) -> Json:
     if not path.exists():
-        if part in OF_SOME_RUNS:
-            return {}
-        missing[part] = f"{path.name} is not there"
+        if part not in OF_SOME_RUNS:
+            missing[part] = f"{path.name} is not there"
         return {}
     try:
         found = read_json(path, what=part)
@@ -110,12 +97,9 @@ def _metrics(path: Path, missing: dict[str, str]) -> tuple[Json, ...]:
     bad = 0
     for line in lines:
         try:
-            entry = json.loads(line)
+            found.append(json.loads(line))
         except ValueError:
             bad += 1
-            continue
-        if isinstance(entry, dict):
-            found.append(entry)
     if bad:
         missing["metrics"] = f"{path.name} has {bad} lines that are not JSON; they were left out"
-    return tuple(found)
+    return tuple(entry for entry in found if isinstance(entry, dict))
