@@ -4,45 +4,45 @@ Importing this package imports nothing heavy: each name below is loaded on first
 """
 
 import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fleetfoot.core.listener import Listener
     from fleetfoot.deploy.bundle import load
-    from fleetfoot.jobs.fit import FitRecord
+    from fleetfoot.jobs.from_python import deploy, evaluate, fit, measure
     from fleetfoot.nets.create import create, list_nets
+    from fleetfoot.nets.portable import save_portable
     from fleetfoot.nets.weights import load_weights
 
 __version__ = "0.1.0"
-__all__ = ["create", "fit", "list_nets", "load", "load_weights"]
+__all__ = [
+    "create", "deploy", "evaluate", "fit", "list_nets", "load", "load_weights", "measure",
+    "save_portable",
+]  # fmt: skip
 
+_VERBS = "fleetfoot.jobs.from_python"
 _HOMES = {
     "create": "fleetfoot.nets.create",
+    "evaluate": _VERBS,
+    "fit": _VERBS,
     "list_nets": "fleetfoot.nets.create",
     "load": "fleetfoot.deploy.bundle",
     "load_weights": "fleetfoot.nets.weights",
+    "save_portable": "fleetfoot.nets.portable",
 }
+_ROOMS = ("deploy", "measure")
 
 
-def fit(
-    data: str | None = None, *, listener: "Listener | None" = None, **words: Any
-) -> "FitRecord":
-    """Train, deploy and report a network on ``data``, as ``fleetfoot fit`` does.
+class _Room(ModuleType):
+    """A package that is called as the verb of its name, which holds its modules as well."""
 
-    Args:
-        data: folder, table file, "digits", "mnist:DIR" or "cifar10:DIR".
-        listener: hears how it gets on.
-        words: fields of `fleetfoot.jobs.requests.FitRequest`, such as ``epochs=10``,
-            ``budget="5ms"`` or ``settings={"lr": 0.1}``.
+    def __call__(self, *words: Any, **named: Any) -> Any:
+        verb = getattr(importlib.import_module(_VERBS), self.__name__.rpartition(".")[2])
+        return verb(*words, **named)
 
-    Returns:
-        The record that ``fleetfoot fit --json`` prints.
-    """
-    from fleetfoot.core.listener import SILENT
-    from fleetfoot.jobs.fit import fit as job
-    from fleetfoot.jobs.requests import FitRequest
 
-    return job(FitRequest(data=data, **words), listener=listener or SILENT)
+for _name in _ROOMS:
+    importlib.import_module(f"fleetfoot.{_name}").__class__ = _Room
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,1 @@
+"""Exported forms, engines and bundles; called, `fleetfoot.deploy(run)` is the verb `deploy`."""

@@ -129,7 +129,7 @@ class EvaluateRequest:
     """The words of `evaluate`.
 
     Attributes:
-        run: Run folder, bundle folder or network name.
+        run: Run folder, bundle folder, network name, or local:FOLDER of portable weights.
         data: Folder, table file, digits, mnist:DIR or cifar10:DIR.
         split: train, val, test or all; without it the first there is of test, val, all.
         crops: Views of each image, averaged: 1, 2, 10 (corners, centre, mirrored) or 144.
@@ -232,7 +232,7 @@ class DeployRequest:
     """The words of `deploy`.
 
     Attributes:
-        run: Run folder or network name.
+        run: Run folder, network name, or local:FOLDER of portable weights.
         weights: For a network name: auto, none or a file.
         to: Write this format alone, gate included.
         threads: Threads of the deployed network.

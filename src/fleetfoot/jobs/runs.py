@@ -1,4 +1,4 @@
-"""RUN arguments: a run folder, a bundle folder or the name of a network; and new run folders."""
+"""RUN arguments: a run or bundle folder, portable weights, a network; and new run folders."""
 
 import re
 from collections import Counter
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 RUNS = Path("runs")
+LOCAL = "local:"  # in front of a folder of portable weights, as in `fleetfoot.create`
 UNTRAINED = "none: untrained"  # as source of weights
 
 
@@ -22,12 +23,12 @@ class Target:
     """What a RUN argument means.
 
     Attributes:
-        kind: ``run`` and ``bundle`` are folders, ``net`` is a name.
+        kind: ``run`` and ``bundle`` are folders, ``local`` is portable weights, ``net`` a name.
         text: the argument as it was given.
-        folder: the run or bundle folder; None for a network.
+        folder: the run or bundle folder; None for a network and for portable weights.
     """
 
-    kind: Literal["run", "bundle", "net"]
+    kind: Literal["run", "bundle", "local", "net"]
     text: str
     folder: Path | None
 
@@ -38,12 +39,18 @@ def resolve(text: str) -> Target:
     Raises:
         DataError: a path that is missing, or a folder that is neither a run nor a bundle.
     """
+    if text.startswith(LOCAL):
+        if not _local(text).is_dir():
+            raise DataError(f"{text}: no such folder; save_portable and `fleetfoot fit` write one")
+        return Target("local", text, None)
     path = Path(text).expanduser()
     if path.is_dir():
         if (path / "bundle.json").is_file():
             return Target("bundle", text, path)
         if any((path / name).exists() for name in ("run.json", "bundle", "weights", "plan.json")):
             return Target("run", text, path)
+        if (path / "model.safetensors").is_file() and (path / "config.json").is_file():
+            raise DataError(f"{text}: is a folder of portable weights; name it {LOCAL}{text}")
         raise DataError(f"{text}: is neither a run nor a bundle (no run.json, no bundle.json)")
     if path.name == "bundle.json" and path.is_file():
         return Target("bundle", text, path.parent)
@@ -54,6 +61,10 @@ def resolve(text: str) -> Target:
     return Target("net", text, None)
 
 
+def _local(text: str) -> Path:
+    return Path(text.removeprefix(LOCAL)).expanduser()
+
+
 def bundle_of(text: str) -> Path:
     """Return the bundle folder of a RUN argument; imports no torch.
 
@@ -61,6 +72,8 @@ def bundle_of(text: str) -> Path:
         DataError: the folder is missing, no bundle, or a run that has none yet.
     """
     target = resolve(text)
+    if target.kind == "local":
+        raise DataError(f"{text}: is no bundle; `fleetfoot deploy {text}` writes one")
     if target.folder is None:
         raise DataError(
             f"{text}: no such folder; `fleetfoot fit` or `fleetfoot deploy` writes a bundle"
@@ -157,7 +170,7 @@ class Network:
 
 
 def load_network(target: Target, *, weights: str = "auto") -> Network:
-    """Return the network of a run (its portable weights), or one by name.
+    """Return the network of a run or of portable weights, or one by name.
 
     Args:
         target: what `resolve` returned.
@@ -177,6 +190,10 @@ def load_network(target: Target, *, weights: str = "auto") -> Network:
         if not folder.is_dir():
             raise DataError(f"{target.text}: has no weights/ yet; the run did not finish")
         return _portable(folder)
+    if target.kind == "local":
+        if weights != "auto":
+            raise UsageError(f"--weights {weights}: {target.text} brings its own; leave it out")
+        return _portable(_local(target.text))
     check_net(target.text, or_folder=True)
     if weights not in ("auto", "none") and Path(weights).is_dir():
         return _portable(Path(weights), expected=target.text)

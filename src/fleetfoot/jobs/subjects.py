@@ -37,8 +37,7 @@ def subject_of(text: str) -> Subject:
         DataError: no such folder, or a damaged bundle.
         MissingError: a network by name, and torch is not installed.
     """
-    target = resolve(text)
-    if target.folder is None:
+    if resolve(text).kind == "net":
         check_net(text, or_folder=True)
         return NetSubject(text)
     return BundleSubject(text, bundle_of(text))

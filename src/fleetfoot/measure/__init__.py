@@ -1,0 +1,1 @@
+"""Counts, times, memory and energy; called, `fleetfoot.measure(net)` is the verb `measure`."""

@@ -3,7 +3,7 @@
 `fleetfoot.create("local:FOLDER")` reads it back; no code is executed in doing so.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import nn
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.core.files import new_folder, read_json, system_error, write_json
 from fleetfoot.core.results import to_json
+from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.nets import catalog
 from fleetfoot.nets.protocol import Classifier, CreatedAs
 from fleetfoot.nets.weights import load_weights
@@ -33,11 +34,11 @@ class Portable:
 
 
 def save_portable(
-    folder: Path,
+    folder: str | Path,
     net: nn.Module,
     *,
     classes: Sequence[str] = (),
-    preprocess: dict[str, Any] | None = None,
+    preprocess: Preprocess | Mapping[str, Any] | None = None,
     info: dict[str, Any] | None = None,
 ) -> None:
     """Write ``net`` to ``folder``, whole or not at all; an existing folder is replaced.
@@ -46,7 +47,7 @@ def save_portable(
         folder: where to.
         net: a network of `fleetfoot.create` (it carries ``created_as``).
         classes: names of the outputs, in order.
-        preprocess: the fields of `data.preprocess.Preprocess`.
+        preprocess: from a decoded image to its input; None if it is not known.
         info: further facts for config.json: source and licence of the first weights, accuracy.
 
     Raises:
@@ -69,7 +70,7 @@ def save_portable(
         "classes": list(classes),
         "info": info or {},
     }
-    with new_folder(folder) as temporary:
+    with new_folder(Path(folder)) as temporary:
         tensors = {
             key: value.detach().cpu().contiguous() for key, value in net.state_dict().items()
         }
