@@ -1,12 +1,21 @@
 """What importing costs: nothing heavy before it is needed."""
 
+import inspect
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 import fleetfoot
+from fleetfoot.jobs import from_python
+
+PLAIN = (type(None), bool, int, str, tuple)
+GOLDEN = Path(__file__).parent / "golden" / "public_names.json"
 
 HEAVY = ("torch", "torchvision", "openvino", "onnxruntime", "onnx", "numpy", "PIL", "sklearn")
 HEAVY += ("pyarrow", "matplotlib", "pydantic", "jinja2", "timm")
@@ -47,6 +56,40 @@ def test_names_load_on_first_use() -> None:
     for name in fleetfoot.__all__:
         assert callable(getattr(fleetfoot, name))
     assert set(fleetfoot.__all__) < set(dir(fleetfoot))
+
+
+def _words(function: Callable[..., Any]) -> str:
+    """Return names and kinds of the parameters, with their defaults where these are plain."""
+    empty = inspect.Parameter.empty
+    words = [
+        part.replace(
+            annotation=empty,
+            default=part.default if isinstance(part.default, (*PLAIN, type(empty))) else ...,
+        )
+        for part in inspect.signature(function).parameters.values()
+    ]
+    return str(inspect.Signature(words))
+
+
+def test_public_names_are_those_of_the_golden_list() -> None:
+    """`FLEETFOOT_ACCEPT=1 pytest tests/test_imports.py` accepts a change."""
+    pytest.importorskip("torch")
+    found = {
+        name: getattr(from_python, name, getattr(fleetfoot, name)) for name in fleetfoot.__all__
+    }
+    now = {name: _words(function) for name, function in found.items()}
+    if os.environ.get("FLEETFOOT_ACCEPT") == "1":
+        GOLDEN.write_text(json.dumps(now, indent=1) + "\n")
+    assert now == json.loads(GOLDEN.read_text())
+
+
+def test_a_verb_is_one_whatever_was_imported_before() -> None:
+    program = "import fleetfoot.deploy.names, fleetfoot; assert callable(fleetfoot.deploy)"
+    assert heavy_after(f"{program}; assert fleetfoot.deploy.names.ENGINES") == []
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert (Path(fleetfoot.__file__).parent / "py.typed").is_file()
 
 
 def test_an_unknown_name() -> None:

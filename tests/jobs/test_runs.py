@@ -36,13 +36,29 @@ def test_a_folder_named_like_a_network_is_the_folder(here: Path):
         ("~/none", "no such folder"),
         ("empty", "neither a run nor a bundle"),
         ("file.txt", "is a file"),
+        ("local:none", "no such folder"),
+        ("local:file.txt", "no such folder"),
+        ("saved", "name it local:saved"),
     ],
 )
 def test_other_paths_are_refused(here: Path, text: str, words: str):
     (here / "empty").mkdir()
     (here / "file.txt").write_text("")
+    (here / "saved").mkdir()
+    for name in ("model.safetensors", "config.json"):
+        (here / "saved" / name).write_text("")
     with pytest.raises(DataError, match=words):
         runs.resolve(text)
+
+
+def test_portable_weights_are_named_as_create_names_them(here: Path):
+    (here / "saved").mkdir()
+    assert runs.resolve("local:saved") == runs.Target("local", "local:saved", None)
+    with pytest.raises(DataError, match="fleetfoot deploy local:saved"):
+        runs.bundle_of("local:saved")
+    pytest.importorskip("torch")
+    with pytest.raises(UsageError, match="brings its own"):
+        runs.load_network(runs.resolve("local:saved"), weights="none")
 
 
 def test_the_bundle_of_a_run_is_inside_it(here: Path):

@@ -85,8 +85,9 @@ def measure(*nets: str | Path, listener: Listener = SILENT, **words: Any) -> "Me
 
 def _request(kind: type[R], words: Mapping[str, Any], **positional: Any) -> R:
     kinds = {field.name: str(field.type) for field in fields(kind)}  # pyright: ignore[reportArgumentType]
-    for word in words.keys() - (kinds.keys() - positional.keys()):
-        hint = nearest(word, kinds, otherwise=f"they are the fields of {kind.__name__}")
+    allowed = kinds.keys() - positional.keys()
+    for word in words.keys() - allowed:
+        hint = nearest(word, allowed, otherwise=f"they are the fields of {kind.__name__}")
         raise TypeError(f"there is no word {word!r}; {hint}")
     return kind(**positional, **{name: _as(kinds[name], value) for name, value in words.items()})
 
