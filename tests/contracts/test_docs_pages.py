@@ -16,7 +16,10 @@ HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 DOCUMENTED = re.compile(r"^\.\. auto(?:function|class|module):: ([\w.]+)$", re.MULTILINE)
 # What the page leaves to the machine, and what is enough to see that it works.
-QUICK = "Options()", 'Options(engines=("onnxruntime",), precisions=("float32",), baselines=())'
+QUICK = (
+    'out="digits-bundle")',
+    'out="digits-bundle", engine="onnxruntime", precision="float32")',
+)
 
 
 def _words(page: Path) -> str:
