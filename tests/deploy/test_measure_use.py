@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.deploy import measure_use
 from fleetfoot.deploy.cells import CellTiming
 from fleetfoot.deploy.export_onnx import export_onnx
 from fleetfoot.deploy.form import GraphForm
@@ -17,10 +18,18 @@ from fleetfoot.deploy.tune import Candidate
 from fleetfoot.measure.latency import Schedule
 
 
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("channels", "largest", "pixels"), [(1, 65_500, [40, 30]), (3, 20, [20, 15])]
+)
 def test_a_picture_of_any_size_goes_the_whole_way(
-    tmp_path: Path, instant: Schedule, channels: int
+    tmp_path: Path,
+    instant: Schedule,
+    monkeypatch: pytest.MonkeyPatch,
+    channels: int,
+    largest: int,
+    pixels: list[int],
 ) -> None:
+    monkeypatch.setattr(measure_use, "LARGEST_SIDE", largest)
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(channels, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
     graph = export_onnx(net, tmp_path / "m.onnx", image=(channels, 8, 8))
@@ -40,6 +49,6 @@ def test_a_picture_of_any_size_goes_the_whole_way(
     assert found.pop("end_to_end_ms_p50") > 0
     assert found == {
         "cold_start_ms": 123.0,
-        "picture_pixels": [40, 30],
+        "picture_pixels": pixels,
         "graph_bytes": graph.stat().st_size,
     }
