@@ -158,6 +158,7 @@ def _gated(
     limit_ms = math.inf
     end = time.monotonic() + RECORD_SECONDS
     for candidate in sorted(candidates, key=lambda c: c.latency_ms_p50 or math.inf):
+        graphs.options.listener.update(done=len(compared), total=len(candidates))
         if candidate.file is None:
             compared.append(candidate)
             continue
