@@ -5,9 +5,7 @@ from fleetfoot.search.candidates import (
     HEADROOM,
     candidates_for,
     choose_within,
-    faster_of,
     prior,
-    worth_a_second_look,
 )
 from fleetfoot.search.choice import Candidate, Situation
 
@@ -75,25 +73,3 @@ def test_nothing_within_the_budget_names_the_fastest_and_its_time():
 def test_nothing_measured_is_said():
     with pytest.raises(BudgetError, match="no candidate could be measured"):
         choose_within([measured("dead", 64, None)], budget_ms=5, seconds=0)
-
-
-def test_a_second_look_is_for_what_would_win_if_it_were_a_little_faster() -> None:
-    found = [
-        measured("kept", 96, 1.0, 60),
-        measured("close", 128, 1.7, 70),
-        measured("close_but_worse", 128, 1.7, 50),
-        measured("far", 224, 3.0, 80),
-        measured("dead", 64, None, 90),
-    ]
-    assert [c.net for c in worth_a_second_look(found, budget_ms=2.0)] == ["close"]
-    nothing_kept = [c for c in found if c.net != "kept"]
-    near = worth_a_second_look(nothing_kept, budget_ms=2.0)
-    assert [c.net for c in near] == ["close", "close_but_worse"]
-
-
-def test_the_lower_of_two_times_counts() -> None:
-    first = [measured("a", 128, 1.7), measured("b", 128, 1.7), measured("c", 96, 1.0)]
-    again = [measured("a", 128, 1.3), measured("b", 128, 1.9), measured("a", 96, 0.1)]
-    times = [c.latency_ms_p50 for c in faster_of(first, again)]
-    assert times == [1.3, 1.7, 1.0]
-    assert faster_of(first, [measured("a", 128, None)]) == tuple(first)

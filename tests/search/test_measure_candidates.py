@@ -1,4 +1,6 @@
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 from torch import nn
@@ -8,14 +10,18 @@ from fleetfoot.deploy.cells import CellTiming
 from fleetfoot.ops.class_map import ClassMap
 from fleetfoot.search import measure_candidates as module
 from fleetfoot.search.choice import Candidate
-from fleetfoot.search.measure_candidates import measure_candidates
+from fleetfoot.search.measure_candidates import CandidateTimer
 
 SMALL = Candidate(net="fleetnet_small", size=32, pretrained=False, recipe="glyphs", prior=1.0)
 WORDS = {"classes": 3, "channels": 1, "threads": 1, "listener": Silent()}
 
 
-def test_sizes_of_a_network_are_measured_and_a_larger_one_takes_longer():
-    small, large = measure_candidates([SMALL, replace(SMALL, size=96)], **WORDS)
+def timed(folder: Path, candidates: list[Candidate], *, seconds: float = 60.0, **words: Any):
+    return CandidateTimer(folder, **{**WORDS, **words})(candidates, seconds)
+
+
+def test_sizes_of_a_network_are_measured_and_a_larger_one_takes_longer(tmp_path: Path):
+    small, large = timed(tmp_path, [SMALL, replace(SMALL, size=96)])
     assert (small.size, large.size) == (32, 96)
     assert small.latency_ms_p50 is not None
     assert large.latency_ms_p50 is not None
@@ -24,13 +30,11 @@ def test_sizes_of_a_network_are_measured_and_a_larger_one_takes_longer():
     assert small.precision is not None
 
 
-def test_what_could_not_be_begun_in_time_says_so():
-    (late,) = measure_candidates([SMALL], **WORDS, seconds=-1)
-    assert late.latency_ms_p50 is None
-    assert late.reason == "not measured: -1 s were up"
+def test_a_network_that_there_is_no_time_to_make_is_left_out(tmp_path: Path):
+    assert timed(tmp_path, [SMALL], seconds=-1) == []
 
 
-def test_what_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch):
+def test_what_cannot_run_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def fail(items: list[module.Sized], **_: object) -> dict[str, CellTiming]:
         return {
             item.name: CellTiming(
@@ -40,12 +44,12 @@ def test_what_cannot_run_says_why(monkeypatch: pytest.MonkeyPatch):
         }
 
     monkeypatch.setattr(module, "measure_deployed", fail)
-    (failed,) = measure_candidates([SMALL], **WORDS)
+    (failed,) = timed(tmp_path, [SMALL])
     assert failed.reason == "cannot run: no luck"
 
 
 def test_pretrained_networks_are_measured_with_the_slowest_head_training_may_choose(
-    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen: list[type] = []
 
@@ -57,11 +61,11 @@ def test_pretrained_networks_are_measured_with_the_slowest_head_training_may_cho
     lite = replace(SMALL, net="tf_efficientnet_lite0")
     for pretrained in (True, False):
         with pytest.raises(StopIteration):
-            measure_candidates([replace(lite, pretrained=pretrained)], **{**WORDS, "channels": 3})
+            timed(tmp_path, [replace(lite, pretrained=pretrained)], channels=3)
     assert seen == [ClassMap, nn.Linear]
 
 
-def test_a_network_is_measured_with_its_options(monkeypatch: pytest.MonkeyPatch):
+def test_a_network_is_measured_with_its_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     seen: list[list[str]] = []
 
     def look(items: list[module.Sized], **_: object) -> dict[str, CellTiming]:
@@ -71,11 +75,13 @@ def test_a_network_is_measured_with_its_options(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(module, "measure_deployed", look)
     for options in ({}, {SMALL.net: {"mirrored": True}}):
         with pytest.raises(StopIteration):
-            measure_candidates([SMALL], **WORDS, options=options)
+            timed(tmp_path, [SMALL], options=options)
     assert ["flip" in targets for targets in seen] == [False, True]
 
 
-def test_an_option_replaces_the_head_that_would_be_taken(monkeypatch: pytest.MonkeyPatch):
+def test_an_option_replaces_the_head_that_would_be_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     def look(items: list[module.Sized], **_: object) -> dict[str, CellTiming]:
         (item,) = items
         assert item.net.classifier.known.out_features == 7
@@ -83,6 +89,5 @@ def test_an_option_replaces_the_head_that_would_be_taken(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(module, "measure_deployed", look)
     lite = replace(SMALL, net="tf_efficientnet_lite0", pretrained=True)
-    words = {**WORDS, "channels": 3, "options": {lite.net: {"class_map": 7}}}
     with pytest.raises(StopIteration):
-        measure_candidates([lite], **words)
+        timed(tmp_path, [lite], channels=3, options={lite.net: {"class_map": 7}})

@@ -40,6 +40,7 @@ def measure_deployed(
     threads: int = 1,
     engine: str | None = None,
     schedule: Schedule = QUICK,
+    exporter: "Exporter | None" = None,
 ) -> dict[str, CellTiming]:
     """Return the timing of every item in one engine by name, in `likely_precision`, batch 1.
 
@@ -48,6 +49,7 @@ def measure_deployed(
         threads: threads to compute with.
         engine: OpenVINO if it is installed, else ONNX Runtime.
         schedule: how long; short by default, since a dozen items should take well under a minute.
+        exporter: keeps what it exported for the next call; None for this call alone.
 
     Raises:
         MissingError: no engine is installed.
@@ -55,7 +57,7 @@ def measure_deployed(
     engine = engine or likely_engine()
     precision = likely_precision(engine)
     with tempfile.TemporaryDirectory(prefix="fleetfoot-") as name:
-        exporter = _Exporter(Path(name))
+        exporter = exporter or Exporter(Path(name))
         cells: list[Cell] = []
         failed: dict[str, CellTiming] = {}
         for item in items:
@@ -97,8 +99,8 @@ def likely_engine() -> str:
     return "openvino" if "openvino" in installed else installed[0]
 
 
-class _Exporter:
-    """Exports each network once, and rewrites the input for its other sizes."""
+class Exporter:
+    """Exports each network once, into a folder, and rewrites the input for its other sizes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -2,13 +2,15 @@
 
 import time
 from dataclasses import replace
-from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import Listener
+from fleetfoot.core.machine_lock import measuring
 from fleetfoot.data.samples import Data
 from fleetfoot.deploy.names import MAX_DROP
 from fleetfoot.jobs.requests import FitRequest, stated
@@ -22,22 +24,17 @@ from fleetfoot.recipes.method import methods_of
 from fleetfoot.recipes.run_spec import RunSpec
 from fleetfoot.recipes.small import scaled
 from fleetfoot.recipes.small_images import MIRRORED
-from fleetfoot.search.candidates import (
-    candidates_for,
-    choose_within,
-    faster_of,
-    worth_a_second_look,
-)
+from fleetfoot.search.candidates import candidates_for, choose_within
 from fleetfoot.search.choice import Candidate, Choice, Situation
 from fleetfoot.search.choose import SMALL_NETS, default_choice
-from fleetfoot.search.measure_candidates import measure_candidates
+from fleetfoot.search.measure_candidates import CandidateTimer
+from fleetfoot.search.rounds import measure_in_rounds
 from fleetfoot.train.method_word import methods
 from fleetfoot.train.optim.rules import AdamW
 from fleetfoot.train.recipe import Recipe
 
 SAMPLED_IMAGES = 64
 LEAST_STEPS, SMALLEST_BATCH = 8, 8
-SECOND_LOOK_SECONDS = 10.0
 PHOTOGRAPHS = "tf_efficientnet_lite0"  # the default where its weights are installed
 
 
@@ -138,24 +135,23 @@ def _choice(request: FitRequest, data: Data, listener: Listener) -> Choice:
         least = choice.size if size is not None else _least_size(choice.net)
         return replace(choice, size=max(choice.size, least))
     listener.stage(f"choosing: measuring candidates for a budget of {budget_ms:g} ms")
-    started = time.perf_counter()
     candidates = candidates_for(situation, nets=None if net is None else [net], size=size)
-    measure = partial(
-        measure_candidates,
-        classes=len(data.classes),
-        channels=3,
-        threads=_threads(request),
-        listener=listener,
-        options={
-            candidate.net: dict(_recipe(request, candidate, images=len(data.train)).network.options)
-            for candidate in candidates
-        },
-    )
-    measured = measure(candidates)
-    near = worth_a_second_look(measured, budget_ms=budget_ms)
-    if near:
-        measured = faster_of(measured, measure(near, seconds=SECOND_LOOK_SECONDS))
-    seconds = time.perf_counter() - started
+    options = {
+        candidate.net: dict(_recipe(request, candidate, images=len(data.train)).network.options)
+        for candidate in candidates
+    }
+    with measuring(listener), TemporaryDirectory(prefix="fleetfoot-") as folder:
+        started = time.perf_counter()
+        timer = CandidateTimer(
+            Path(folder),
+            classes=len(data.classes),
+            channels=3,
+            threads=_threads(request),
+            listener=listener,
+            options=options,
+        )
+        measured = measure_in_rounds(candidates, budget_ms=budget_ms, measure=timer)
+        seconds = time.perf_counter() - started
     return choose_within(measured, budget_ms=budget_ms, seconds=seconds)
 
 

@@ -1,7 +1,7 @@
 """Which network, at which size, within a budget: candidates, what is expected of each, the best.
 
-Every candidate is measured in deployed form on this device before training; those over the budget
-are dropped and the highest prior is taken.
+Candidates are measured in deployed form on this device before training, those that could win
+(`rounds`); the highest prior within the budget is taken.
 
 Prior    expected top-1 in points: published ImageNet top-1, less what the resolution costs, less
          what training from scratch on few images costs. Only differences between candidates count.
@@ -24,6 +24,7 @@ IMAGENET_IMAGES = 1_281_167
 # been seen at 1.6, 2.0 and 2.3 ms on a shared machine.
 HEADROOM = 0.8
 NEAR = 1.25  # this far over the limit a slow moment of the machine may bring a candidate
+MIGHT_HAVE_WON = "it might have won"  # said of what there was no time to measure
 SIZES = (288, 256, 224, 192, 160, 128, 96, 64)  # multiples of 32: SAME padding is then constant
 
 
@@ -65,7 +66,7 @@ def choose_within(candidates: Iterable[Candidate], *, budget_ms: float, seconds:
     """Take the highest prior among measured candidates within the budget.
 
     Args:
-        candidates: measured candidates; one whose `latency_ms_p50` is None could not run.
+        candidates: one whose `latency_ms_p50` is None was not measured, or could not run.
         budget_ms: batch-1 median of the engine call, milliseconds.
         seconds: what measuring took, for the report.
 
@@ -77,40 +78,20 @@ def choose_within(candidates: Iterable[Candidate], *, budget_ms: float, seconds:
     if not within:
         raise BudgetError(_nothing_within(judged, budget_ms))
     best = max(within, key=lambda c: c.prior)
+    timed = sum(c.latency_ms_p50 is not None for c in judged)
     return Choice(
         net=best.net,
         size=best.size,
         pretrained=best.pretrained,
         recipe=best.recipe,
         reason=(
-            f"highest prior ({best.prior:.1f}) of {len(within)} candidates measured at most "
-            f"{HEADROOM:g} x {budget_ms:g} ms"
+            f"highest prior ({best.prior:.1f}) measured at most {HEADROOM:g} x {budget_ms:g} ms; "
+            f"of {len(judged)} candidates {timed} were measured, {_others(judged)}"
         ),
         budget_ms=budget_ms,
         seconds=seconds,
         candidates=judged,
     )
-
-
-def worth_a_second_look(
-    candidates: Iterable[Candidate], *, budget_ms: float
-) -> tuple[Candidate, ...]:
-    """Return the candidates that would be taken, were they not a little over the budget."""
-    found = tuple(candidates)
-    best = max((c.prior for c in found if _judged(c, budget_ms).kept), default=-math.inf)
-    better = (c for c in found if c.prior > best)  # none of them was kept
-    return tuple(c for c in better if _judged(c, NEAR * budget_ms).kept)
-
-
-def faster_of(first: Iterable[Candidate], again: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Return the candidates, those measured again with the lower of their two times."""
-    known = {(c.net, c.size): c for c in again if c.latency_ms_p50 is not None}
-
-    def faster(candidate: Candidate) -> Candidate:
-        other = known.get((candidate.net, candidate.size), candidate)
-        return min(candidate, other, key=lambda c: c.latency_ms_p50 or math.inf)
-
-    return tuple(map(faster, first))
 
 
 def _worth_measuring(situation: Situation, *, pretrained: bool) -> tuple[str, ...]:
@@ -145,13 +126,20 @@ def _judged(candidate: Candidate, budget_ms: float) -> Candidate:
     return replace(candidate, kept=True, reason=f"{latency:.2f} ms is within the budget")
 
 
+def _others(candidates: Iterable[Candidate]) -> str:
+    """Return what is to be said of those that were not measured."""
+    open_ = sum(c.reason.endswith(MIGHT_HAVE_WON) for c in candidates)
+    return f"{open_} more might win, but time was up" if open_ else "no other could win"
+
+
 def _nothing_within(candidates: Sequence[Candidate], budget_ms: float) -> str:
     timed = [c for c in candidates if c.latency_ms_p50 is not None]
     if not timed:
         return f"budget {budget_ms:g} ms: no candidate could be measured on this device"
     fastest = min(timed, key=lambda c: c.latency_ms_p50 or math.inf)
     return (
-        f"budget {budget_ms:g} ms: none of {len(timed)} candidates is within it; the fastest is "
+        f"budget {budget_ms:g} ms: none of {len(timed)} candidates measured is within it, "
+        f"{_others(candidates)}; the fastest is "
         f"{fastest.net} at {fastest.size} px with {fastest.latency_ms_p50:.2f} ms "
         f"({fastest.engine} {fastest.precision}): try `--budget "
         f"{math.ceil((fastest.latency_ms_p50 or 0) / HEADROOM * 100) / 100:g}ms`"

@@ -3,15 +3,14 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from fleetfoot.core.listener import Listener
-from fleetfoot.core.machine_lock import measuring
 from fleetfoot.deploy.calibrate_norms import calibrate_norms
-from fleetfoot.deploy.cells import CellTiming
-from fleetfoot.deploy.measure_deployed import Sized, likely_engine, measure_deployed
+from fleetfoot.deploy.measure_deployed import Exporter, Sized, likely_engine, measure_deployed
 from fleetfoot.nets.catalog import CLASS_MAP
 from fleetfoot.nets.create import create
 from fleetfoot.nets.weights import pretrained
@@ -19,68 +18,73 @@ from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from fleetfoot.search.choice import Candidate
 
 
-def measure_candidates(
-    candidates: Sequence[Candidate],
-    *,
-    classes: int,
-    channels: int,
-    threads: int,
-    listener: Listener,
-    options: Mapping[str, Mapping[str, Any]] | None = None,
-    seconds: float = 35.0,
-) -> tuple[Candidate, ...]:
-    """Return the candidates with their median latency at batch 1, preprocessing outside.
+class CandidateTimer:
+    """Times candidates at batch 1, preprocessing outside; a network is made once, at any sizes.
 
-    The weights' values do not matter for time, so that each network is made untrained, and its
-    sizes are measured side by side.
+    The weights' values do not matter for time, so each network is made untrained.
 
     Args:
-        candidates: what to measure, the highest prior first.
-        classes: outputs of the network.
-        channels: channels of its input.
+        folder: for exported networks.
+        classes: outputs of the networks.
+        channels: channels of their input.
         threads: threads of the engine.
-        listener: hears how it gets on.
+        listener: hears each measurement.
         options: words for `create`, by network.
-        seconds: no further network is begun after this time; its candidates say so.
     """
-    start = time.perf_counter()
-    by_net: dict[str, list[Candidate]] = {}
-    for candidate in candidates:
-        by_net.setdefault(candidate.net, []).append(candidate)
-    measured: list[Candidate] = []
-    for done, group in enumerate(by_net.values()):
-        listener.update(done=done, total=len(by_net))
-        if time.perf_counter() - start > seconds:
-            measured += [replace(c, reason=f"not measured: {seconds:g} s were up") for c in group]
-        else:
-            own = _dearest_head(group[0]) | dict((options or {}).get(group[0].net, {}))
-            net = create(group[0].net, num_classes=classes, in_chans=channels, **own)
-            with measuring(listener):
-                measured += _measured(net, group, channels=channels, threads=threads)
-    return tuple(measured)
 
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        classes: int,
+        channels: int,
+        threads: int,
+        listener: Listener,
+        options: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.classes, self.channels, self.threads = classes, channels, threads
+        self.listener = listener
+        self.options = options or {}
+        self.exporter = Exporter(folder)
+        self._nets: dict[str, nn.Module] = {}
+        self._longest = 0.0  # seconds that a network took to be made and exported
 
-def _measured(
-    net: nn.Module, group: Sequence[Candidate], *, channels: int, threads: int
-) -> list[Candidate]:
-    """Return the candidates of one network, timed."""
-    largest = max(candidate.size for candidate in group)
-    folded = fold_batch_norm(calibrate_norms(net, (channels, largest, largest))).model
-    items = [Sized(str(c.size), folded, (channels, c.size, c.size)) for c in group]
-    engine = likely_engine()
-    timings = measure_deployed(items, threads=threads, engine=engine)
-    return [replace(_timed(c, timings[str(c.size)]), engine=engine) for c in group]
+    def __call__(self, candidates: Sequence[Candidate], seconds: float) -> list[Candidate]:
+        """Return the candidates of whose networks there was time to make, timed."""
+        start = time.perf_counter()
+        found: list[Candidate] = []
+        for candidate in candidates:
+            begun = time.perf_counter()
+            if candidate.net not in self._nets and begun - start + self._longest > seconds:
+                continue
+            found.append(self._timed(candidate))
+            self._longest = max(self._longest, time.perf_counter() - begun)
+        return found
+
+    def _timed(self, candidate: Candidate) -> Candidate:
+        shape = (self.channels, candidate.size, candidate.size)
+        if candidate.net not in self._nets:
+            own = _dearest_head(candidate) | dict(self.options.get(candidate.net, {}))
+            net = create(candidate.net, num_classes=self.classes, in_chans=self.channels, **own)
+            self._nets[candidate.net] = fold_batch_norm(calibrate_norms(net, shape)).model
+        engine, name = likely_engine(), f"{candidate.net} at {candidate.size} px"
+        item = Sized(name, self._nets[candidate.net], shape)
+        timing = measure_deployed(
+            [item], threads=self.threads, engine=engine, exporter=self.exporter
+        )[name]
+        if timing.latency is None:
+            self.listener.message(f"  {name}: cannot run: {timing.error}")
+            return replace(candidate, engine=engine, reason=f"cannot run: {timing.error}")
+        self.listener.message(f"  {name}: {timing.latency.ms_p50:.2f} ms")
+        return replace(
+            candidate,
+            engine=engine,
+            latency_ms_p50=timing.latency.ms_p50,
+            precision=timing.actual_precision,
+        )
 
 
 def _dearest_head(candidate: Candidate) -> dict[str, Any]:
     """Return the options of `create` for the slowest head that training may choose."""
     info = pretrained(candidate.net) if candidate.pretrained else None
     return {} if info is None else {CLASS_MAP: len(info.classes)}
-
-
-def _timed(candidate: Candidate, timing: CellTiming) -> Candidate:
-    if timing.latency is None:
-        return replace(candidate, reason=f"cannot run: {timing.error}")
-    return replace(
-        candidate, latency_ms_p50=timing.latency.ms_p50, precision=timing.actual_precision
-    )
