@@ -7,6 +7,7 @@ from typing import get_args
 import pytest
 
 from fleetfoot.core.errors import UsageError
+from fleetfoot.core.seeds import seed_everything
 from fleetfoot.data.augment import Augment, Mix
 from fleetfoot.recipes.catalog import recipe_named
 from fleetfoot.train.method_word import methods
@@ -31,6 +32,11 @@ def test_neither_epochs_nor_minutes_gives_the_default_epochs() -> None:
     assert Recipe(minutes=1).epochs is None
 
 
+def test_every_seed_that_is_allowed_seeds() -> None:
+    for seed in (0, 2**63, 2**64 - 1):
+        seed_everything(Recipe(seed=seed).seed)
+
+
 def test_both_epochs_and_minutes_are_refused() -> None:
     with pytest.raises(UsageError, match=r"epochs = 3 and minutes = 1 "):
         Recipe(epochs=3, minutes=1)
@@ -44,6 +50,8 @@ def test_both_epochs_and_minutes_are_refused() -> None:
         ("minutes", -1),
         ("batch", 0),
         ("batch", True),
+        ("seed", -1),
+        ("seed", 2**64),
         ("lr", 0),
         ("lr", math.nan),
         ("momentum", 1.0),

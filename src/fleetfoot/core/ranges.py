@@ -50,6 +50,7 @@ def rises_inside(value: Any) -> bool:
 
 AtLeastZero = Annotated[int, whole(0)]
 AtLeastOne = Annotated[int, whole(1)]
+Seed = Annotated[int, whole(0, 2**64 - 1)]  # what torch's generators take
 Positive = Annotated[float, Range(lambda v: is_number(v) and v > 0, "a number above 0")]
 NotNegative = Annotated[float, Range(lambda v: is_number(v) and v >= 0, "a number of at least 0")]
 Share = Annotated[float, Range(lambda v: is_number(v) and 0 <= v <= 1, "a number from 0 to 1")]
