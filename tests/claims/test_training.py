@@ -164,7 +164,7 @@ def test_smoke_takes_digits_in_the_shape_of_the_images() -> None:
 def test_auto_precision_is_a_fact_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = RECIPE.with_changes(precision="auto", layout="auto")
     for fast, word in ((True, "bfloat16"), (False, "float32")):
-        monkeypatch.setattr(training, "_computes_bfloat16", lambda fast=fast: fast)
+        monkeypatch.setattr(training, "computes_bfloat16", lambda fast=fast: fast)
         assert training._way(recipe, "cpu") == {"precision": word, "layout": "nhwc"}
         assert training._way(recipe, "cuda")["precision"] == "bfloat16"
     assert training._way(RECIPE.with_changes(layout="nchw"), "cuda")["layout"] == "nchw"

@@ -17,7 +17,10 @@ from fleetfoot.deploy import cells
 from fleetfoot.deploy.cells import Cell
 from fleetfoot.measure import latency, roofline
 from fleetfoot.measure.energy import measure_energy
-from fleetfoot.train.planning import measure_steps
+from fleetfoot.train.planning import choose_cell, measure_steps, task
+from fleetfoot.train.planning.clock import Clock
+from fleetfoot.train.planning.task import Task
+from fleetfoot.train.planning.ways import Way
 from fleetfoot.train.recipe import Recipe
 
 SOURCE = Path(fleetfoot.__file__).parent
@@ -29,6 +32,7 @@ TIMINGS = {
     "fleetfoot.measure.energy",
     "fleetfoot.measure.roofline",
     "fleetfoot.deploy.cells",
+    "fleetfoot.train.planning.choose_cell",
     "fleetfoot.train.planning.measure_steps",
 }
 NO_MEASUREMENT = {
@@ -49,6 +53,8 @@ NO_MEASUREMENT = {
     "fleetfoot.jobs.progress": "how often a line is drawn",
     "fleetfoot.jobs.decide": "seconds of a choice, for the reader",
     "fleetfoot.search.measure_candidates": "when to begin no further network",
+    "fleetfoot.search.rounds": "when to begin no further round",
+    "fleetfoot.train.planning.clock": "what is left of planning's share of the minutes",
     "fleetfoot.train.head.phase": "seconds of a head phase, for the reader",
     "fleetfoot.train.planning.make_plan": "seconds of planning; measure_steps times the steps",
     "fleetfoot.train.steps.take_steps": "seconds of a step, for the reader",
@@ -93,6 +99,7 @@ def test_every_clock_is_accounted_for() -> None:
     assert named - found == set(), "these read no clock any more"
 
 
+TASK = Task(net=NOTHING, recipe=Recipe(), preprocess=NOTHING, classes=2, device="cpu")
 # Each timing with the place inside it that is reached while it measures.
 ENTRIES: dict[str, tuple[Any, str | None, Callable[[], Any]]] = {
     "measure_blocks": (
@@ -109,17 +116,15 @@ ENTRIES: dict[str, tuple[Any, str | None, Callable[[], Any]]] = {
     "measure_ceilings": (roofline, "_products", roofline.measure_ceilings),
     "measure_energy": (None, None, lambda: measure_energy({"one": probe}, Counter())),
     "choose_cell": (
-        measure_steps,
-        "_plain_ways",
-        lambda: measure_steps.choose_cell(
-            *(NOTHING, Recipe()), preprocess=NOTHING, classes=2, device="cpu"
-        ),
+        choose_cell,
+        "ways_of",
+        lambda: choose_cell.choose_cell(TASK, images=2, clock=Clock()),
     ),
     "measure_times": (
-        measure_steps,
-        "_train_state",
+        task,
+        "prepare",
         lambda: measure_steps.measure_times(
-            *(NOTHING, Recipe(), NOTHING), way=NOTHING, device="cpu"
+            TASK, NOTHING, way=Way("float32", "nchw"), clock=Clock()
         ),
     ),
 }

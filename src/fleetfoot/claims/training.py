@@ -10,7 +10,6 @@ Letters  N images, K classes
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, NamedTuple
 
 import torch
@@ -27,7 +26,7 @@ from fleetfoot.core.seeds import seed_everything
 from fleetfoot.data.loader import Loader
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
-from fleetfoot.measure.device import device_profile
+from fleetfoot.measure.device import computes_bfloat16
 from fleetfoot.measure.provenance import code_sha256
 from fleetfoot.recipes import method
 from fleetfoot.train.evaluate import evaluate_net
@@ -304,12 +303,7 @@ def _initialise(net: nn.Module, task: _Task) -> None:
 
 def _way(recipe: Recipe, device: str) -> dict[str, Any]:
     """Return precision and layout with "auto" resolved: never by timing, which may change."""
-    fast = device != "cpu" or _computes_bfloat16()
+    fast = device != "cpu" or computes_bfloat16()
     precision = ("bfloat16" if fast else "float32") if recipe.compute.precision == "auto" else None
     layout = "nhwc" if recipe.compute.layout == "auto" else recipe.compute.layout
     return {"precision": precision or recipe.compute.precision, "layout": layout}
-
-
-@cache
-def _computes_bfloat16() -> bool:
-    return bool({"amx_bf16", "avx512_bf16"} & {*device_profile().instruction_sets})

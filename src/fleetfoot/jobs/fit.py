@@ -26,6 +26,7 @@ from fleetfoot.jobs.run_record import RunRecord
 from fleetfoot.jobs.runs import new_run_folder
 from fleetfoot.jobs.screen import lines, number, percent
 from fleetfoot.jobs.stored_run import filled_in, read_run, write_run
+from fleetfoot.train.process.patience import patient_threads
 
 if TYPE_CHECKING:
     from fleetfoot.recipes.run import RunResult
@@ -103,7 +104,8 @@ def fit(request: FitRequest, *, listener: Listener = SILENT) -> FitRecord:
         Interrupted: stopped by the user; the state was saved.
         MissingError: a package or device that this needs is not there.
     """
-    require("torch", extra="train")
+    with patient_threads():
+        require("torch", extra="train")
     from fleetfoot.train.process.distributed import from_first, process_group
 
     if request.resume is not None:

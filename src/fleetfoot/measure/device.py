@@ -14,6 +14,7 @@ import platform
 import re
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 PACKAGES = ("numpy", "pillow", "onnxruntime", "openvino", "torch", "torchvision")
@@ -95,6 +96,13 @@ def device_profile(root: Path | str = "/") -> DeviceProfile:
 def fingerprint(root: Path | str = "/") -> str:
     """Return `DeviceProfile.fingerprint` alone, in a few milliseconds."""
     return _fingerprint(*_cpu(Path(root)))
+
+
+@cache
+def computes_bfloat16() -> bool:
+    """Return whether this processor has instructions for bfloat16, by which networks gain."""
+    _, flags = _cpu(Path("/"))
+    return bool({"amx_bf16", "avx512_bf16"} & {*flags})
 
 
 def allowed_threads(root: Path | str = "/") -> int:

@@ -24,6 +24,7 @@ from fleetfoot.train.fused.fused_view import view_of
 from fleetfoot.train.head.phase import check_outputs, shape_head, train_head
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.loaders import Loaders, inverse_frequency, open_loaders
+from fleetfoot.train.planning.pace import Pace
 from fleetfoot.train.planning.plan import Plan
 from fleetfoot.train.process.distributed import any_process, this_process, wrapped
 from fleetfoot.train.process.exactness import exact_arithmetic
@@ -126,17 +127,24 @@ def _take_steps(
     stop: GracefulStop,
 ) -> None:
     plan, done, patience = recorder.plan, state.progress, context.recipe.checkpoints.early_stop
+    pace = Pace(plan)
+
+    def goes_on() -> bool:
+        return done.step < done.ends_at(plan.total_steps) and not done.is_stale(patience)
+
     # However this ends, the readers of its epoch stop.
     with contextlib.closing(steps_left(state, context, loaders.train_at, step=step)) as left:
-        while done.step < plan.total_steps and not done.is_stale(patience):
-            recorder.step(next(left))
+        while goes_on():
+            taken = next(left)
+            recorder.step(taken)
+            recorder.stretch(pace.after(taken.seconds, done, spent=recorder.seconds))
             stopping = any_process(stop.requested, device=context.normalise.device)
-            evaluates = plan.evaluates_after(done.step)
+            evaluates = plan.evaluates_after(done.step, last=done.ends_at(plan.total_steps))
             if evaluates:
                 validate(state, loaders, context, plan, recorder)
             if stopping or evaluates or plan.saves_after(done.step):
                 recorder.save(last=stopping)
-            if stopping and done.step < plan.total_steps and not done.is_stale(patience):
+            if stopping and goes_on():
                 raise Interrupted(recorder.how_to_go_on())
 
 

@@ -20,6 +20,7 @@ from fleetfoot.core.ranges import (
     NotNegative,
     Positive,
     Range,
+    Seed,
     check_fields,
     rises_inside,
 )
@@ -201,7 +202,7 @@ class Recipe:
     epochs: AtLeastOne | None = None
     minutes: Positive | None = None
     batch: AtLeastOne = 32
-    seed: AtLeastZero = 0
+    seed: Seed = 0
     optimizer: Rule = field(default_factory=AdamW)
     schedule: Schedule = field(default_factory=Cosine)
     examples: Examples = Examples()

@@ -5,6 +5,7 @@ one is due, and only a last state that cannot be saved is an error.
 """
 
 import contextlib
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,12 @@ from fleetfoot.core.listener import Listener, Silent
 from fleetfoot.core.results import to_json
 from fleetfoot.train.head.phase import HeadReport
 from fleetfoot.train.metrics_log import MetricsLog
+from fleetfoot.train.optim.stretch import Stretch
 from fleetfoot.train.planning.plan import Plan
 from fleetfoot.train.process.distributed import Process
 from fleetfoot.train.saved_state import SavedState, forget_states, load_latest, save_state
 from fleetfoot.train.steps.take_steps import Taken
-from fleetfoot.train.train_state import TrainState
+from fleetfoot.train.train_state import Progress, TrainState
 
 METRICS = "metrics.jsonl"
 STATES = "state"
@@ -51,8 +53,10 @@ class Recorder:
         state = load_latest(self.states) if resume else None
         if state is not None:
             self._saved_step = state.step
-            self._earlier = state.scalars["progress"]["seconds"]
-            self.listener.message(f"resumed after step {state.step} of {self.plan.total_steps}")
+            progress = Progress(**state.scalars["progress"])
+            self._earlier = progress.seconds
+            total = progress.ends_at(self.plan.total_steps)
+            self.listener.message(f"resumed after step {state.step} of {total}")
         elif self.writes:
             forget_states(self.states)
         if self.writes:
@@ -92,9 +96,25 @@ class Recorder:
         fields |= taken.metrics | {"lr": taken.lr, "images_per_second": round(rate, 1)}
         if self._metrics is not None:
             self._metrics.add(kind="step", **fields, seconds=round(self.seconds, 3))
-        self.listener.update(
-            **fields, total_steps=self.plan.total_steps, epochs=round(self.plan.epochs, 1)
+        epochs = math.ceil(self._total / self.plan.steps_per_epoch)  # the last may be cut short
+        self.listener.update(**fields, total_steps=self._total, epochs=epochs)
+
+    def stretch(self, stretch: Stretch | None) -> None:
+        """Note that the run goes on otherwise than planned, unless it is None."""
+        if stretch is None:
+            return
+        before = self._total
+        self.state.progress.stretch = stretch
+        if self._metrics is not None:
+            self._metrics.add(kind="stretch", **stretch._asdict(), seconds=round(self.seconds, 3))
+        pace = "slower" if stretch.total < before else "faster"
+        self.listener.message(
+            f"steps are {pace} than planned: {stretch.total} steps instead of {before}"
         )
+
+    @property
+    def _total(self) -> int:
+        return self.state.progress.ends_at(self.plan.total_steps)
 
     def evaluation(self, fields: dict[str, Any]) -> None:
         """Note an evaluation: a line of the kind "epoch"."""
@@ -146,6 +166,6 @@ class Recorder:
     def how_to_go_on(self) -> str:
         """Return what a person who stopped the run can do, in words."""
         return (
-            f"stopped after step {self.state.progress.step} of {self.plan.total_steps}, the state "
+            f"stopped after step {self.state.progress.step} of {self._total}, the state "
             f"is saved; go on with `fleetfoot fit --resume {self.states.parent}`"
         )

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 from fleetfoot.core.errors import DataError
 from fleetfoot.train.optim.ema import Ema
 from fleetfoot.train.optim.optimizers import in_classifier, make_optimizer
+from fleetfoot.train.optim.stretch import Stretch
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.saved_state import SavedState, random_states, random_tensors, restore_random
 
@@ -27,6 +28,7 @@ class Progress:
         best_top1, best_step, best_epoch: best validation accuracy so far, and when (ties: the
             later one).
         history: the "epoch" lines of metrics.jsonl.
+        stretch: how the schedule was stretched, if it was.
     """
 
     step: int = 0
@@ -38,6 +40,15 @@ class Progress:
     best_step: int = 0
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    stretch: Stretch | None = None
+
+    def __post_init__(self) -> None:
+        if self.stretch is not None:
+            self.stretch = Stretch(*self.stretch)  # from JSON
+
+    def ends_at(self, planned: int) -> int:
+        """Return the steps of the whole run, of which so many were planned."""
+        return planned if self.stretch is None else self.stretch.total
 
     def is_stale(self, epochs: int | None) -> bool:
         """Return whether the best evaluation lies this many epochs back; None never does."""

@@ -8,9 +8,11 @@ import tiny_run as tiny
 import torch
 
 from fleetfoot.core.errors import DataError, MissingError, TrainingError, UsageError
-from fleetfoot.train.planning import measure_steps
+from fleetfoot.train.planning import choose_cell
 from fleetfoot.train.planning.plan import in_words, read_plan, write_plan
 from fleetfoot.train.recipe import Recipe
+from fleetfoot.train.saved_state import load_latest
+from fleetfoot.train.train_state import Progress
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
 
@@ -46,7 +48,7 @@ def test_a_short_run_does_not_pay_for_compiling(tmp_path: Path) -> None:
 def test_a_long_run_compares_fused_kernels_in_the_best_layout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure_steps, "COMPILING_PAYS_SECONDS", 0.0)
+    monkeypatch.setattr(choose_cell, "COMPILING_PAYS_SECONDS", 0.0)
     made = tiny.plan(tmp_path, tiny.recipe(precision="auto", layout="nhwc"))
     fused = [cell for cell in made.measured if cell.kernels == "fused"]
     assert [(cell.precision, cell.layout) for cell in fused] == [(made.precision, made.layout)]
@@ -69,7 +71,7 @@ def test_without_numba_fused_kernels_are_absent(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.setattr(measure_steps, "COMPILING_PAYS_SECONDS", 0.0)
+    monkeypatch.setattr(choose_cell, "COMPILING_PAYS_SECONDS", 0.0)
     made = tiny.plan(tmp_path, tiny.recipe(precision="auto", layout="nhwc"))
     assert made.kernels == "torch"
     with pytest.raises(MissingError, match=r"pip install 'fleetfoot\[kernels\]'"):
@@ -91,13 +93,18 @@ def test_minutes_bound_planning_training_and_evaluations(tmp_path: Path) -> None
     assert made.minutes == 0.1
     assert made.planning_seconds + made.expected_seconds <= 6.0
     result = tiny.run(tmp_path, recipe)
-    assert result.steps == made.total_steps
+    state = load_latest(tmp_path / "state")
+    assert state is not None
+    done = Progress(**state.scalars["progress"])
+    assert result.steps == done.ends_at(made.total_steps)
     assert time.perf_counter() - start < 12  # other processes may share the cores
 
 
 def test_evaluations_and_states_are_where_the_plan_says(tmp_path: Path) -> None:
     made = tiny.plan(tmp_path, tiny.recipe(epochs=5, evaluate_every=2, state_every=4))
-    evaluated = [s for s in range(1, made.total_steps + 1) if made.evaluates_after(s)]
+    evaluated = [
+        s for s in range(1, made.total_steps + 1) if made.evaluates_after(s, last=made.total_steps)
+    ]
     assert evaluated == [12, 24, 30]
     assert [s for s in range(1, 10) if made.saves_after(s)] == [4, 8]
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fleetfoot.train.optim.schedules import Cosine, Exponential, Linear, Plateau, Schedule, Steps
+from fleetfoot.train.optim.stretch import Stretch, planned_step
 from fleetfoot.train.recipe import Recipe
 
 
@@ -20,6 +21,7 @@ def lr_at(
     warmup_steps: int,
     steps_per_epoch: int = 1,
     errors: Iterable[float] = (),
+    stretch: Stretch | None = None,
 ) -> float:
     """Return the learning rate of a recipe at a step: its highest one times `lr_factor`.
 
@@ -27,13 +29,14 @@ def lr_at(
     """
     if recipe.schedule.epochwise:
         step -= step % steps_per_epoch
+    position = planned_step(step, stretch, planned=total_steps)
     lengths = {"total_steps": total_steps, "warmup_steps": warmup_steps}
-    return recipe.optimizer.lr * lr_factor(recipe.schedule, step, **lengths, errors=errors)
+    return recipe.optimizer.lr * lr_factor(recipe.schedule, position, **lengths, errors=errors)
 
 
 def lr_factor(
     schedule: Schedule,
-    step: int,
+    step: float,
     *,
     total_steps: int,
     warmup_steps: int = 0,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 EVALUATIONS = 20  # of a run, about; fewer where they would cost more than this share of the time:
 EVALUATION_SHARE = 0.05
 HEAD_SHARE = 0.5  # of the minutes, at most, for the head phase
+MARGIN = 0.08  # of the minutes, for what was not measured and a machine that slows down
 STATE_SECONDS = 60.0  # between saved states, about
 MOST_EPOCHS = 200  # that minutes are filled with: more passes over the same images teach nothing
 
@@ -29,7 +30,14 @@ def head_images(images: int, times: Times, *, minutes: float | None) -> int:
     return images if times.head <= limit else max(1, int(images * limit / times.head))
 
 
-def fitted_steps(seconds: float, times: Times, *, steps_per_epoch: int, every: int | None) -> int:
+def minutes_left(minutes: float, spent: float) -> float:
+    """Return the seconds that a run of ``minutes`` still has, less its margin."""
+    return 60 * minutes * (1 - MARGIN) - spent
+
+
+def fitted_steps(
+    seconds: float, times: Times, *, steps_per_epoch: int, every: int | None, done: int = 0
+) -> int:
     """Return the largest number of steps whose run takes at most ``seconds``, and at least 1.
 
     A run of few images ends earlier, after `MOST_EPOCHS`.
@@ -39,11 +47,12 @@ def fitted_steps(seconds: float, times: Times, *, steps_per_epoch: int, every: i
         times: what each of them takes.
         steps_per_epoch: steps of a whole epoch.
         every: epochs between evaluations, or None for `evaluation_interval`.
+        done: steps taken before.
 
     >>> fitted_steps(10.0, Times(step=0.1, evaluation=0.5), steps_per_epoch=1000, every=None)
     95
     """
-    low, high = 1, max(1, min(int(seconds / times.step), MOST_EPOCHS * steps_per_epoch))
+    low, high = 1, max(1, min(int(seconds / times.step), MOST_EPOCHS * steps_per_epoch - done))
     while low < high:
         middle = (low + high + 1) // 2
         taken = run_seconds(middle, times, steps_per_epoch=steps_per_epoch, every=every)

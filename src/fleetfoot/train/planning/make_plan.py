@@ -16,27 +16,25 @@ from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data
 from fleetfoot.train.head.phase import check_outputs, shape_head
 from fleetfoot.train.loaders import Loaders, open_loaders
+from fleetfoot.train.planning.choose_cell import choose_cell
+from fleetfoot.train.planning.clock import Clock
 from fleetfoot.train.planning.fit_steps import (
     Times,
     evaluation_interval,
     fitted_steps,
     head_images,
+    minutes_left,
     run_seconds,
     state_interval,
 )
-from fleetfoot.train.planning.measure_steps import (
-    Cell,
-    Way,
-    choose_cell,
-    measure_times,
-)
+from fleetfoot.train.planning.measure_steps import measure_times
 from fleetfoot.train.planning.plan import Plan, in_words, write_plan
+from fleetfoot.train.planning.task import Task
+from fleetfoot.train.planning.ways import Cell, Way
 from fleetfoot.train.process.distributed import from_first, this_process
 from fleetfoot.train.process.exactness import exact_arithmetic
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps.step import Step, supervised_step
-
-MARGIN = 0.08  # of the minutes, for what was not measured and a machine that slows down
 
 
 class _Found(NamedTuple):
@@ -77,17 +75,16 @@ def make_plan(  # noqa: PLR0913  what `train` gets, and where to measure it
     plan: Any = None
     if process.is_first:
         threads = threads or torch.get_num_threads()
+        task = Task(
+            net=net,
+            recipe=recipe,
+            preprocess=preprocess,
+            classes=len(data.classes),
+            device=device,
+            step=step,
+        )
         with exact_arithmetic(threads=threads, device=torch.device(device)):
-            plan = _measured_plan(
-                net,
-                data,
-                recipe,
-                preprocess=preprocess,
-                device=device,
-                started=started,
-                step=step,
-                listener=progress or Silent(),
-            )
+            plan = _measured_plan(task, data, started=started, listener=progress or Silent())
         write_plan(folder, plan)
         if progress is not None:
             progress.message(in_words(plan))
@@ -96,38 +93,34 @@ def make_plan(  # noqa: PLR0913  what `train` gets, and where to measure it
     return from_first(None if plan is None else replace(plan, loaders=None))
 
 
-def _measured_plan(
-    net: nn.Module,
-    data: Data,
-    recipe: Recipe,
-    *,
-    preprocess: Preprocess,
-    device: str,
-    started: float,
-    step: Step,
-    listener: Listener,
-) -> Plan:
-    loaders = open_loaders(data, recipe, preprocess=preprocess, workers=_workers(recipe))
+def _measured_plan(task: Task, data: Data, *, started: float, listener: Listener) -> Plan:
+    recipe, net = task.recipe, task.net
+    loaders = open_loaders(data, recipe, preprocess=task.preprocess, workers=_workers(recipe))
     check_outputs(net, recipe, classes=loaders.classes)
     if recipe.head.steps:
         net = copy.deepcopy(net)
         shape_head(net, loaders.classes)
+    task = replace(task, net=net)
     per_epoch = loaders.train.steps_per_epoch
     asked = time.perf_counter()
     with measuring(listener):
         started += time.perf_counter() - asked  # the minutes are not for waiting
+        clock = Clock.for_planning(recipe.minutes, started=started)
         way, cells = choose_cell(
-            net,
-            recipe,
-            preprocess=preprocess,
-            classes=len(data.classes),
-            device=device,
+            task,
+            images=len(loaders.train_split),
+            clock=clock,
             steps=None if recipe.minutes else per_epoch * (recipe.epochs or 1),
-            step=step,
+            listener=listener,
         )
-        times = measure_times(net, recipe, loaders, way=way, device=device, step=step)
+        known = next((cell.step_ms / 1e3 for cell in cells if cell.way == way), None)
+        times = measure_times(task, loaders, way=way, clock=clock, known=known)
+    step, evaluation = f"{times.step * 1e3:,.0f} ms a step", f"{times.evaluation:.1f} s"
+    listener.message(f"  with its images {step}; an evaluation {evaluation}")
     planning = time.perf_counter() - started
-    return _decided(recipe, loaders, _Found(way, cells, times), device=device, planning=planning)
+    return _decided(
+        recipe, loaders, _Found(way, cells, times), device=task.device, planning=planning
+    )
 
 
 def _decided(
@@ -177,7 +170,7 @@ def _total_steps(recipe: Recipe, times: Times, per_epoch: int, *, planning: floa
         return 0
     if recipe.minutes is None:
         return per_epoch * (recipe.epochs or 1)
-    available = recipe.minutes * 60 * (1 - MARGIN) - planning
+    available = minutes_left(recipe.minutes, planning)
     every = recipe.checkpoints.evaluate_every
     return fitted_steps(available, times, steps_per_epoch=per_epoch, every=every)
 

@@ -13,12 +13,7 @@ from fleetfoot.core.errors import DataError, TrainingError
 from fleetfoot.core.files import read_json, write_json
 from fleetfoot.core.results import to_json
 from fleetfoot.train.loaders import Loaders
-from fleetfoot.train.planning.measure_steps import (
-    Cell,
-    Kernels,
-    Layout,
-    Precision,
-)
+from fleetfoot.train.planning.ways import Cell, Kernels, Layout, Precision, Way
 from fleetfoot.train.recipe import Recipe
 
 SCHEMA, WITH_FLAT_RECIPE = "fleetfoot.plan/3", ("fleetfoot.plan/2", "fleetfoot.plan/1")
@@ -87,9 +82,12 @@ class Plan:
         """Length of the run in epochs."""
         return self.total_steps / self.steps_per_epoch
 
-    def evaluates_after(self, step: int) -> bool:
-        """Return whether the network is evaluated, and its state saved, after ``step`` steps."""
-        if step == self.total_steps:
+    def evaluates_after(self, step: int, *, last: int) -> bool:
+        """Return whether the network is evaluated, and its state saved, after ``step`` steps.
+
+        ``last`` is the step with which the run ends: `total_steps`, unless it was stretched.
+        """
+        if step == last:
             return True
         epoch, rest = divmod(step, self.steps_per_epoch)
         return rest == 0 and epoch % self.evaluate_every == 0
@@ -146,19 +144,15 @@ def _complete(record: dict[str, Any]) -> None:
 
 def in_words(plan: Plan) -> str:
     """Return the plan in one line, with the measured step times of every way to compute."""
-    cells = ", ".join(f"{_way_in_words(cell)} {cell.step_ms:.1f} ms" for cell in plan.measured)
+    cells = ", ".join(f"{cell.way} {cell.step_ms:.1f} ms" for cell in plan.measured)
     compared = f" (measured: {cells})" if cells else ""
+    way = Way(plan.precision, plan.layout, plan.kernels)
     short = (
         ", too few to see every image once" if 0 < plan.total_steps < plan.steps_per_epoch else ""
     )
     return (
         f"{plan.total_steps} steps = {plan.epochs:.1f} epochs of batch {plan.batch}{short}, "
-        f"{_way_in_words(plan)}{compared}, {plan.step_ms:.1f} ms a step with its images, "
+        f"{way}{compared}, {plan.step_ms:.1f} ms a step with its images, "
         f"{plan.threads} threads, {plan.workers} workers, "
         f"about {plan.expected_seconds:.0f} s in all"
     )
-
-
-def _way_in_words(way: Cell | Plan) -> str:
-    ours = ", fused kernels" if way.kernels == "fused" else ""
-    return f"{way.precision} {way.layout}{ours}"

@@ -26,7 +26,7 @@ def recalibrating_norms(step: Step, kind: type[nn.Module], *, steps: int = STEPS
     """
 
     def recalibrated(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
-        if context.total_steps - context.step > steps:
+        if context.steps_left > steps:
             return step(net, batch, context)
         norms = [module for module in net.modules() if isinstance(module, BATCH_NORMS)]
         with keeping(norms, "momentum"):

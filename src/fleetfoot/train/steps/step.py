@@ -19,6 +19,7 @@ from fleetfoot.data.loader import Batch
 from fleetfoot.data.mix import mix_batch
 from fleetfoot.train.inputs import Normalise, autocast
 from fleetfoot.train.method_word import MethodWord
+from fleetfoot.train.optim.stretch import Stretch, planned_step
 from fleetfoot.train.process.distributed import this_process
 from fleetfoot.train.recipe import Recipe
 
@@ -36,11 +37,12 @@ class Context:
         normalise: uint8 images to network input, on the device and in the layout of the plan.
         precision: "float32", or "bfloat16" for autocast.
         class_weights: factor on the loss by class, (C,), or None.
-        total_steps: steps of the whole run.
+        total_steps: steps of the whole run, as planned.
         steps_per_epoch: steps of one pass over the training images.
         warmup_steps: steps of rising learning rate.
         transforms: what is done to normalised training images, in this order, before they are
             mixed.
+        stretch: how the schedule was stretched, if it was.
     """
 
     recipe: Recipe
@@ -53,6 +55,7 @@ class Context:
     steps_per_epoch: int = 1
     warmup_steps: int = 0
     transforms: "tuple[Transform, ...]" = ()
+    stretch: Stretch | None = None
 
     @property
     def epoch(self) -> int:
@@ -60,9 +63,14 @@ class Context:
         return self.step // self.steps_per_epoch
 
     @property
+    def steps_left(self) -> int:
+        """Steps until the end of the run, this one included."""
+        return (self.total_steps if self.stretch is None else self.stretch.total) - self.step
+
+    @property
     def progress(self) -> float:
         """The share of the run that is done, from 0 to below 1."""
-        return self.step / self.total_steps
+        return planned_step(self.step, self.stretch, planned=self.total_steps) / self.total_steps
 
     def autocast(self) -> torch.autocast:
         """Return the context in which the network is to be called."""

@@ -58,18 +58,18 @@ def steps_left(
         LossError: the loss is not a finite number; the network is left as it was.
     """
     done = state.progress
-    while done.step < context.total_steps:
+    while done.step < done.ends_at(context.total_steps):
         training_mode(state.net, context.recipe)
         epoch, start = divmod(done.step, context.steps_per_epoch)
-        share = epoch * context.steps_per_epoch / context.total_steps
-        batches = loader_at(share).epoch(epoch, start)
-        while done.step < context.total_steps:
+        now = dataclasses.replace(context, step=done.step - start, stretch=done.stretch)
+        batches = loader_at(now.progress).epoch(epoch, start)
+        while done.step < done.ends_at(context.total_steps):
             rest()
             began = time.perf_counter()
             batch = next(batches, None)
             if batch is None:
                 break
-            now = dataclasses.replace(context, step=done.step)
+            now = dataclasses.replace(context, step=done.step, stretch=done.stretch)
             lr = _begin_step(state, now)
             loss, metrics = take_step(state, batch, now, step=step)
             done.step += 1
@@ -87,6 +87,7 @@ def _begin_step(state: TrainState, context: Context) -> float:
         warmup_steps=context.warmup_steps,
         steps_per_epoch=context.steps_per_epoch,
         errors=validation_errors(state.progress.history),
+        stretch=context.stretch,
     )
     set_lr(state.optimizer, lr)
     key = torch_rng(recipe.seed, "step", context.step, this_process().rank).initial_seed()
