@@ -50,10 +50,13 @@ class CandidateTimer:
         self._longest = 0.0  # seconds that a network took to be made and exported
 
     def __call__(self, candidates: Sequence[Candidate], seconds: float) -> list[Candidate]:
-        """Return the candidates of whose networks there was time to make, timed."""
+        """Return the candidates whose networks there was time to make, timed.
+
+        Those of the lowest prior come first: where there is little time, something small is known.
+        """
         start = time.perf_counter()
         found: list[Candidate] = []
-        for candidate in candidates:
+        for candidate in sorted(candidates, key=lambda c: c.prior):
             begun = time.perf_counter()
             if candidate.net not in self._nets and begun - start + self._longest > seconds:
                 continue

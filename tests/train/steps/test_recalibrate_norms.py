@@ -1,11 +1,12 @@
 """In the last steps of a run batch norms remember the network without its training-only modules."""
 
-from types import SimpleNamespace
-
 import torch
 from torch import nn
 
+from fleetfoot.train.optim.stretch import Stretch
+from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps.recalibrate_norms import recalibrating_norms
+from fleetfoot.train.steps.step import Context
 
 
 class Louder(nn.Module):
@@ -25,7 +26,7 @@ def run(steps: int, last: int):
 
     recalibrated = recalibrating_norms(step, Louder, steps=last)
     for number in range(steps):
-        recalibrated(net, x, SimpleNamespace(step=number, total_steps=steps))
+        recalibrated(net, x, Context(Recipe(), number, 3, None, "float32", total_steps=steps))
     return net, x, seen
 
 
@@ -34,6 +35,11 @@ def test_only_the_last_steps_look_twice() -> None:
     assert seen == [(True, True)] * 4 + [(False, False), (True, True), (False, False)]
     assert net[0].training
     assert net[1].momentum == 0.5
+
+
+def test_the_last_steps_of_a_stretched_run_are_those_before_its_end() -> None:
+    context = Context(Recipe(), 7, 3, None, "float32", total_steps=50, stretch=Stretch(5, 5.0, 9))
+    assert (context.steps_left, context.progress) == (2, (5 + 2 * 45 / 4) / 50)
 
 
 def test_the_statistics_become_those_of_the_silent_network() -> None:
