@@ -21,7 +21,7 @@ def timed(folder: Path, candidates: list[Candidate], *, seconds: float = 60.0, *
 
 
 def test_sizes_of_a_network_are_measured_and_a_larger_one_takes_longer(tmp_path: Path):
-    small, large = timed(tmp_path, [SMALL, replace(SMALL, size=96)])
+    small, large = timed(tmp_path, [SMALL, replace(SMALL, size=96, prior=2.0)])
     assert (small.size, large.size) == (32, 96)
     assert small.latency_ms_p50 is not None
     assert large.latency_ms_p50 is not None
