@@ -1,7 +1,7 @@
 import pytest
 
 from fleetfoot.core.errors import DataError
-from fleetfoot.data.classes import check_split, class_map, label_of
+from fleetfoot.data.classes import check_split, class_map, hint, label_of, one_spelling
 from fleetfoot.data.source import Row
 
 
@@ -48,3 +48,18 @@ def test_labels_by_name_or_alias() -> None:
     assert label_of(Row("", "hen"), labels) == 1
     assert label_of(Row("", "n01514859"), labels) is None
     assert label_of(Row("", "n01514859"), labels, aliases={"n01514859": "hen"}) == 1
+
+
+def test_one_spelling_in_all_splits() -> None:
+    nfc, nfd = "caf\u00e9", "cafe\u0301"
+    found = one_spelling({"val": tuple(rows(nfd, "b ")), "train": tuple(rows(nfc, nfd, "b"))})
+    assert [row.label for row in (*found["val"], *found["train"])] == [nfc, "b", nfc, nfc, "b"]
+    found = one_spelling({"all": tuple(rows(nfc, "1"))}, known=[nfd, "1.0"])
+    assert [row.label for row in found["all"]] == [nfd, "1.0"]
+    both = one_spelling({"all": tuple(rows(nfc, nfd))}, known=[nfd, nfc])
+    assert [row.label for row in both["all"]] == [nfc, nfd]
+
+
+def test_a_hint_names_what_is_alike() -> None:
+    assert "'red fox' and 'red_fox'" in hint(["red_fox", "x"], ["red fox", "y"])
+    assert hint(["x"], ["cat", "Cat"]) == ""

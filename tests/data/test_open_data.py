@@ -259,7 +259,7 @@ class TestForEvaluation:
             open_for_evaluation(root, ["a"])
         split = open_for_evaluation(root, ["a"], allow_class_mismatch=True)
         assert split.labels.tolist() == [0]
-        assert split.notes == ("left out 2 images: class 'b' unknown",)
+        assert split.notes == ("left out 2 images: class 'b' unknown (first b/000.png)",)
         with pytest.raises(DataError, match="no image is left"):
             open_for_evaluation(root, ["c"], allow_class_mismatch=True)
 

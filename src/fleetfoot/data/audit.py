@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
-from fleetfoot.data.duplicates import exact_groups
+from fleetfoot.data.duplicates import exact_groups, groups_of, same_files
 from fleetfoot.data.near_duplicates import near_groups
 from fleetfoot.data.samples import Damage, Data, Facts, Split
 from fleetfoot.data.scan import scan
@@ -45,7 +46,7 @@ class Audit:
         imbalance: images of the largest class by those of the smallest, in training.
         damaged: images that cannot be used, and why.
         exif_turned: keys of images that an EXIF tag turns or mirrors.
-        exact_duplicates: images with equal pixels.
+        exact_duplicates: images with equal pixels, and files that are named more than once.
         near_duplicates: images that are nearly alike, or that others like them connect.
         groups_across_splits: named groups that lie in more than one split.
         short_sides: how many images have a short side up to this many pixels.
@@ -97,7 +98,7 @@ def audit(data: Data, *, limit: int | None = None) -> Audit:
         imbalance=_imbalance(counts),
         damaged=damaged,
         exif_turned=tuple(key for key, fact in facts.items() if fact.header.orientation != 1),
-        exact_duplicates=_duplicates(data, exact_groups(facts)),
+        exact_duplicates=_duplicates(data, _exact(data, facts), data.scan.contradictory),
         near_duplicates=_duplicates(data, near_groups(facts)),
         groups_across_splits=_split_groups(data),
         short_sides=_short_sides(sides),
@@ -120,12 +121,13 @@ def _facts(
         known = data.scan.facts
         return {key: known[key] for key in used if key in known}, data.scan.damaged, ()
     facts: dict[str, Facts] = {}
-    damaged: list[Damage] = []
+    damaged = list(data.scan.damaged)
     for split in data.splits.values():
         found = scan(_spread(split, limit * len(split) // len(used)), split.reader, full=True)
         facts.update(found.facts)
         damaged.extend(found.damaged)
-    if len(facts) + len(damaged) == len(used):
+    left_out = len(damaged) - len(data.scan.damaged)
+    if len(facts) + left_out == len(set(used)):
         return facts, tuple(damaged), ()
     note = f"looked at {len(facts)} of {len(used)} images, evenly spread"
     return facts, tuple(damaged), (note,)
@@ -137,17 +139,35 @@ def _spread(split: Split, count: int) -> list[str]:
     return [samples[place * len(samples) // count].key for place in range(count)]
 
 
-def _duplicates(data: Data, groups: list[list[str]]) -> Duplicates:
-    splits = {s.key: name for name, split in data.splits.items() for s in split.samples}
-    labels = {s.key: s.label for split in data.splits.values() for s in split.samples}
+def _exact(data: Data, facts: Mapping[str, Facts]) -> list[list[str]]:
+    """Return images with equal pixels, and files that are named more than once, in groups."""
+    keys = [sample.key for split in data.splits.values() for sample in split.samples]
+    linked = [*exact_groups(facts), *same_files(keys, data.train.reader)]
+    groups: dict[int, list[str]] = {}
+    for key, group in zip(keys, groups_of(keys, linked)):
+        groups.setdefault(group, []).append(key)
+    return [group for group in groups.values() if len(group) > 1]
 
-    def differing(value_of: Mapping[str, object]) -> tuple[tuple[str, ...], ...]:
-        return tuple(tuple(group) for group in groups if len({value_of[key] for key in group}) > 1)
+
+def _duplicates(
+    data: Data, groups: list[list[str]], torn: tuple[tuple[str, ...], ...] = ()
+) -> Duplicates:
+    """Return groups of images that are alike; ``torn`` were left out for their labels."""
+    splits: dict[str, set[str]] = {}
+    labels: dict[str, set[int]] = {}
+    for name, split in data.splits.items():
+        for sample in split.samples:
+            splits.setdefault(sample.key, set()).add(name)
+            labels.setdefault(sample.key, set()).add(sample.label)
+
+    def differing(values: Mapping[str, set[Any]]) -> tuple[tuple[str, ...], ...]:
+        unions = (set[Any]().union(*(values[key] for key in group)) for group in groups)
+        return tuple(tuple(group) for group, union in zip(groups, unions) if len(union) > 1)
 
     return Duplicates(
-        groups=tuple(tuple(group) for group in groups),
+        groups=(*map(tuple, groups), *torn),
         across_splits=differing(splits),
-        differing_labels=differing(labels),
+        differing_labels=(*differing(labels), *torn),
     )
 
 

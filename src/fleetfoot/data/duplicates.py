@@ -3,14 +3,15 @@
 Method   difference hash (dHash), N. Krawetz, "Kind of Like That", 2013; `near_duplicates` compares
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fleetfoot.data.decode import Pixels, picture_of
+from fleetfoot.data.file_names import identities
 from fleetfoot.data.preprocess import FILTERS
-from fleetfoot.data.samples import Facts
+from fleetfoot.data.samples import Facts, Reader
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -37,14 +38,23 @@ def exact_groups(facts: Mapping[str, Facts]) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def groups_of(keys: Sequence[str], linked: Sequence[Sequence[str]]) -> list[int]:
-    """Return a group number per key; keys that occur in one of ``linked`` share it.
+def same_files(keys: Sequence[str], reader: Reader) -> list[list[str]]:
+    """Return the keys that mean one file: other ways to write its name, and links to it."""
+    groups: dict[Hashable, list[str]] = {}
+    names = list(dict.fromkeys(keys))
+    for key, file in zip(names, identities(names, reader)):
+        groups.setdefault(file, []).append(key)
+    return [group for group in groups.values() if len(group) > 1]
 
-    >>> groups_of(["a", "b", "c", "d"], [["a", "c"], ["c", "d"]])
-    [0, 1, 0, 0]
+
+def groups_of(keys: Sequence[str], linked: Sequence[Sequence[str]]) -> list[int]:
+    """Return a group number per key; equal keys, and those in one of ``linked``, share it.
+
+    >>> groups_of(["a", "b", "c", "d", "b"], [["a", "c"], ["c", "d"]])
+    [0, 1, 0, 0, 1]
     """
-    places = {key: place for place, key in enumerate(keys)}
-    parent = list(range(len(keys)))
+    places: dict[str, int] = {}
+    parent = [places.setdefault(key, place) for place, key in enumerate(keys)]
 
     def root(place: int) -> int:
         while parent[place] != place:

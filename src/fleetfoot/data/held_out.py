@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fleetfoot.core.errors import DataError
-from fleetfoot.data.duplicates import exact_groups, groups_of
+from fleetfoot.data.duplicates import exact_groups, groups_of, same_files
 from fleetfoot.data.near_duplicates import near_groups
 from fleetfoot.data.samples import Scan
 from fleetfoot.data.source import Row, Source
@@ -41,7 +41,8 @@ def held_out(
     """
     numbers = {name: place for place, name in enumerate(sorted({row.label for row in rows}))}
     labels = [numbers[row.label] for row in rows]
-    kept = [*exact_groups(found.facts), *_named_groups(rows)]
+    one_file = same_files([row.key for row in rows], source.reader)
+    kept = [*exact_groups(found.facts), *one_file, *_named_groups(rows)]
     near = near_groups(found.facts)
     groups = _numbers(rows, [*kept, *near])
     chosen = hold_out(labels, groups, seed=seed, images=source.val_images)

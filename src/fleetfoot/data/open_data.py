@@ -11,20 +11,24 @@ from pathlib import Path
 
 from fleetfoot.core.errors import DataError
 from fleetfoot.data.cifar10 import read_cifar10
-from fleetfoot.data.classes import check_split, class_map, label_of, listed
+from fleetfoot.data.classes import check_split, class_map, hint, label_of, listed, one_spelling
 from fleetfoot.data.decode import FULL_DEPTH
 from fleetfoot.data.depth import at_depth, depth_of_set
 from fleetfoot.data.digits import read_digits
 from fleetfoot.data.folders import read_folder
 from fleetfoot.data.held_out import Rows, held_out
 from fleetfoot.data.mnist import read_mnist
+from fleetfoot.data.names import one_form, remarks
 from fleetfoot.data.samples import Damage, Data, Reader, Sample, Scan, Split
-from fleetfoot.data.scan import FULL_LIMIT, HEADER_LIMIT, refuse_damage, scan
+from fleetfoot.data.scan import FULL_LIMIT, HEADER_LIMIT, SHOWN, refuse_damage, scan
 from fleetfoot.data.source import WHOLE, Row, Source
 from fleetfoot.data.tables import SUFFIXES, read_table
 
 BUILT_IN = {"mnist": read_mnist, "cifar10": read_cifar10}
-WAYS = "a folder of class folders, a .csv, .jsonl or .parquet file, digits, mnist:DIR, cifar10:DIR"
+WAYS = (
+    "a folder of class folders, a .csv, .tsv, .jsonl or .parquet file, digits, mnist:DIR, "
+    "cifar10:DIR"
+)
 
 
 def open_data(
@@ -45,16 +49,18 @@ def open_data(
     """
     source = read_source(spec)
     found, source, notes = _look(source, source.rows, skip_damaged=skip_damaged)
+    rows = _without(source.rows, found.damaged)
+    _refuse_nothing(spec, source, rows, found.damaged)
     refuse_damage(found, skip_damaged=skip_damaged)
     _refuse_empty_classes(spec, source)
-    rows = _without(source.rows, found.damaged)
     train_rows = rows.get("train", rows.get(WHOLE, ()))
     classes = class_map(train_rows, source.classes)
-    _refuse_too_little(spec, train_rows, classes)
+    _refuse_too_little(spec, train_rows, classes, found.damaged)
+    notes = (*notes, *remarks(classes))
     is_held_out = "val" not in rows
     if is_held_out:
-        parts, remarks = held_out(spec, source, train_rows, found, seed)
-        rows, notes = {**rows, **parts}, (*notes, *remarks)
+        parts, remark = held_out(spec, source, train_rows, found, seed)
+        rows, notes = {**rows, **parts}, (*notes, *remark)
     for name in ("val", "test"):
         if name in rows and not (is_held_out and name not in source.rows):
             note = check_split(classes, rows[name], split=name, allowed=allow_class_mismatch)
@@ -112,20 +118,25 @@ def open_for_evaluation(
     found, source, notes = _look(
         source, {"chosen": rows}, skip_damaged=skip_damaged, near=False, depth=depth
     )
+    left = _without({"chosen": rows}, found.damaged)
+    _refuse_nothing(spec, source, left, found.damaged)
     refuse_damage(found, skip_damaged=skip_damaged)
-    rows = _without({"chosen": rows}, found.damaged)["chosen"]
+    rows = one_spelling(left, [*classes, *(aliases or ())])["chosen"]
     known = {name: label for label, name in enumerate(classes)}
     unknown = sorted({row.label for row in rows if label_of(row, known, aliases=aliases) is None})
     if unknown and not allow_class_mismatch:
         raise DataError(
-            f"{spec}: {listed(unknown)} not among the network's {len(classes)} classes; correct "
-            "the labels or leave these images out with --allow-class-mismatch"
+            f"{spec}: {listed(unknown)} not among the network's {len(classes)} classes"
+            f"{hint(unknown, classes)}; correct the labels or leave these images out with "
+            "--allow-class-mismatch"
         )
     kept = tuple(row for row in rows if label_of(row, known, aliases=aliases) is not None)
     if not kept:
         raise DataError(f"{spec}: no image is left to evaluate on; check the labels")
     if unknown:
-        notes = (*notes, f"left out {len(rows) - len(kept)} images: {listed(unknown)} unknown")
+        first = next(row.key for row in rows if row.label in unknown)
+        count = len(rows) - len(kept)
+        notes = (*notes, f"left out {count} images: {listed(unknown)} unknown (first {first})")
     notes = (*source.notes, *notes, *_damage_notes(found))
     return _split(split or "evaluation", kept, classes, source.reader, aliases, notes)
 
@@ -158,11 +169,16 @@ def absolute(spec: str) -> str:
 
 
 def read_source(spec: str) -> Source:
-    """Return the rows behind the words, unchecked.
+    """Return the rows behind the words, unchecked; a class is spelled in one way.
 
     Raises:
         DataError: the words name nothing that can be read.
     """
+    source = _found(spec)
+    return replace(source, rows=one_spelling(source.rows, source.classes or ()))
+
+
+def _found(spec: str) -> Source:
     if spec == "digits":
         return read_digits()
     kind, folder = _built_in(spec)
@@ -205,9 +221,10 @@ def _look(
         near: whether near duplicates matter.
         depth: of the network; None for the one that the images show.
     """
-    keys = [row.key for split_rows in rows.values() for row in split_rows]
+    keys = list(dict.fromkeys(row.key for of_split in rows.values() for row in of_split))
+    of_table = Scan(damaged=source.damaged, contradictory=source.contradictory)
     if source.built_in:
-        return Scan(), source, ()
+        return of_table, source, ()
     notes: tuple[str, ...] = ()
     full = len(keys) <= FULL_LIMIT
     if not full:
@@ -217,7 +234,8 @@ def _look(
         found = scan(keys, source.reader, full=full, decode=full or skip_damaged)
     own, remark = depth_of_set(found, keys, source.reader, wanted=depth)
     reader = at_depth(source.reader, own if depth is None else depth)
-    return found, replace(source, reader=reader), (*notes, *remark)
+    of_table = replace(of_table, facts=found.facts, damaged=(*source.damaged, *found.damaged))
+    return of_table, replace(source, reader=reader), (*notes, *remark)
 
 
 def _seen(images: int, near: bool, skip_damaged: bool) -> str:
@@ -276,16 +294,38 @@ def _without(rows: Mapping[str, tuple[Row, ...]], damaged: Sequence[Damage]) -> 
 
 def _refuse_empty_classes(spec: str, source: Source) -> None:
     for split in ("train", WHOLE):
+        there = {one_form(row.label) for row in source.rows.get(split, ())}
         empty = (source.empty_classes or {}).get(split, ())
+        empty = [name for name in empty if one_form(name) not in there]
         if empty:
             raise DataError(
                 f"{spec}: {listed(empty)} without images; add images or remove the folder"
             )
 
 
-def _refuse_too_little(spec: str, rows: Sequence[Row], classes: Sequence[str]) -> None:
+def _refuse_nothing(spec: str, source: Source, left: Rows, damaged: Sequence[Damage]) -> None:
+    """Stop where no image is left: one reason stands for all, such as a table that was moved."""
+    if any(left.values()) or not damaged:
+        return
+    first, count = damaged[0], len(damaged)
+    root = getattr(source.reader, "root", None)
+    if root is None or not all(d.reason.endswith(": no such file") for d in damaged):
+        raise DataError(
+            f"{spec}: none of its {count} images can be used; the first: {first.reason}"
+        )
+    where = "" if Path(first.key).is_absolute() else f", looked for in {root.absolute()}"
+    raise DataError(
+        f"{spec}: none of the {count} files that it names is there; the first is "
+        f"{first.key}{where}; correct the paths or move the table"
+    )
+
+
+def _refuse_too_little(
+    spec: str, rows: Sequence[Row], classes: Sequence[str], damaged: Sequence[Damage]
+) -> None:
     if not rows:
-        raise DataError(f"{spec}: has no training images; add some, or a folder train")
+        why = f" ({len(damaged)} are left out: {damaged[0].reason})" if damaged else ""
+        raise DataError(f"{spec}: has no training images{why}; add some, or a folder train")
     if len(classes) < 2:
         count = "one image" if len(rows) == 1 else f"{len(rows)} images"
         raise DataError(
@@ -294,4 +334,8 @@ def _refuse_too_little(spec: str, rows: Sequence[Row], classes: Sequence[str]) -
 
 
 def _damage_notes(found: Scan) -> tuple[str, ...]:
-    return tuple(f"left out: {damage.reason}" for damage in found.damaged)
+    more = len(found.damaged) - SHOWN
+    return (
+        *(f"left out: {damage.reason}" for damage in found.damaged[:SHOWN]),
+        *([f"left out: {more} more"] if more > 0 else ()),
+    )

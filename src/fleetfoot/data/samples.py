@@ -76,10 +76,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class Scan:
-    """The look at every image before a run starts: facts by key, and what is damaged."""
+    """The look at every image before a run starts: facts by key, and what is damaged.
+
+    ``contradictory`` are keys that mean one file of several classes; they are damaged, too.
+    """
 
     facts: Mapping[str, Facts] = field(default_factory=dict[str, Facts])
     damaged: tuple[Damage, ...] = ()
+    contradictory: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)

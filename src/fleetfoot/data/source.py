@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from fleetfoot.core.errors import DataError
 from fleetfoot.data.decode import FULL_DEPTH, ImageSource, Pixels, decode
-from fleetfoot.data.samples import Reader
+from fleetfoot.data.file_names import on_disk
+from fleetfoot.data.samples import Damage, Reader
 
 WHOLE = "all"
 """The one split of a source that has none."""
@@ -49,6 +50,8 @@ class Source:
         reader: reads the keys of every split.
         classes: the class names in the source's own order; None where it has no order.
         empty_classes: per split, classes that are named but have no image.
+        damaged: rows of a table that cannot be used, and why; they are in no split.
+        contradictory: keys that mean one file, which the table puts into several classes; damaged.
         val_images: how many training images become validation; None for 20 %.
         built_in: True for known sets, which are not scanned for damage and near duplicates.
         notes: what a person should know.
@@ -59,6 +62,8 @@ class Source:
     reader: Reader
     classes: tuple[str, ...] | None = None
     empty_classes: Mapping[str, tuple[str, ...]] | None = None
+    damaged: tuple[Damage, ...] = ()
+    contradictory: tuple[tuple[str, ...], ...] = ()
     val_images: int | None = None
     built_in: bool = False
     notes: tuple[str, ...] = ()
@@ -76,11 +81,14 @@ class FileReader:
     root: Path
     depth: int = FULL_DEPTH
 
-    def source(self, key: str) -> ImageSource:
+    def path(self, key: str) -> Path:
         return self.root / key
 
+    def source(self, key: str) -> ImageSource:
+        return self.path(key)
+
     def __call__(self, key: str) -> Pixels:
-        return decode(self.root / key, name=key, depth=self.depth)
+        return decode(self.path(key), name=key, depth=self.depth)
 
 
 @dataclass(frozen=True)
@@ -115,15 +123,21 @@ class BlobReader:
     root: Path
     depth: int = FULL_DEPTH
 
+    def path(self, key: str) -> Path | None:
+        """Return the file of a row without bytes; None for one with bytes, or with nothing."""
+        table, row = key.rsplit("#", 1)
+        if self.blobs[table][int(row)].is_valid:
+            return None
+        path = self.paths[table][int(row)].as_py()
+        return self.root / on_disk(self.root, path) if path else None
+
     def source(self, key: str) -> ImageSource:
         table, row = key.rsplit("#", 1)
         blob = self.blobs[table][int(row)].as_py()
-        if blob is not None:
-            return blob
-        path = self.paths[table][int(row)].as_py()
-        if not path:
+        found = self.path(key) if blob is None else blob
+        if found is None:
             raise DataError(f"{key}: the row has neither image bytes nor a path")
-        return self.root / path
+        return found
 
     def __call__(self, key: str) -> Pixels:
         return decode(self.source(key), name=key, depth=self.depth)
