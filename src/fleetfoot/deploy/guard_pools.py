@@ -8,7 +8,7 @@ same function for one that rises, such as ReLU, and another for GELU, SiLU, Mish
 which fall before they rise. A clamp to all finite numbers in front of the pool stops it; the clamp
 itself is fused into the convolution and costs nothing.
 
-Source   measured with OpenVINO 2026.4 (docs/decisions/0031): a network of GELUs behind pools was
+Source   measured with OpenVINO 2026.4 (docs/decisions/0026): a network of GELUs behind pools was
          off by half the spread of its logits, in float32
 """
 
