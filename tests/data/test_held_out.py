@@ -35,7 +35,8 @@ def test_of_a_fixed_camera_stretches_are_held_out(tmp_path: Path, noise: Callabl
         {a: 4, b: 4} for a in range(10) for b in range(a)
     )
     assert any(
-        re.search(r"^80 of 80 images are near duplicates.*fixed camera", n) for n in data.notes
+        re.search(r"^80 images of classes 'a', 'b' are near duplicates.*fixed camera", n)
+        for n in data.notes
     )
     assert data.val.samples == open_data(str(tmp_path / "set")).val.samples
 
@@ -46,6 +47,26 @@ def test_exact_copies_stay_together_there_too(tmp_path: Path, noise: Callable) -
         copies = {f"{label}/{frame:04}.png" for frame in range(20)}
         train = {sample.key for sample in data.train.samples}
         assert copies <= train or not copies & train
+
+
+def test_a_class_whose_frames_are_all_alike_is_held_out_beside_others(
+    make_folder: MakeFolder, noise: Callable
+) -> None:
+    root = make_folder({"b": 30})
+    pairs = [noise(200 + number).astype(int) for number in range(10)]
+    for number, pixels in enumerate(pairs):  # near duplicates of the other class stay together
+        for again in range(2):
+            Image.fromarray((pixels + again).clip(0, 255).astype(np.uint8)).save(
+                root / "b" / f"pair{number}_{again}.png"
+            )
+    camera(root, noise, 60, classes="a")
+    for seed in range(3):
+        data = open_data(str(root), seed=seed)
+        val = [sample.key for sample in data.val.samples]
+        assert sum(key.startswith("a/") for key in val) == 12
+        assert any("60 images of class 'a' are near duplicates" in note for note in data.notes)
+        held = Counter(key[: len("b/pair0")] for key in val if "pair" in key)
+        assert set(held.values()) <= {2}
 
 
 def test_where_enough_can_be_held_out_near_duplicates_stay_together(

@@ -1,15 +1,18 @@
 """Which training images become validation, where a source names none: what is alike stays together.
 
 Exact copies, near duplicates and the groups of a table are never torn. Frames of a fixed camera are
-near duplicates throughout, which leaves nothing to hold out: then whole stretches of file names
-are held out instead, and a note says that the figures flatter.
+near duplicates throughout, which leaves next to nothing of a class to hold out: then stretches of
+its file names are held out instead, and a note says that the figures flatter.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fleetfoot.core.errors import DataError
+from fleetfoot.data.classes import listed
 from fleetfoot.data.duplicates import exact_groups, groups_of, same_files
 from fleetfoot.data.near_duplicates import near_groups
 from fleetfoot.data.samples import Scan
@@ -19,7 +22,7 @@ from fleetfoot.data.split import FRACTION, hold_out
 # From this many held-out images on, half of them are kept for the one final figure.
 FINAL_FROM = 1000
 STRETCHES = 10  # of a class, in order of its images
-ENOUGH = 0.5  # of the images that are to be held out
+ENOUGH = 0.5  # of what a class is to give; one with fewer images than `STRETCHES` may give less
 
 Rows = dict[str, tuple[Row, ...]]
 
@@ -46,13 +49,17 @@ def held_out(
     near = near_groups(found.facts)
     groups = _numbers(rows, [*kept, *near])
     chosen = hold_out(labels, groups, seed=seed, images=source.val_images)
-    wanted = source.val_images or FRACTION * len(rows)
     notes: tuple[str, ...] = ()
-    if near and chosen.sum() < ENOUGH * wanted:
-        by_stretch = _numbers(rows, [*kept, *_stretches(rows)])
+    starved = _starved(rows, chosen, source.val_images or FRACTION * len(rows))
+    if near and starved:
+        label_of = {row.key: row.label for row in rows}
+        others = [[key for key in group if label_of.get(key) not in starved] for group in near]
+        by_stretch = _numbers(rows, [*kept, *others, *_stretches(rows, starved)])
         more = hold_out(labels, by_stretch, seed=seed, images=source.val_images)
         if more.sum() > chosen.sum():
-            groups, chosen, notes = by_stretch, more, (_flattered(len(rows), near),)
+            groups, chosen = by_stretch, more
+            alike = sum(label_of.get(key) in starved for group in near for key in group)
+            notes = (_flattered(alike, starved),)
     if not chosen.any():
         raise DataError(f"{spec}: {_why_nothing(rows, groups)}")
     parts = np.where(chosen, "val", "train")
@@ -81,26 +88,32 @@ def _named_groups(rows: Sequence[Row]) -> list[list[str]]:
     return list(by_group.values())
 
 
-def _stretches(rows: Sequence[Row]) -> list[list[str]]:
-    """Return the images of each class in parts, one after the other."""
-    by_class: dict[str, list[str]] = {}
+def _starved(rows: Sequence[Row], chosen: NDArray[np.bool_], wanted: float) -> list[str]:
+    """Return the classes that give much less than their share."""
+    images = Counter(row.label for row in rows)
+    given = Counter(row.label for row, is_chosen in zip(rows, chosen) if is_chosen)
+    share = ENOUGH * wanted / len(rows)
+    return [n for n in sorted(images) if images[n] >= STRETCHES and given[n] < share * images[n]]
+
+
+def _stretches(rows: Sequence[Row], classes: Sequence[str]) -> list[list[str]]:
+    """Return the images of each of these classes in parts, one after the other."""
+    by_class: dict[str, list[str]] = {name: [] for name in classes}
     for row in rows:
-        by_class.setdefault(row.label, []).append(row.key)
+        by_class.get(row.label, []).append(row.key)
     return [
-        keys[part[0] : part[-1] + 1]
+        [keys[place] for place in part]
         for keys in by_class.values()
         for part in np.array_split(np.arange(len(keys)), STRETCHES)
-        if len(part)
     ]
 
 
-def _flattered(images: int, near: Sequence[Sequence[str]]) -> str:
-    alike = sum(map(len, near))
+def _flattered(alike: int, classes: Sequence[str]) -> str:
     return (
-        f"{alike} of {images} images are near duplicates of one another, as frames of a fixed "
-        f"camera are: held out are stretches of file names, a tenth of a class each, but images "
-        "like them are trained on and the accuracy flatters; folders train and val of different "
-        "days tell more"
+        f"{alike} images of {listed(classes)} are near duplicates of one another, as frames of a "
+        "fixed camera are: held out are stretches of file names, a tenth of a class each, but "
+        "images like them are trained on and the accuracy flatters; folders train and val of "
+        "different days tell more"
     )
 
 
