@@ -145,6 +145,7 @@ def test_a_photograph_of_a_format_that_is_not_read_cannot_be_used(make_folder: M
         ({"a": 5}, "has 5 images of one class, 'a'"),
         ({"a": 1, "b": 1}, "no image can be held out for validation"),
         ({"val/a": 1, "val/b": 1}, "has no training images"),
+        ({"eval/a": 1, "cat": 2}, r"no split beside eval \(images in it: 2\): 1 \(cat\)\); add"),
         ({"train/a": 2, "train/b": 2, "val/a": 1, "val/b": 0}, "val: the split lacks class 'b'"),
     ],
 )

@@ -55,7 +55,8 @@ def open_data(
     _refuse_empty_classes(spec, source)
     train_rows = rows.get("train", rows.get(WHOLE, ()))
     classes = class_map(train_rows, source.classes)
-    _refuse_too_little(spec, train_rows, classes, found.damaged)
+    left_out = (*source.notes, *_damage_notes(found))
+    _refuse_too_little(spec, train_rows, classes, left_out)
     notes = (*notes, *remarks(classes))
     is_held_out = "val" not in rows
     if is_held_out:
@@ -321,10 +322,10 @@ def _refuse_nothing(spec: str, source: Source, left: Rows, damaged: Sequence[Dam
 
 
 def _refuse_too_little(
-    spec: str, rows: Sequence[Row], classes: Sequence[str], damaged: Sequence[Damage]
+    spec: str, rows: Sequence[Row], classes: Sequence[str], left_out: Sequence[str]
 ) -> None:
     if not rows:
-        why = f" ({len(damaged)} are left out: {damaged[0].reason})" if damaged else ""
+        why = f" ({'; '.join(left_out)})" if left_out else ""
         raise DataError(f"{spec}: has no training images{why}; add some, or a folder train")
     if len(classes) < 2:
         count = "one image" if len(rows) == 1 else f"{len(rows)} images"
