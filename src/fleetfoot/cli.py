@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from cyclopts import App, CycloptsError, Parameter
@@ -60,6 +59,7 @@ class Talk:
 
 
 QUIET = Talk()
+QUOTES = "''"  # what a shell shows of a word without letters
 FIT, DEPLOY = FitRequest(), DeployRequest()
 EVALUATE, MEASURE = EvaluateRequest(), MeasureRequest()
 CLAIMS = ClaimsRequest()
@@ -95,13 +95,13 @@ def evaluate(
 
 
 @app.command
-def predict(run: str, /, *images: Path, top: int = 5, talk: Talk = QUIET) -> int:
+def predict(run: str, /, *images: str, top: int | None = None, talk: Talk = QUIET) -> int:
     """Labels for images, from a bundle; needs no torch.
 
     Args:
         run: Run folder or bundle folder.
         images: Image files, or folders of them.
-        top: Classes to name for each image.
+        top: Classes to name for each image; without it one, and five with --json.
     """
     from fleetfoot.jobs.predict import predict as job
 
@@ -208,6 +208,7 @@ def run(arguments: Sequence[str]) -> int:
         if hasattr(stream, "reconfigure"):  # a file name may hold what the terminal cannot show
             stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
     try:
+        _refuse_empty(arguments)
         code = app(list(arguments))
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
@@ -217,6 +218,15 @@ def run(arguments: Sequence[str]) -> int:
         raise
     except BaseException as error:
         return _fail(error, wants_json=_wants_json(arguments))
+
+
+def _refuse_empty(arguments: Sequence[str]) -> None:
+    """Refuse a word without letters (a shell variable that is not set): as a path it means "."."""
+    for before, word in zip(("", *arguments), arguments):
+        name, equals, value = word.partition("=")
+        if not word.strip() or (name.startswith("--") and equals and not value.strip()):
+            where = f" after {before}" if before.startswith("--") else ""
+            raise UsageError(f"{word or QUOTES}{where}: is empty; name it or leave it out")
 
 
 def _fail(error: BaseException, *, wants_json: bool) -> int:

@@ -170,3 +170,12 @@ def test_new_folder_leaves_the_old_one(tmp_path: Path, error: type[BaseException
         fail()
     assert (path / "a").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_a_name_in_another_encoding_comes_back(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    write_json(tmp_path / "a.json", {name: [name]})
+    assert (tmp_path / "a.json").read_text(encoding="utf-8").count("caf\\udce9.jpg") == 2
+    assert read_json(tmp_path / "a.json") == {name: [name]}
+    write_text(tmp_path / "a.html", f"<p>{name}</p>")
+    assert (tmp_path / "a.html").read_bytes() == b"<p>caf\\udce9.jpg</p>"

@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fleetfoot.core.errors import DataError
+from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.core.files import read_json, sha256_of
 from fleetfoot.core.listener import Silent
 from fleetfoot.data.samples import Split
-from fleetfoot.jobs.deploy import Images, deploy, images_for
+from fleetfoot.jobs.deploy import DeployRecord, Images, accuracy_remark, deploy, images_for
 from fleetfoot.jobs.fit import fit
-from fleetfoot.jobs.requests import DeployRequest, FitRequest
-from fleetfoot.jobs.runs import load_network, resolve
+from fleetfoot.jobs.requests import DeployRequest, FitRequest, GateKnown
+from fleetfoot.jobs.run_data import open_run_data
+from fleetfoot.jobs.runs import alone_on, load_network, resolve
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 FAST: dict[str, Any] = {"precision": "float32", "engine": "onnxruntime"}
@@ -68,12 +69,28 @@ def copy(home: Path, tmp_path: Path) -> Path:
     return shutil.copytree(home / "run", tmp_path / "run")
 
 
-def test_other_images_may_be_damaged_where_those_of_the_run_were(home: Path) -> None:
-    request = DeployRequest(run=str(home / "run"), calibrate=str(home / DATA))
-    target = resolve(str(home / "run"))
-    images = images_for(target, load_network(target), request, Silent())
-    assert images.gate is not None
-    assert len(images.gate) == 24
+def others(home: Path, folder: Path) -> Path:
+    """Return a folder with the pictures of the run under other names, one more that is damaged."""
+    for file in (home / DATA).glob("*/*.png"):
+        (folder / file.parent.name).mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, folder / file.parent.name / f"other {file.name}")
+    return folder
+
+
+def test_other_images_may_be_damaged_where_those_of_the_run_were(
+    home: Path, tmp_path: Path
+) -> None:
+    gate = images(home, calibrate=others(home, tmp_path / "others")).gate
+    assert len(keys(gate)) == 24
+
+
+def test_other_images_are_tolerated_where_it_is_asked(home: Path, tmp_path: Path) -> None:
+    data = others(home, tmp_path / "others")
+    shutil.copytree(data / "dark", data / "unknown")
+    with pytest.raises(DataError, match=r"'unknown'.* --allow-class-mismatch"):
+        images(home, calibrate=data)
+    asked = GateKnown(allow_class_mismatch=True)
+    assert len(keys(images(home, calibrate=data, known=asked).gate)) == 24
 
 
 def test_the_run_says_what_its_data_are(home: Path):
@@ -103,9 +120,16 @@ def first_logits(bundle: Path) -> list[float]:
     return read_json(bundle / "golden" / "expected.json")["images"][0]["logits"]
 
 
-def images(home: Path, *, calibrate: Path | None = None, notes: Notes | None = None) -> Images:
+def images(
+    home: Path,
+    *,
+    calibrate: Path | None = None,
+    notes: Notes | None = None,
+    known: GateKnown | None = None,
+) -> Images:
     target = resolve(str(home / "run"))
-    request = DeployRequest(calibrate=None if calibrate is None else str(calibrate))
+    calibration = None if calibrate is None else str(calibrate)
+    request = DeployRequest(calibrate=calibration, known=known or GateKnown())
     return images_for(target, load_network(target), request, notes or Notes())
 
 
@@ -118,6 +142,65 @@ def test_a_run_is_gated_on_validation_and_calibrated_on_training_images(home: Pa
     splits = read_json(home / "run" / "data.json")["splits"]
     for name, split in (("val", found.gate), ("train", found.training)):
         assert keys(split) == {key for key, _ in splits[name]["samples"]}, name
+
+
+def test_a_run_is_not_gated_on_images_that_it_was_trained_on(home: Path, tmp_path: Path):
+    """Neither in its folder, to which images were added, nor in a copy of it."""
+    shutil.copytree(home, tmp_path / "home")
+    (tmp_path / "home" / "run").rename(tmp_path / "run")
+    moved = tmp_path / "home" / DATA
+    for number in range(20):
+        shutil.copy(moved / "dark" / "1.png", moved / "dark" / f"more {number}.png")
+    own = {key for key, _ in read_json(tmp_path / "run" / "data.json")["splits"]["val"]["samples"]}
+    notes = Notes()
+    found = images(tmp_path, calibrate=moved, notes=notes)
+    assert keys(found.gate) == own
+    assert not keys(found.training) & own
+    assert notes.heard[0].startswith("20 images added since the run: in none of its splits (dark/")
+
+
+def test_a_run_goes_on_where_images_were_added(
+    home: Path, copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    data = shutil.copytree(home / DATA, tmp_path / "data")
+    for file in (copy / "run.json", copy / "config.toml", copy / "data.json"):
+        file.write_text(file.read_text().replace(str(home / DATA), str(data)))
+    shutil.copy(data / "dark" / "1.png", data / "dark" / "00.png")
+    (data / "a new class").mkdir()
+    shutil.copy(data / "dark" / "2.png", data / "a new class" / "0.png")
+    notes = Notes()
+    opened = open_run_data(copy, listener=notes, otherwise="stop")
+    assert notes.heard == ["2 images were added since the run began: they are left out"]
+    kept = read_json(copy / "data.json")
+    assert opened.classes == tuple(kept["classes"])
+    for name, split in opened.splits.items():
+        assert [[s.key, s.label] for s in split.samples] == kept["splits"][name]["samples"]
+    trained = kept["splits"]["train"]["samples"][0][0]
+    (data / trained).unlink()
+    with pytest.raises(DataError, match=r"not the data that .*; stop$"):
+        open_run_data(copy, listener=Notes(), otherwise="stop")
+
+
+def test_a_run_at_work_is_left_alone(home: Path, copy: Path):
+    with alone_on(copy):
+        with pytest.raises(UsageError, match="another fleetfoot works on this run"):
+            fit(FitRequest(resume=copy))
+        with pytest.raises(UsageError, match="another fleetfoot works on this run"):
+            deploy(DeployRequest(run=str(copy), **FAST))
+
+
+def test_far_fewer_correct_answers_than_the_run_had_are_remarked(home: Path):
+    target = resolve(str(home / "run"))
+    record = object.__new__(DeployRecord)
+    vars(record)["reference"] = {"top1": 0.35, "top1_high": 0.4}
+    remark = accuracy_remark(record, 0.986, target)
+    assert remark is not None
+    assert "right on 35.0 % of the gate's images, --accuracy says 98.6 %" in remark
+    assert accuracy_remark(record, 0.41, target) is None  # within what chance and images do
+    had = read_json(home / "run" / "evaluation.json")["val"]["top1"]
+    vars(record)["reference"] = {"top1": had / 2, "top1_high": had / 2}
+    assert "its run had" in (accuracy_remark(record, None, target) or "")
+    assert accuracy_remark(record, None, resolve("fleetnet_small")) is None
 
 
 def test_a_training_split_calibrates_int8(home: Path, tmp_path: Path):
@@ -137,12 +220,14 @@ def test_a_training_split_calibrates_int8(home: Path, tmp_path: Path):
 
 
 def test_data_without_a_training_split_are_said_to_serve_twice(home: Path, tmp_path: Path):
-    data = tmp_path / "whole"
-    shutil.copytree(home / DATA, data, ignore=shutil.ignore_patterns("broken.png"))
+    data = others(home, tmp_path / "whole")
     notes = Notes()
     found = images(home, calibrate=data, notes=notes)
     assert (len(keys(found.gate)), found.training, found.source) == (24, None, str(data))
-    assert notes.heard == [f"{data} has no training split: int8 is calibrated on the gate's images"]
+    assert notes.heard == [
+        "left out: dark/other broken.png: is not an image; replace or remove it",
+        f"{data} has no training split: int8 is calibrated on the gate's images",
+    ]
 
 
 def test_of_digits_the_images_that_are_not_held_out_calibrate(tmp_path: Path):
@@ -154,15 +239,18 @@ def test_of_digits_the_images_that_are_not_held_out_calibrate(tmp_path: Path):
 
 
 def test_other_data_than_those_of_the_run_are_refused(home: Path, copy: Path, tmp_path: Path):
-    data = shutil.copytree(home / DATA, tmp_path / "data")
+    data = tmp_path / "data"
     run = copy / "run.json"
     run.write_text(run.read_text().replace(str(home / DATA), str(data)))
-    (data / "light" / "0.png").unlink()
-    with pytest.raises(DataError, match=r"not the data that .*; give --calibrate DATA$") as caught:
+    with pytest.raises(DataError, match=r"no such folder .*; give --calibrate DATA$") as caught:
         deploy(DeployRequest(run=str(copy), **FAST))
     assert "\n" not in str(caught.value)
-    shutil.rmtree(data)
-    with pytest.raises(DataError, match=r"no such folder .*; give --calibrate DATA$"):
+    shutil.copytree(home / DATA, data)
+    for file in (data / "light").iterdir():
+        shutil.copy(data / "dark" / "0.png", file)
+    for file in (data / "dark").iterdir():
+        shutil.copy(data / "light" / "0.png", file)
+    with pytest.raises(DataError, match=r"none of the \d+ val images .*; give --calibrate DATA$"):
         deploy(DeployRequest(run=str(copy), **FAST))
 
 

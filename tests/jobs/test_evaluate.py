@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from fleetfoot import cli
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.core.files import read_json
 from fleetfoot.core.listener import SILENT
+from fleetfoot.data.open_data import open_data
+from fleetfoot.data.samples import Sample, Split
 from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs import evaluate as job
 from fleetfoot.jobs.evaluate import EvaluateRecord
 from fleetfoot.jobs.predict import predict
 from fleetfoot.jobs.requests import EvaluateRequest
+from fleetfoot.jobs.run_data import write_data
 from fleetfoot.measure.accuracy import softmax
 from tests.jobs.conftest import COLOURS
 
@@ -181,3 +185,56 @@ def test_views_and_networks_answer_by_their_mean(bundle: Path, pictures: Path):
 def test_networks_of_other_classes_are_not_averaged(bundle: Path, pictures: Path):
     with pytest.raises(UsageError, match="--average mnist_sigmoid: has other classes than"):
         evaluate(str(bundle), str(pictures), average=("mnist_sigmoid",))
+
+
+def test_a_run_answers_with_its_bundle_unless_asked(bundle: Path, pictures: Path):
+    run = bundle.parent
+    assert evaluate(str(run), str(pictures), split="all").form == "onnxruntime float32"
+    with pytest.raises(DataError, match="has no weights/ yet"):
+        evaluate(str(run), str(pictures), engine="eager")
+    with pytest.raises(UsageError, match="is a bundle; evaluate the run it came from"):
+        evaluate(str(bundle), str(pictures), engine="eager")
+
+
+def test_in_its_own_data_a_run_is_evaluated_on_its_own_split(
+    bundle: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+):
+    data = open_data(str(pictures))
+    write_data(bundle.parent, data, audit=None)
+    (pictures / "red" / "added.png").write_bytes((pictures / "red" / "0.png").read_bytes())
+    for words in ({}, {"split": "val"}):
+        record = evaluate(str(bundle.parent), str(pictures), **words)
+        assert (record.split, record.images) == ("val", len(data.val))
+    assert evaluate(str(bundle), str(pictures)).images == len(data.val)
+    assert evaluate(str(bundle), str(pictures), split="train").images == len(data.train)
+    assert cli.run(["evaluate", str(bundle.parent), str(pictures)]) == 0
+    assert "note         1 images added since the run" in capsys.readouterr().out
+    whole = evaluate(str(bundle), str(pictures), split="all")
+    assert whole.images == 10
+    assert f"{len(data.train)} of these 10 images are the run's training images" in whole.notes
+    with pytest.raises(DataError, match="has no split 'test'; it has train, val"):
+        evaluate(str(bundle), str(pictures), split="test")
+
+
+@pytest.mark.parametrize("words", [{"split": "tset"}, {"engine": "nope"}, {"precision": "int3"}])
+def test_words_are_looked_at_before_the_data(words: dict[str, str]):
+    with pytest.raises(UsageError, match="is not one of"):
+        evaluate("no/such/run", "no/such/data", **words)
+
+
+def test_pictures_are_not_held_at_full_size(bundle: Path):
+    held: list[weakref.ref[Any]] = []
+    most: list[int] = []
+
+    def read(_: str) -> Any:
+        picture = np.zeros((60, 60, 3), np.uint8)
+        held.append(weakref.ref(picture))
+        most.append(sum(one() is not None for one in held))
+        return picture
+
+    samples = tuple(Sample(index, str(index), 0) for index in range(20))
+    answerer = job._bundle_answerer(str(bundle), EvaluateRequest())
+    for crops in (1, 2):
+        logits = job._all_logits([answerer], Split("all", samples, read), crops, SILENT)
+        assert logits.shape == (20, 3)
+    assert max(most) <= 2

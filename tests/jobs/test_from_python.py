@@ -8,7 +8,7 @@ import fleetfoot
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.jobs import from_python
-from fleetfoot.jobs.requests import EvaluateRequest, FitRequest
+from fleetfoot.jobs.requests import DeployRequest, EvaluateRequest, FitRequest
 
 GREY = Preprocess(8, 1.0, "bilinear", (78.0,), (96.0,), 1)
 
@@ -29,6 +29,8 @@ def test_paths_may_be_texts_and_one_text_is_a_list_of_one() -> None:
     assert found == FitRequest(data="digits", out=Path("there"), methods=("cutout",))
     assert from_python._request(EvaluateRequest, {"average": ["a", "b"]}).average == ["a", "b"]
     assert from_python._request(FitRequest, {"settings": {"lr": 0.1}}).changes == {"lr": 0.1}
+    asked = from_python._request(DeployRequest, {"classes": "a,b", "weights": "x.pt", "size": 8})
+    assert (asked.known.names, asked.weights, asked.size) == (("a", "b"), "x.pt", 8)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import struct
 import subprocess
@@ -17,7 +18,7 @@ from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs import predict as job
 
-KEYS = {"path", "label", "probability", "top", "latency_ms", "error"}
+KEYS = {"path", "label", "probability", "top", "latency_ms", "total_ms", "error"}
 
 
 def test_each_image_gets_its_label(bundle: Path, pictures: Path):
@@ -150,9 +151,6 @@ def test_what_predict_refuses(bundle: Path, tmp_path: Path, pictures: Path):
         job.predict(str(bundle), [])
     with pytest.raises(UsageError, match="--top 0"):
         job.predict(str(bundle), [pictures], top=0)
-    (tmp_path / "nothing").mkdir()
-    with pytest.raises(DataError, match="no image files"):
-        job.predict(str(bundle), [tmp_path / "nothing"])
     with pytest.raises(DataError, match="no such folder"):
         job.predict("fasternet_t0", [pictures])
 
@@ -184,12 +182,38 @@ def test_a_person_sees_label_probability_and_time(
 ):
     assert cli.run(["predict", str(bundle), str(pictures / "red" / "0.png")]) == 0
     out, err = capsys.readouterr()
-    words = out.split()
-    assert words[0].endswith("0.png")
-    assert words[1] == "red"
-    assert words[3] == "%"
-    assert words[5] == "ms"
+    assert re.fullmatch(r"\S*0\.png  red \d+\.\d %  engine \d+\.\d ms, in all \d+\.\d ms\n", out)
     assert err == ""
+    assert cli.run(["predict", str(bundle), str(pictures / "red"), "--top", "3"]) == 0
+    out, _ = capsys.readouterr()
+    assert all(re.search(r"  red \S+ %, \w+ \S+ %, \w+ \S+ %  engine", x) for x in out.splitlines())
+
+
+def test_what_is_no_image_is_said_and_the_others_are_answered(
+    bundle: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "nothing").mkdir()
+    odd = ["", "-", str(tmp_path / "nothing"), str(tmp_path / "absent.png"), "~$a.jpg"]
+    record = job.predict(str(bundle), [*odd, pictures / "red" / "0.png"])
+    errors = [p.error or "" for p in record.predictions]
+    for error, words in zip(
+        errors,
+        ("is empty", "standard input", "has no image files", "no such file", "no such file"),
+        strict=False,
+    ):
+        assert words in error
+    assert (record.predictions[-1].label, record.exit_code) == ("red", 3)
+    assert len(record.failures) == 5
+    assert cli.run(["predict", str(bundle), ""]) == 2
+    assert capsys.readouterr().err == "fleetfoot: '': is empty; name it or leave it out\n"
+
+
+def test_the_first_image_is_not_timed_cold(bundle: Path, pictures: Path):
+    first, *others = job.predict(str(bundle), [pictures]).predictions
+    assert first.total_ms is not None
+    assert first.latency_ms is not None
+    assert first.total_ms >= first.latency_ms
+    assert len(others) == 8
 
 
 WATCH = """

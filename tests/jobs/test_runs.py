@@ -4,6 +4,7 @@ import pytest
 
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.jobs import runs
+from fleetfoot.jobs.known import Known
 
 
 @pytest.fixture
@@ -172,3 +173,39 @@ def test_a_run_gives_its_network_back(here: Path):
     assert same.classes == ("a", "b")
     with pytest.raises(DataError, match="holds weights of fleetnet_small"):
         runs.load_network(runs.resolve("fleetnet"), weights="r/weights")
+
+
+def test_a_weight_file_needs_its_preprocessing_and_its_classes(here: Path):
+    torch = pytest.importorskip("torch")
+    from fleetfoot.nets.create import create
+
+    torch.save(create("fleetnet_small", num_classes=3, in_chans=1).state_dict(), here / "own.pt")
+    target = runs.resolve("fleetnet_small")
+    with pytest.raises(UsageError, match=r"own\.pt: does not say how images .*--preprocess size="):
+        runs.load_network(target, weights="own.pt")
+    words = "size=16,channels=1,mean=0.5,std=0.5"
+    with pytest.raises(DataError, match=r"own\.pt: has no \S+ of this shape.*--classes"):
+        runs.load_network(target, weights="own.pt", known=Known(preprocess=words))
+    known = Known(preprocess=words, classes="a,b,c")
+    network = runs.load_network(target, weights="own.pt", known=known)
+    assert network.classes == ("a", "b", "c")
+    assert (network.preprocess.size, network.preprocess.channels) == (16, 1)
+    assert network.net(torch.zeros(1, 1, 16, 16)).shape == (1, 3)
+    with pytest.raises(UsageError, match="are for --weights FILE"):
+        runs.load_network(target, known=known)
+
+
+def test_an_empty_name_is_no_folder():
+    with pytest.raises(UsageError, match="name of the run is empty"):
+        runs.resolve(" ")
+
+
+def test_a_run_is_held_by_one(here: Path):
+    folder = runs.new_run_folder("photos", out="x")
+    with (
+        runs.alone_on(folder),
+        pytest.raises(UsageError, match="x: another fleetfoot works"),
+        runs.alone_on(folder),
+    ):
+        pass
+    assert runs.new_run_folder("photos", out="x") == folder  # a lock that nobody holds is nothing

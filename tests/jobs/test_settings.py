@@ -1,3 +1,4 @@
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -196,3 +197,9 @@ def test_words_behind_a_config_may_choose_another_kind(tmp_path: Path) -> None:
     config = settings.recipe_settings(settings.read_config(tmp_path / "a.toml"))
     found = settings.apply_settings(Recipe(), {**config, "optimizer": "adamw", "lr": "0.2"})
     assert found.optimizer == AdamW(lr=0.2, weight_decay=0.0)
+
+
+def test_a_folder_named_in_another_encoding_comes_back(tmp_path: Path):
+    name = os.fsdecode(b"/photos/caf\xe9")
+    settings.write_config(tmp_path / "config.toml", recipe_named("scratch"), run={"data": name})
+    assert settings.read_config(tmp_path / "config.toml")["run.data"] == name

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from fleetfoot.core.errors import ShapeError
 from fleetfoot.core.results import to_json
 from fleetfoot.measure.accuracy import (
     calibration,
-    confusion,
+    confused,
     cross_entropy,
     evaluate_logits,
     softmax,
@@ -22,7 +24,7 @@ LABELS = np.array([0, 1, 2, 1])
 def test_evaluation_by_hand():
     result = evaluate_logits(LOGITS, LABELS, classes=CLASSES, keys=["w", "x", "y", "z"])
     assert (result.images, result.correct, result.top1, result.top5) == (4, 2, 0.5, None)
-    assert result.confusion == ((1, 0, 0), (1, 1, 0), (0, 1, 0))
+    assert result.pairs == ((0, 0, 1), (1, 0, 1), (1, 1, 1), (2, 1, 1))
     b = result.per_class[1]
     assert (b.name, b.images, b.precision, b.recall, b.f1) == ("b", 2, 0.5, 0.5, 0.5)
     assert result.per_class[2].precision is None
@@ -47,7 +49,7 @@ def test_thumbnails_are_asked_for_the_worst_only():
 
 def test_the_record_is_plain_json():
     record = to_json(evaluate_logits(LOGITS, LABELS, classes=CLASSES))
-    assert record["confusion"][1] == [1, 1, 0]
+    assert record["pairs"][1] == [1, 0, 1]
     assert set(record["calibration"]["bins"][0]) == {
         *("low", "high", "confidence", "accuracy", "images"),
     }
@@ -86,9 +88,16 @@ def test_wilson_interval(successes: int, trials: int, low: float, high: float):
 def test_confusion_counts_every_image():
     generator = np.random.default_rng(0)
     truth, guess = generator.integers(0, 5, (2, 200))
-    table = confusion(guess, truth, classes=5)
-    assert table.sum() == 200
+    table = {(true, said): images for true, said, images in confused(guess, truth)}
+    assert sum(table.values()) == 200
     assert table[2, 3] == ((truth == 2) & (guess == 3)).sum()
+
+
+def test_the_record_grows_with_the_images_not_with_the_square_of_the_classes():
+    labels = np.arange(300)
+    record = to_json(evaluate_logits(np.eye(300)[labels[::-1]], labels, classes=["x"] * 300))
+    assert len(record["pairs"]) == 300
+    assert len(json.dumps(record)) < 300 * 150
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,13 @@ def test_pairs_are_the_errors_of_the_matrix() -> None:
     assert found["confusion"] == [[1, 0], [3, 0]]
 
 
+def test_the_whole_matrix_of_format_1_is_read() -> None:
+    record = evaluated([0, 0, 0, 0], [0, 1, 1, 1], classes=2)
+    now = splits({"val": record})
+    old = {name: value for name, value in record.items() if name != "pairs"}
+    assert splits({"val": {**old, "confusion": [[1, 0], [3, 0]]}}) == now
+
+
 def test_a_thousand_classes_have_no_picture() -> None:
     labels = [*range(101), *[7] * 5]
     found = splits({"val": evaluated([*range(101), *[3] * 5], labels, classes=101)})

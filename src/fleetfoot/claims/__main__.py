@@ -14,7 +14,7 @@ from fleetfoot.claims.claim import DEVICES, OWN, SCALES, Setting, fitting_scale
 from fleetfoot.claims.ledger import attempt, matching
 from fleetfoot.claims.stored import Result, store
 from fleetfoot.core.errors import FleetfootError
-from fleetfoot.core.files import check_folder
+from fleetfoot.core.out_folder import check_out
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setting = Setting(scale=scale, data=words.data, device=words.device)
     code = 0
     try:
-        check_folder(words.out)  # now, not after minutes of measuring
+        check_out(words.out)  # now, not after minutes of measuring
         chosen = matching(words.ids, scale=scale)
     except FleetfootError as error:
         _say(str(error))

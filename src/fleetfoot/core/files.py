@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetfoot.core.errors import DataError
+from fleetfoot.core.out_folder import OF_A_VOLUME
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -34,8 +35,11 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """`write_bytes` for text, in UTF-8."""
-    write_bytes(path, content.encode())
+    r"""`write_bytes` for text, in UTF-8.
+
+    A byte of a file name in another encoding is written as JSON writes it: \udce9.
+    """
+    write_bytes(path, content.encode(errors="backslashreplace"))
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -72,41 +76,47 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def check_folder(path: Path) -> None:
-    """Refuse a file where a command is to keep its results, before it works for minutes.
-
-    Raises:
-        DataError: ``path`` is there and is no folder.
-    """
-    if path.exists() and not path.is_dir():
-        raise DataError(f"--out {path}: is a file; name a folder")
-
-
 @contextlib.contextmanager
 def new_folder(path: Path) -> Generator[Path]:
-    """Yield a temporary sibling of ``path``; on success it replaces ``path``.
+    """Yield a temporary folder; on success it replaces ``path``, after an exception nothing has.
 
-    An existing ``path`` is replaced only after the new content is complete; after an
-    exception it is as it was.
+    It lies beside ``path`` and takes its place in one step. Where ``path`` cannot be renamed (a
+    mounted volume, or a folder whose parent may not be written) it lies inside, and its files are
+    moved out one by one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    fixed = path.is_dir() and (path.is_mount() or not os.access(path.parent, os.W_OK))
     token = secrets.token_hex(4)
-    temporary = path.with_name(f".{path.name}.{token}.tmp")
+    temporary, old = (
+        (path / name if fixed else path.with_name(name))
+        for name in (f".{path.name}.{token}.tmp", f".{path.name}.{token}.old")
+    )
     temporary.mkdir()
     try:
         yield temporary
         for file in temporary.rglob("*"):
             if file.is_file():
                 _sync(file)
-        old = path.with_name(f".{path.name}.{token}.old")
-        if path.exists():
-            path.rename(old)
-        temporary.rename(path)
+        if fixed:
+            old.mkdir()
+            _move(path, old, but=(temporary, old))
+            _move(temporary, path)
+            temporary.rmdir()
+        else:
+            if path.exists():
+                path.rename(old)
+            temporary.rename(path)
         sync_folder(path.parent)
         shutil.rmtree(old, ignore_errors=True)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _move(source: Path, target: Path, *, but: tuple[Path, ...] = ()) -> None:
+    for entry in list(source.iterdir()):
+        if entry not in but and entry.name not in OF_A_VOLUME:
+            entry.rename(target / entry.name)
 
 
 def sync_folder(path: Path) -> None:

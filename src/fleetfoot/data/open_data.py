@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fleetfoot.core.errors import DataError
+from fleetfoot.core.out_folder import expanded
 from fleetfoot.data.cifar10 import read_cifar10
 from fleetfoot.data.classes import check_split, class_map, hint, label_of, listed, one_spelling
 from fleetfoot.data.decode import FULL_DEPTH
@@ -166,7 +167,7 @@ def absolute(spec: str) -> str:
     if spec == "digits":
         return spec
     kind, folder = _built_in(spec)
-    return f"{kind}:{Path(folder).absolute()}" if kind else str(Path(spec).absolute())
+    return f"{kind}:{Path(folder).absolute()}" if kind else str(expanded(spec).absolute())
 
 
 def read_source(spec: str) -> Source:
@@ -189,7 +190,9 @@ def _found(spec: str) -> Source:
         if not Path(folder).is_dir():
             raise DataError(f"{spec}: {folder} is no folder")
         return BUILT_IN[kind](Path(folder))
-    path = Path(spec)
+    if not spec.strip():
+        raise DataError(f"the name of the data is empty; give {WAYS}")
+    path = expanded(spec)
     if path.suffix.lower() in SUFFIXES and not path.is_dir():
         return read_table(path)
     if not path.exists():
@@ -202,7 +205,9 @@ def _found(spec: str) -> Source:
 def _built_in(spec: str) -> tuple[str, str]:
     """Return kind and folder of ``mnist:DIR`` and its like, two times "" for anything else."""
     kind, colon, folder = spec.partition(":")
-    return (kind, folder) if kind in BUILT_IN and (colon or not Path(spec).exists()) else ("", "")
+    if kind not in BUILT_IN or not (colon or not Path(spec).exists()):
+        return "", ""
+    return kind, str(expanded(folder)) if folder else ""
 
 
 def _look(

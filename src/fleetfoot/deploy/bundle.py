@@ -6,6 +6,7 @@ checked against its SHA-256 first.
 Letters  N images, H height, W width, C classes (of logits) or channels (of images)
 """
 
+import io
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from fleetfoot.core.errors import DataError, FleetfootError, MissingError, UsageError
 from fleetfoot.core.files import read_json
-from fleetfoot.data.decode import ImageSource, decode
+from fleetfoot.data.decode import ImageSource, decode, picture_of
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.deploy.engines import Engine, installed_engines, open_engine
 from fleetfoot.deploy.form import GraphForm
@@ -45,6 +46,7 @@ class Prediction:
         probability: its probability.
         top: the likeliest classes, the likeliest first.
         latency_ms: of the engine call alone.
+        total_ms: with reading, decoding and resizing the picture.
         error: why there is no answer.
     """
 
@@ -53,6 +55,7 @@ class Prediction:
     probability: float | None = None
     top: tuple[TopClass, ...] | None = None
     latency_ms: float | None = None
+    total_ms: float | None = None
     error: str | None = None
 
 
@@ -109,6 +112,12 @@ class Bundle:
             return [self._answer_or_error(image, top) for image in images]
         return self._answer(images, top)  # pyright: ignore[reportArgumentType]
 
+    def warm_up(self) -> None:
+        """Answer once for nothing: first calls, of Pillow and the engine, take longer."""
+        file = io.BytesIO()
+        picture_of(np.zeros((2, 2, 3), np.uint8)).save(file, "PNG")
+        self.predict(file.getvalue())
+
     def logits(self, crops_NHWC: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return logits (N, C) for uint8 crops as `Preprocess.crop` gives them.
 
@@ -134,6 +143,7 @@ class Bundle:
             return Prediction(path=_path(image), error=str(error))
 
     def _answer(self, image: ImageSource | str, top: int) -> Prediction:
+        begun = time.perf_counter()
         source = Path(image) if isinstance(image, str) else image
         crop = self.preprocess.crop(decode(source, depth=self.preprocess.depth))
         batch = self.form.prepare(crop[None], self.preprocess)
@@ -150,6 +160,7 @@ class Bundle:
             probability=best[0].probability,
             top=best,
             latency_ms=elapsed_ms,
+            total_ms=1000 * (time.perf_counter() - begun),
         )
 
 
@@ -222,7 +233,7 @@ def _choices(
     if fingerprint() != record["device"].get("fingerprint"):
         return plain, [
             "tuned on another kind of machine: the ONNX float32 form answers; "
-            "`fleetfoot deploy` tunes for this one"
+            "`fleetfoot deploy RUN`, of the run that it came from, tunes for this one"
         ]
     return [chosen, *plain], []
 

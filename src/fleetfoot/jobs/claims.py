@@ -8,8 +8,8 @@ from fleetfoot.claims.claim import OWN, Claim, Setting, fitting_scale
 from fleetfoot.claims.ledger import attempt, matching
 from fleetfoot.claims.stored import SHIPPED, Result, readable, results_of, store
 from fleetfoot.core.errors import DataError, FleetfootError, UsageError, require
-from fleetfoot.core.files import check_folder
 from fleetfoot.core.listener import SILENT, Listener
+from fleetfoot.core.out_folder import check_out
 from fleetfoot.jobs.claims_record import ClaimRow, ClaimsRecord, measured_row
 from fleetfoot.jobs.requests import ClaimsRequest
 from fleetfoot.jobs.words import one_of
@@ -23,17 +23,17 @@ def claims(request: ClaimsRequest, *, listener: Listener = SILENT) -> ClaimsReco
 
     Raises:
         UsageError: unknown word or id, or nothing to run.
-        DataError: ``out`` is not a folder.
+        DataError: ``out`` is no folder, or may not be written.
         MissingError: torch is not installed.
     """
     word, ids = request.word, request.ids
     one_of("claims", word, ("list", "run", "table"))
     require("torch", extra="train")
     own = request.out or OWN
-    check_folder(own)
-    if word == "table" and request.out is not None and not own.exists():
+    if word == "table" and request.out is not None and not own.is_dir():
         raise DataError(f"--out {own}: there is no such folder")
     if word == "run":
+        check_out(own)
         if not ids:
             raise UsageError("claims run needs at least one claim: fleetfoot claims run ID...")
         scale = request.scale or fitting_scale(request.device)

@@ -10,9 +10,9 @@ from fleetfoot.claims.queue import Entry, Order, Queue, minutes_left
 from fleetfoot.claims.queue_run import AT_WORK, work_on
 from fleetfoot.core.errors import DataError, UsageError, require
 from fleetfoot.core.file_lock import is_locked
-from fleetfoot.core.files import check_folder
 from fleetfoot.core.listener import Listener
 from fleetfoot.core.machine_lock import is_measuring
+from fleetfoot.core.out_folder import check_out
 from fleetfoot.jobs.requests import ClaimsRequest
 from fleetfoot.jobs.screen import table
 from fleetfoot.measure.device import allowed_threads
@@ -102,7 +102,7 @@ def _order(queue: Queue, request: ClaimsRequest) -> Order:
     scale = request.scale or (held.scale if held else "long")
     out = request.out or (held.out if held else OWN)
     data = request.data or (held.data if held else None)
-    check_folder(out)
+    check_out(out)
     return Order(
         scale=scale,
         out=out.resolve(),

@@ -101,11 +101,16 @@ def spec_of(decided: FitRequest, recipe: Recipe) -> RunSpec:
 def situation_of(data: Data, weights: frozenset[str]) -> Situation:
     """Return what the choice depends on, from a sample of the training images."""
     places = np.linspace(0, len(data.train) - 1, min(len(data.train), SAMPLED_IMAGES)).astype(int)
-    sample = [data.train.read(int(place)) for place in places]
+    sides: list[int] = []
+    grey = True
+    for place in places:  # one after the other: they may be large
+        image = data.train.read(int(place))
+        sides.append(min(image.shape[:2]))
+        grey = grey and bool((image == image[..., :1]).all())
     return Situation(
-        pixels=int(np.median([min(image.shape[:2]) for image in sample])),
+        pixels=int(np.median(sides)),
         images=len(data.train),
-        grey=all(bool((image == image[..., :1]).all()) for image in sample),
+        grey=grey,
         weights=weights,
     )
 

@@ -3,23 +3,29 @@
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from fleetfoot.core.errors import UsageError, require
+from fleetfoot.core.errors import DataError, UsageError, require
 from fleetfoot.core.files import new_folder, read_json, write_json
 from fleetfoot.core.listener import SILENT, Listener
+from fleetfoot.core.out_folder import check_out, expanded, is_vacant
 from fleetfoot.core.results import to_json
 from fleetfoot.data.open_data import open_for_evaluation, training_images
 from fleetfoot.data.samples import Split
 from fleetfoot.deploy.options import Options
 from fleetfoot.deploy.write_bundle import Card
+from fleetfoot.jobs.own_split import OwnSplits, own_splits
 from fleetfoot.jobs.requests import DeployRequest
 from fleetfoot.jobs.run_data import kept_data, open_run_data
-from fleetfoot.jobs.runs import Network, Target, load_network, resolve
+from fleetfoot.jobs.runs import Network, Target, alone_on, load_network, net_name, resolve
 from fleetfoot.jobs.screen import interval, lines, number, percent, table
 
+MARGIN = 0.02  # of accuracy, beyond the interval of the gate: this much images may differ
+TOLERANT = {"allow_class_mismatch": True, "skip_damaged": True}
+OTHERWISE = "give --calibrate DATA"
 EXPORTED = {".onnx": (".onnx",), ".xml": (".xml", ".bin")}
 
 
@@ -38,6 +44,7 @@ class DeployRecord:
         gate_source: the data set, or "noise".
         calibration: the temperature that divides logits before they become probabilities, and the
             calibration error before and after; None where there were too few labels.
+        notes: what to look at before it is used.
     """
 
     bundle: str
@@ -49,6 +56,7 @@ class DeployRecord:
     gate_images: int
     gate_source: str
     calibration: dict[str, Any] | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,16 +80,26 @@ def deploy(request: DeployRequest, *, listener: Listener = SILENT) -> DeployReco
         listener: hears how it gets on.
 
     Raises:
-        UsageError: an unknown network, or a size that it cannot take.
+        UsageError: an unknown network, a size that it cannot take, a folder in the way, or another
+            process at work on the run.
         DataError: the run, the weights or the data set is missing, damaged or changed.
         GateError: not even float32 answers as the network does.
         MissingError: torch or an exporter is not installed.
     """
     require("torch", extra="train")
+    target = _run_of(resolve(request.run))
+    folder = _folder(target, request)
+    inside = target.folder is not None and folder.parent == target.folder
+    with alone_on(folder.parent) if inside else nullcontext():
+        return _deploy(target, folder, request, listener)
+
+
+def _deploy(
+    target: Target, folder: Path, request: DeployRequest, listener: Listener
+) -> DeployRecord:
     from fleetfoot.nets.protocol import check_size
 
-    target = resolve(request.run)
-    network = load_network(target, weights=request.weights)
+    network = load_network(target, weights=request.weights, known=request.known)
     if target.folder is not None:  # a run knows what its weights began as
         known = read_json(target.folder / "run.json", what="run").get("initial_weights")
         network = replace(network, weights=known or network.weights)
@@ -89,11 +107,22 @@ def deploy(request: DeployRequest, *, listener: Listener = SILENT) -> DeployReco
         network = replace(network, preprocess=replace(network.preprocess, size=request.size))
     size = network.preprocess.size
     check_size(network.net, size, name=network.name)
-    folder = _folder(target, network, request)
     _remark_untrained(target, network, request, listener)
     listener.stage(f"deploying {network.name} at {size} px")
     images = images_for(target, network, request, listener)
     listener.stage("export, parity gate, tuning")
+    record = _deployed(network, folder, images, request, listener)
+    remark = accuracy_remark(record, request.known.accuracy, target)
+    if remark is not None:
+        listener.message(remark)
+    notes = () if images.gate is None else images.gate.notes
+    return replace(record, notes=(*notes, *filter(None, [remark])))
+
+
+def _deployed(
+    network: Network, folder: Path, images: Images, request: DeployRequest, listener: Listener
+) -> DeployRecord:
+    """Write the bundle, or the one exported file of it."""
     if request.to is None:
         return _written(network, folder, images, request, listener)
     with tempfile.TemporaryDirectory(prefix="fleetfoot-") as scratch:
@@ -102,6 +131,38 @@ def deploy(request: DeployRequest, *, listener: Listener = SILENT) -> DeployReco
         record = replace(record, bundle=str(folder))
         _write_export(place, folder, record)
     return record
+
+
+def accuracy_remark(record: DeployRecord, known: float | None, target: Target) -> str | None:
+    """Return a remark where the network itself is far worse on the gate than it is known to be.
+
+    Known by the user, or by the run's own validation. Most often the preprocessing, the order of
+    the classes or the images are not those of the training.
+    """
+    top1, high = record.reference.get("top1"), record.reference.get("top1_high")
+    who = "--accuracy says"
+    if known is None and target.folder is not None:
+        known, who = _validated(target.folder), "its run had"
+    if known is None or top1 is None or high is None or high >= known - MARGIN:
+        return None
+    return (
+        f"the network is right on {percent(top1)} of the gate's images, {who} {percent(known)}: "
+        "look at preprocessing, order of classes and images before you use it"
+    )
+
+
+def _validated(run: Path) -> float | None:
+    path = run / "evaluation.json"
+    return read_json(path, what="run")["val"]["top1"] if path.is_file() else None
+
+
+def _run_of(target: Target) -> Target:
+    """Return the run that a bundle lies in; its network is deployed again."""
+    if target.kind == "bundle" and target.folder is not None:
+        run = target.folder.resolve().parent
+        if (run / "weights").is_dir() and (run / "run.json").is_file():
+            return Target("run", target.text, run)
+    return target
 
 
 def _written(
@@ -147,35 +208,75 @@ def _written(
 def images_for(
     target: Target, network: Network, request: DeployRequest, listener: Listener
 ) -> Images:
-    """Return real images where there are any: those of ``--calibrate``, or those of the run."""
-    spec, run = request.calibrate, target.folder
-    if spec is None and run is not None:
-        data = open_run_data(run, listener=listener, otherwise="give --calibrate DATA")
-        return Images(gate=data.val, training=data.train, source=data.spec)
-    if spec is None:
+    """Return real images where there are any: those of ``--calibrate``, or those of the run.
+
+    Images of the run's data are gated on by its own validation split: it has seen the others.
+    """
+    spec, run, own = request.calibrate, target.folder, own_splits(target)
+    if own is not None and own.knows_pixels and (spec is None or own.may_be(spec)):
+        found = _own_images(own, network, spec, listener)
+        if found is not None:
+            return found
+    if spec is None and run is None:
         listener.message(
             "no --calibrate DATA: the forms are compared on noise, which proves less than real "
             "images"
         )
         return Images()
+    if spec is None:
+        data = open_run_data(run or Path(), listener=listener, otherwise=OTHERWISE)
+        return Images(gate=data.val, training=data.train, source=data.spec)
     listener.stage(f"reading {spec}")
     # What a run put up with in its own data it puts up with here.
-    tolerances: dict[str, bool] = {} if run is None else kept_data(run)[1]
-    gate = open_for_evaluation(
-        spec,
-        network.classes,
-        aliases=network.aliases,
-        depth=network.preprocess.depth,
-        **tolerances,  # pyright: ignore[reportArgumentType]
-    )
+    asked = ("skip_damaged", "allow_class_mismatch")
+    kept = {} if run is None else kept_data(run)[1]
+    tolerances = {name: getattr(request.known, name) or kept.get(name, False) for name in asked}
+    gate = _open(spec, network, **tolerances)
     for note in gate.notes:
         listener.message(note)
     training = training_images(spec, besides=gate)
+    if training is not None and tolerances["skip_damaged"]:
+        training = _readable(training, _open(spec, network, split="all", **TOLERANT))
     if training is None:
         listener.message(f"{spec} has no training split: int8 is calibrated on the gate's images")
     else:
         listener.message(f"int8 is calibrated on training images of {spec}, the gate on others")
     return Images(gate=gate, training=training, source=spec)
+
+
+def _own_images(
+    own: OwnSplits, network: Network, asked: str | None, listener: Listener
+) -> Images | None:
+    """Return the validation and the training images of a run; None if those asked for are others.
+
+    Raises:
+        DataError: the run's data are not there, or none of its images is.
+    """
+    spec = asked or kept_data(own.run)[0]
+    listener.stage(f"reading {spec}")
+    try:
+        now = _open(spec, network, split="all", **TOLERANT)
+        gate = own.find("val", now) if asked is None else own.find_in(asked, "val", now)
+    except DataError as error:
+        raise DataError(f"the data of {own.run} cannot be used: {error}; {OTHERWISE}") from error
+    if gate is None:
+        return None
+    for note in gate.notes:
+        listener.message(note)
+    return Images(gate=gate, training=own.find("train", now), source=spec)
+
+
+def _readable(split: Split, everything: Split) -> Split | None:
+    """Return the images of a split that can be read; None if none can."""
+    known = {sample.key for sample in everything.samples}
+    kept = [sample for sample in split.samples if sample.key in known]
+    samples = tuple(replace(sample, index=index) for index, sample in enumerate(kept))
+    return replace(split, samples=samples) if samples else None
+
+
+def _open(spec: str, network: Network, **words: Any) -> Split:
+    depth = network.preprocess.depth
+    return open_for_evaluation(spec, network.classes, aliases=network.aliases, depth=depth, **words)
 
 
 def _remark_untrained(
@@ -195,19 +296,24 @@ def _remark_untrained(
     listener.message(f"{why}: this network is untrained")
 
 
-def _folder(target: Target, network: Network, request: DeployRequest) -> Path:
-    """Return where to write; a folder that is no bundle is not replaced."""
+def _folder(target: Target, request: DeployRequest) -> Path:
+    """Return where to write; a folder that is no bundle is not replaced, one that is full refused.
+
+    Raises:
+        UsageError: something else is there.
+        DataError: it cannot be written.
+    """
     kind = request.to or "bundle"
     if request.out is not None:
-        folder = request.out.expanduser()
+        folder = expanded(request.out)
     elif target.folder is not None:
         folder = target.folder / kind
     else:
-        folder = Path(f"{network.name}-{kind}")
-    ours = ("bundle.json", "export.json")
-    free = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
-    if not free and not any((folder / name).is_file() for name in ours):
+        folder = Path(f"{net_name(target)}-{kind}")
+    ours = any((folder / name).is_file() for name in ("bundle.json", "export.json"))
+    if folder.is_dir() and not is_vacant(folder) and not ours:
         raise UsageError(f"{folder}: exists and is no bundle; name another folder with --out")
+    check_out(folder)
     return folder
 
 
@@ -233,6 +339,7 @@ def show(record: DeployRecord, stream: TextIO) -> None:
         ("gate", f"{record.gate_images} images from {record.gate_source}"),
         ("top-1", top1),
         ("calibration", calibration_line(record.calibration)),
+        *(("note", note) for note in record.notes),
         *(
             ("eager", f"{number(row['latency_ms_p50'])} ms {row['engine']} {row['precision']}")
             for row in record.baselines

@@ -1,23 +1,24 @@
 """`fleetfoot evaluate`: metrics of a bundle, a run or a network on a data set.
 
-A bundle answers in its deployed form, without torch where the data allow; a run with its trained
-weights in eager float32 (``RUN/bundle`` is its deployed form); a network by name likewise. Several
+A bundle, and a run that has one, answers in its deployed form, without torch where the data allow;
+``--engine eager`` takes the trained weights of a run in float32, as for a network by name. Several
 views of an image, and several networks, answer by the mean of their probabilities.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fleetfoot.core.errors import UsageError
+from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.core.listener import SILENT, Listener
 from fleetfoot.data.decode import Pixels
 from fleetfoot.data.multi_crop import check_count, seen, views_of
 from fleetfoot.data.open_data import open_for_evaluation
 from fleetfoot.data.samples import Split
+from fleetfoot.jobs.own_split import own_splits
 from fleetfoot.jobs.requests import EvaluateRequest
 from fleetfoot.jobs.runs import Network, load_network, resolve
 from fleetfoot.jobs.screen import MOST_CLASSES, interval, lines, number, percent, table
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from fleetfoot.deploy.bundle import Bundle
 
 BATCH = 64
-NOT_SHOWN = {"classes", "confusion"}  # of an Evaluation
+EAGER = "eager"  # the word for a run's trained weights in torch
+NOT_SHOWN = {"classes", "pairs"}  # of an Evaluation
 
 Logits = Callable[[NDArray[np.uint8]], NDArray[np.floating]]
 
@@ -93,15 +95,7 @@ def evaluate(request: EvaluateRequest, *, listener: Listener = SILENT) -> Evalua
             raise UsageError(f"--average {word}: has other classes than {request.run}")
     form = _form(answerers, request.crops)
     listener.stage(f"reading {request.data}")
-    images = open_for_evaluation(
-        request.data,
-        source.classes,
-        split=request.split,
-        aliases=source.aliases,
-        allow_class_mismatch=request.allow_class_mismatch,
-        skip_damaged=request.skip_damaged,
-        depth=source.preprocess.depth,
-    )
+    images = _images(request, source)
     listener.stage(f"evaluating {len(images)} images: {form}")
     found = evaluate_logits(
         _all_logits(answerers, images, request.crops, listener),
@@ -118,15 +112,47 @@ def evaluate(request: EvaluateRequest, *, listener: Listener = SILENT) -> Evalua
     )
 
 
+def _images(request: EvaluateRequest, source: "Bundle | Network") -> Split:
+    """Return the images to evaluate on; in a run's own data its own split, test before val."""
+
+    def opened(split: str | None) -> Split:
+        return open_for_evaluation(
+            request.data,
+            source.classes,
+            split=split,
+            aliases=source.aliases,
+            allow_class_mismatch=request.allow_class_mismatch,
+            skip_damaged=request.skip_damaged,
+            depth=source.preprocess.depth,
+        )
+
+    own = own_splits(resolve(request.run))
+    if own is None or not own.may_be(request.data):
+        return opened(request.split)
+    name = own.final if request.split in (None, "all") else request.split
+    if name not in own.names:
+        raise DataError(f"{request.run}: has no split {name!r}; it has {', '.join(own.names)}")
+    now = opened("all")
+    found = own.find_in(request.data, name, now)
+    if found is None:
+        return opened(request.split)
+    if request.split == "all":
+        return replace(now, notes=(*now.notes, own.trained_on(now)))
+    return replace(found, notes=(*now.notes, *found.notes))
+
+
 def _answerer(word: str, request: EvaluateRequest) -> _Answerer:
     """Return what answers for a bundle, a run or a network by name."""
-    target = resolve(word)
-    if target.kind == "bundle":
+    target, eager = resolve(word), request.engine == EAGER
+    if eager and target.kind == "bundle":
+        raise UsageError(f"--engine {EAGER}: {word} is a bundle; evaluate the run it came from")
+    has_bundle = target.folder is not None and (target.folder / "bundle" / "bundle.json").is_file()
+    if not eager and (target.kind == "bundle" or has_bundle):
         return _bundle_answerer(str(target.folder), request)
-    if request.engine is not None or request.precision is not None:
-        place = f"{word}/bundle" if target.kind == "run" else "a bundle"
-        raise UsageError(f"--engine and --precision are for deployed forms: evaluate {place}")
-    return _net_answerer(load_network(target, weights=request.weights), request.threads)
+    if not eager and (request.engine is not None or request.precision is not None):
+        raise UsageError(f"--engine and --precision are for deployed forms: {word} has no bundle")
+    network = load_network(target, weights=request.weights, known=request.known)
+    return _net_answerer(network, request.threads)
 
 
 def _form(answerers: Sequence[_Answerer], crops: int) -> str:
@@ -140,29 +166,27 @@ def _all_logits(
     answerers: Sequence[_Answerer], images: Split, crops: int, listener: Listener
 ) -> NDArray[np.floating]:
     parts: list[NDArray[np.floating]] = []
+    seers = [one for one in answerers for _ in range(crops)]
     for start in range(0, len(images), BATCH):
         stop = min(start + BATCH, len(images))
-        pictures = [images.read(index) for index in range(start, stop)]
-        answers = [said for one in answerers for said in _answers(one, pictures, crops)]
+        rows = [_seen(answerers, images.read(index), crops) for index in range(start, stop)]
+        answers = [one.logits(np.stack(crop)) for one, crop in zip(seers, zip(*rows))]
         parts.append(answers[0] if len(answers) == 1 else averaged(answers))
         listener.update(done=stop, total=len(images))
     return np.concatenate(parts)
 
 
-def _answers(
-    answerer: _Answerer, pictures: Sequence[Pixels], crops: int
-) -> list[NDArray[np.floating]]:
-    """Return the logits of some images, (N, C), one for each view of them."""
-    preprocess = answerer.source.preprocess
-    if crops == 1:
-        return [answerer.logits(np.stack([preprocess.crop(picture) for picture in pictures]))]
-    views = [views_of(p.shape[0], p.shape[1], preprocess, crops) for p in pictures]
-    return [
-        answerer.logits(
-            np.stack([seen(p, own[place], preprocess) for p, own in zip(pictures, views)])
-        )
-        for place in range(crops)
-    ]
+def _seen(answerers: Sequence[_Answerer], picture: Pixels, crops: int) -> list[Pixels]:
+    """Return what each is shown of a picture, view by view: the picture itself may be large."""
+    shown: list[Pixels] = []
+    for one in answerers:
+        preprocess = one.source.preprocess
+        if crops == 1:
+            shown.append(preprocess.crop(picture))
+        else:
+            views = views_of(picture.shape[0], picture.shape[1], preprocess, crops)
+            shown += [seen(picture, view, preprocess) for view in views]
+    return shown
 
 
 def _bundle_answerer(folder: str, request: EvaluateRequest) -> _Answerer:

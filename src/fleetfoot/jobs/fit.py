@@ -17,13 +17,14 @@ from fleetfoot.core.errors import (
     require,
 )
 from fleetfoot.core.listener import SILENT, Listener
+from fleetfoot.core.out_folder import expanded
 from fleetfoot.data.audit import audit
 from fleetfoot.data.open_data import absolute, open_data
 from fleetfoot.data.samples import Data
 from fleetfoot.jobs.requests import FitRequest
 from fleetfoot.jobs.run_data import open_run_data, write_data
 from fleetfoot.jobs.run_record import RunRecord
-from fleetfoot.jobs.runs import new_run_folder
+from fleetfoot.jobs.runs import alone_on, check_run_folder, new_run_folder
 from fleetfoot.jobs.screen import lines, number, percent
 from fleetfoot.jobs.stored_run import filled_in, read_run, write_run
 from fleetfoot.train.process.patience import patient_threads
@@ -31,6 +32,7 @@ from fleetfoot.train.process.patience import patient_threads
 if TYPE_CHECKING:
     from fleetfoot.recipes.run import RunResult
     from fleetfoot.recipes.run_spec import RunSpec
+    from fleetfoot.train.process.distributed import Process
 
 
 OF_CHOSEN = ("engine", "precision", "threads", "latency_ms_p50", "latency_ms_p90", "top1")
@@ -109,13 +111,18 @@ def fit(request: FitRequest, *, listener: Listener = SILENT) -> FitRecord:
     from fleetfoot.train.process.distributed import from_first, process_group
 
     if request.resume is not None:
-        with process_group(device=_device("auto")):
-            return _go_on(Path(request.resume), listener)
+        run = expanded(request.resume)
+        read_run(run)  # refuses what is no run
+        with process_group(device=_device("auto")) as process, _alone(run, process):
+            return _go_on(run, listener)
     request = filled_in(request)
-    with process_group(device=_device(request.device)) as process:
+    with (
+        process_group(device=_device(request.device or "auto")) as process,
+        contextlib.ExitStack() as held,
+    ):
         folder, opened = None, None
         if process.is_first:
-            folder, opened = _prepare(request, listener)
+            folder, opened = _prepare(request, listener, held)
         made: Path = from_first(folder)
         try:
             return _go_on(made, listener, opened=opened)
@@ -125,7 +132,9 @@ def fit(request: FitRequest, *, listener: Listener = SILENT) -> FitRecord:
             raise
 
 
-def _prepare(request: FitRequest, listener: Listener) -> tuple[Path, Data]:
+def _prepare(
+    request: FitRequest, listener: Listener, held: contextlib.ExitStack
+) -> tuple[Path, Data]:
     """Open the data, choose, and make a run folder that holds all that decides the run."""
     from fleetfoot.jobs.decide import check, decide, spec_of
     from fleetfoot.recipes.run_spec import initial_weights
@@ -133,7 +142,8 @@ def _prepare(request: FitRequest, listener: Listener) -> tuple[Path, Data]:
     if not request.data:
         raise UsageError("name the data: a folder, a table, digits, mnist:DIR or cifar10:DIR")
     check(request)
-    device = _device(request.device)
+    check_run_folder(request.out)
+    device = _device(request.device or "auto")
     listener.stage(f"data: opening {request.data}")
     data = open_data(request.data, **request.tolerances)
     listener.message(_in_words(data))
@@ -142,19 +152,30 @@ def _prepare(request: FitRequest, listener: Listener) -> tuple[Path, Data]:
     choice, decided, recipe = decide(request, data, device=device, listener=listener)
     spec = spec_of(decided, recipe)
     folder = new_run_folder(spec.data, out=request.out)
+    held.enter_context(alone_on(folder))
+    check_run_folder(request.out)  # again: another may have taken it meanwhile
     listener.message(f"run folder: {folder}")
-    RunRecord(folder).begin(
-        net=spec.net,
-        seed=spec.recipe.seed,
-        data=spec.data,
-        **decided.tolerances,
-        choice=choice,
-        initial_weights=initial_weights(spec),
-        budget_ms=spec.budget_ms,
-    )
-    write_data(folder, data, audit=found)
-    write_run(folder, decided, recipe)
+    try:
+        RunRecord(folder).begin(
+            net=spec.net,
+            seed=spec.recipe.seed,
+            data=spec.data,
+            **decided.tolerances,
+            choice=choice,
+            initial_weights=initial_weights(spec),
+            budget_ms=spec.budget_ms,
+        )
+        write_data(folder, data, audit=found)
+        write_run(folder, decided, recipe)
+    except BaseException:  # a folder without all that decides a run is none
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     return folder, data
+
+
+def _alone(run: Path, process: "Process") -> contextlib.AbstractContextManager[None]:
+    """Hold the run folder in the one process that writes to it."""
+    return alone_on(run) if process.is_first else contextlib.nullcontext()
 
 
 def _go_on(folder: Path, listener: Listener, *, opened: Data | None = None) -> FitRecord:

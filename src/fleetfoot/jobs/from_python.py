@@ -84,12 +84,19 @@ def measure(*nets: str | Path, listener: Listener = SILENT, **words: Any) -> "Me
 
 
 def _request(kind: type[R], words: Mapping[str, Any], **positional: Any) -> R:
-    kinds = {field.name: str(field.type) for field in fields(kind)}  # pyright: ignore[reportArgumentType]
+    own = {field.name: field for field in fields(kind)}  # pyright: ignore[reportArgumentType]
+    part: Any = own["known"].default_factory if "known" in own else None
+    inside = {} if part is None else {field.name: field for field in fields(part)}
+    kinds = {name: str(field.type) for name, field in (own | inside).items()}
     allowed = kinds.keys() - positional.keys()
     for word in words.keys() - allowed:
         hint = nearest(word, allowed, otherwise=f"they are the fields of {kind.__name__}")
         raise TypeError(f"there is no word {word!r}; {hint}")
-    return kind(**positional, **{name: _as(kinds[name], value) for name, value in words.items()})
+    values = {name: _as(kinds[name], value) for name, value in words.items()}
+    known = {name: values.pop(name) for name in inside.keys() & values.keys()}
+    if part is not None and known:
+        values["known"] = part(**known)
+    return kind(**positional, **values)
 
 
 def _as(kind: str, value: Any) -> Any:

@@ -206,7 +206,7 @@ def _roofs(rows: Sequence[MeasureCell], device: str, listener: Listener) -> dict
     for threads in sorted({row.setup.threads for row in found}):
         listener.stage(f"measuring the ceilings, threads: {threads}")
         used = {row.setup.precision for row in found if row.setup.threads == threads}
-        roofs[threads] = _ceilings(threads, tuple(sorted(used)))
+        roofs[threads] = _ceilings(threads, tuple(sorted(used)), listener)
     return roofs
 
 
@@ -228,8 +228,8 @@ def _has_intensity(row: MeasureCell) -> bool:
 
 
 @cache
-def _ceilings(threads: int, precisions: tuple[str, ...]) -> Ceilings:
-    return measure_ceilings(threads, precisions)
+def _ceilings(threads: int, precisions: tuple[str, ...], listener: Listener) -> Ceilings:
+    return measure_ceilings(threads, precisions, listener=listener)
 
 
 def _meter(device: str, root: Path | str) -> tuple[Meter | None, str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fleetfoot.core.errors import FleetfootError, require
-from fleetfoot.core.files import check_folder
 from fleetfoot.core.listener import Listener
+from fleetfoot.core.out_folder import check_out
 from fleetfoot.core.results import to_json
 from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs.measure_plan import torch_is_there
@@ -33,12 +33,12 @@ def check_page(folder: Path) -> None:
     """Refuse what would keep the page from being written, before minutes of timing.
 
     Raises:
-        DataError: ``folder`` is a file.
-        OSError: it cannot be made.
+        DataError: ``folder`` is a file or may not be written.
+        OSError: its disk is full.
         MissingError: Jinja2 is not installed.
     """
     require("jinja2", extra="train")
-    check_folder(folder)
+    check_out(folder)
     folder.mkdir(parents=True, exist_ok=True)
 
 

@@ -6,7 +6,7 @@ is imported here, because ``fleetfoot --help`` reads this file.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -15,6 +15,7 @@ from cyclopts import Parameter
 from fleetfoot.claims.claim import DEVICES, SCALES, Device, Scale
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.deploy.names import ENGINES, EXPORT_ENGINES, MAX_DROP, PRECISIONS, TIMED_ENGINES
+from fleetfoot.jobs.known import Known
 from fleetfoot.jobs.words import (
     check_least,
     check_share,
@@ -101,7 +102,7 @@ class FitRequest:
 
     def given(self) -> dict[str, Any]:
         """Return the words that were given; a stored run may fill in the others."""
-        words = ((field, getattr(self, field.name)) for field in fields(self))
+        words = ((f, getattr(self, f.name)) for f in fields(self))
         return {f.name: word for f, word in words if word != f.default and word not in BLANKS}
 
     @property
@@ -135,11 +136,13 @@ class EvaluateRequest:
         crops: Views of each image, averaged: 1, 2, 10 (corners, centre, mirrored) or 144.
         average: Further run, bundle or network to average with; may be repeated.
         weights: For a network name: auto, none or a file.
-        engine: Engine of the bundle to use instead of the chosen one.
+        engine: Engine of the bundle to use instead of the chosen one; eager for the trained weights
+            of a run.
         precision: Precision of the bundle to use instead of the chosen one.
         threads: Threads to compute with.
         allow_class_mismatch: Leave out images of classes that the network does not know.
         skip_damaged: Leave out images that cannot be read.
+        known: What is known of a weight file.
     """
 
     run: Annotated[str, POSITIONAL] = ""
@@ -153,6 +156,18 @@ class EvaluateRequest:
     threads: int | None = None
     allow_class_mismatch: bool = False
     skip_damaged: bool = False
+    known: Known = field(default_factory=Known)
+
+    def __post_init__(self) -> None:
+        for word, value, known in (
+            ("--split", self.split, ("train", "val", "test", "all")),
+            ("--engine", self.engine, ("eager", *ENGINES)),
+            ("--precision", self.precision, PRECISIONS),
+        ):
+            if value is not None:
+                one_of(word, value, known)
+        check_least("threads", self.threads, 1)
+        self.known.check(self.weights)
 
 
 @Parameter(name="*")
@@ -228,6 +243,20 @@ class MeasureRequest:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
+class GateKnown(Known):
+    """What is known of a weight file and of the images of --calibrate.
+
+    Attributes:
+        allow_class_mismatch: Leave out images of classes that the network does not know.
+        skip_damaged: Leave out images that cannot be read.
+    """
+
+    allow_class_mismatch: bool = False
+    skip_damaged: bool = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
 class DeployRequest:
     """The words of `deploy`.
 
@@ -243,6 +272,7 @@ class DeployRequest:
         calibrate: Data set for the gate and for int8 ranges.
         graph_preprocess: Put the preprocessing inside the exported graph (uint8 in).
         out: Bundle folder.
+        known: What is known of a weight file and of the images of --calibrate.
 
     Raises:
         UsageError: a number out of range, or an unknown engine, precision or format.
@@ -259,6 +289,7 @@ class DeployRequest:
     calibrate: str | None = None
     graph_preprocess: bool = False
     out: Path | None = None
+    known: GateKnown = field(default_factory=GateKnown)
 
     def __post_init__(self) -> None:
         if self.to is not None:
@@ -267,6 +298,7 @@ class DeployRequest:
         check_least("size", self.size, 8)
         check_share("max-drop", self.max_drop)
         _ = self.engines, self.precisions
+        self.known.check(self.weights)
 
     @property
     def engines(self) -> tuple[str, ...] | None:

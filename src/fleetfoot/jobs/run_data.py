@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,16 @@ TOLERANCES = {"skip_damaged", "allow_class_mismatch"}  # keys of run.json
 
 def write_data(folder: Path, data: Data, *, audit: Any) -> None:
     """Write ``data.json``: class map, split manifest, audit, and a hash over all images' names."""
+    facts = data.scan.facts
     splits = {
         name: {
             "images": len(split),
             "class_counts": np.bincount(split.labels, minlength=len(data.classes)),
             "samples": [[sample.key, sample.label] for sample in split.samples],
+            "pixels_sha256": [
+                facts[sample.key].pixels_sha256 if sample.key in facts else None
+                for sample in split.samples
+            ],
         }
         for name, split in data.splits.items()
     }
@@ -43,7 +49,9 @@ def write_data(folder: Path, data: Data, *, audit: Any) -> None:
 
 
 def open_run_data(folder: Path, *, listener: Listener, otherwise: str) -> Data:
-    """Open the data of a run again: with the same tolerances, and still the same images.
+    """Open the data of a run again: with the same tolerances and splits, the same images.
+
+    Images that were added since are left out.
 
     Args:
         folder: the run folder.
@@ -59,8 +67,40 @@ def open_run_data(folder: Path, *, listener: Listener, otherwise: str) -> Data:
         data = open_data(spec, **tolerances)
     except DataError as error:
         raise DataError(f"the data of {folder} cannot be opened: {error}; {otherwise}") from error
-    check_same_data(folder, data, otherwise=otherwise)
-    return data
+    own = without_added(folder, data)
+    check_same_data(folder, own, otherwise=otherwise)
+    added = sum(map(len, data.splits.values())) - sum(map(len, own.splits.values()))
+    if added:
+        listener.message(f"{added} images were added since the run began: they are left out")
+    return own
+
+
+def without_added(folder: Path, data: Data) -> Data:
+    """Return the data with the splits of a run, as far as its images are there."""
+    record = read_json(folder / "data.json", what="run")
+    there = {s.key: s for split in data.splits.values() for s in split.samples}
+    kept = {
+        name: replace(
+            data.train,
+            name=name,
+            samples=tuple(
+                replace(there[key], index=index, label=label)
+                for index, (key, label) in enumerate(split["samples"])
+                if key in there and data.classes[there[key].label] == record["classes"][label]
+            ),
+        )
+        for name, split in record.get("splits", {}).items()
+    }
+    if not {"train", "val"} <= kept.keys():
+        return data
+    return replace(
+        data,
+        classes=tuple(record["classes"]),
+        train=kept["train"],
+        val=kept["val"],
+        test=kept.get("test"),
+        held_out=record.get("held_out", data.held_out),
+    )
 
 
 def check_same_data(folder: Path, data: Data, *, otherwise: str) -> None:
@@ -71,7 +111,7 @@ def check_same_data(folder: Path, data: Data, *, otherwise: str) -> None:
     """
     if read_json(folder / "data.json", what="run").get("sha256") != data_hash(data):
         raise DataError(
-            f"{data.spec}: is not the data that {folder} was started on (images were added, "
+            f"{data.spec}: is not the data that {folder} was started on (images were "
             f"removed, moved or changed); {otherwise}"
         )
 

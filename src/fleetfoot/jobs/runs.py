@@ -2,19 +2,24 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fleetfoot.core.errors import DataError, UsageError, require
+from fleetfoot.core.file_lock import locked
+from fleetfoot.core.out_folder import check_out, expanded, is_vacant
 from fleetfoot.data.preprocess import Preprocess
+from fleetfoot.jobs.known import TYPICAL, Known
 
 if TYPE_CHECKING:
     from torch import nn
 
 RUNS = Path("runs")
 LOCAL = "local:"  # in front of a folder of portable weights, as in `fleetfoot.create`
+LOCK = "lock"  # of a run folder
 UNTRAINED = "none: untrained"  # as source of weights
 
 
@@ -37,13 +42,14 @@ def resolve(text: str) -> Target:
     """Return what a RUN argument means; names of networks are not checked here.
 
     Raises:
+        UsageError: no name.
         DataError: a path that is missing, or a folder that is neither a run nor a bundle.
     """
+    if not text.strip():
+        raise UsageError("the name of the run is empty; name a run folder, a bundle or a network")
     if text.startswith(LOCAL):
-        if not _local(text).is_dir():
-            raise DataError(f"{text}: no such folder; save_portable and `fleetfoot fit` write one")
-        return Target("local", text, None)
-    path = Path(text).expanduser()
+        return _portable_target(text)
+    path = expanded(text)
     if path.is_dir():
         if (path / "bundle.json").is_file():
             return Target("bundle", text, path)
@@ -61,8 +67,23 @@ def resolve(text: str) -> Target:
     return Target("net", text, None)
 
 
+def _portable_target(text: str) -> Target:
+    if not _local(text).is_dir():
+        raise DataError(f"{text}: no such folder; save_portable and `fleetfoot fit` write one")
+    return Target("local", text, None)
+
+
+def net_name(target: Target) -> str:
+    """Return the name of the network that is meant by name or by its portable weights."""
+    if target.kind != "local":
+        return target.text
+    from fleetfoot.nets.portable import read_portable
+
+    return read_portable(_local(target.text)).created_as.name
+
+
 def _local(text: str) -> Path:
-    return Path(text.removeprefix(LOCAL)).expanduser()
+    return expanded(text.removeprefix(LOCAL))
 
 
 def bundle_of(text: str) -> Path:
@@ -113,7 +134,7 @@ def data_name(data: str) -> str:
     kind, colon, _ = data.partition(":")
     if colon and kind.isalnum() and len(kind) > 1 and not Path(data).exists():
         return kind
-    path = Path(data).expanduser()
+    path = expanded(data)
     path = path if path.name not in ("", ".", "..") else path.resolve()
     name = path.name if path.is_dir() else path.stem
     return re.sub(r"[^\w.-]+", "_", name).strip("._") or "run"
@@ -124,11 +145,11 @@ def new_run_folder(data: str, *, out: str | Path | None = None) -> Path:
 
     Raises:
         UsageError: ``out`` exists and is not empty.
+        DataError: it cannot be written.
     """
+    check_run_folder(out)
     if out is not None:
-        folder = Path(out).expanduser()
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UsageError(f"--out {out}: exists; name another folder or remove it first")
+        folder = expanded(out)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
     RUNS.mkdir(exist_ok=True)
@@ -141,6 +162,33 @@ def new_run_folder(data: str, *, out: str | Path | None = None) -> Path:
             number += 1
         else:
             return folder
+
+
+def check_run_folder(out: str | Path | None) -> None:
+    """Refuse where `new_run_folder` could make no folder, before the work.
+
+    Raises:
+        UsageError: ``out`` exists and is not empty.
+        DataError: it cannot be written.
+        OSError: the disk is full.
+    """
+    folder = RUNS if out is None else expanded(out)
+    if out is not None and not is_vacant(folder, but=LOCK):
+        raise UsageError(f"--out {out}: exists; name another folder or remove it first")
+    check_out(folder)
+
+
+@contextmanager
+def alone_on(run: Path) -> Generator[None]:
+    """Hold a run folder while it is written to.
+
+    Raises:
+        UsageError: another process holds it.
+    """
+    with locked(run / LOCK) as mine:
+        if not mine:
+            raise UsageError(f"{run}: another fleetfoot works on this run; wait for its end")
+        yield
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,20 +217,24 @@ class Network:
         return self.weights["source"] == UNTRAINED
 
 
-def load_network(target: Target, *, weights: str = "auto") -> Network:
+def load_network(target: Target, *, weights: str = "auto", known: Known | None = None) -> Network:
     """Return the network of a run or of portable weights, or one by name.
 
     Args:
         target: what `resolve` returned.
         weights: for a name: ``auto`` (published weights where they are installed), ``none``, or
             the path of a weight file or of a folder of portable weights.
+        known: what is known of a weight file.
 
     Raises:
-        UsageError: unknown network, or a bundle, which holds no torch weights.
+        UsageError: unknown network, a bundle, which holds no torch weights, or a weight file of
+            which nobody says how images are prepared for it.
         DataError: a run without weights, or weights that do not fit.
         MissingError: torch is not installed.
     """
     require("torch", extra="train")
+    known = known or Known()
+    known.check("auto" if target.kind != "net" else weights)
     if target.kind == "bundle":
         raise UsageError(f"{target.text}: is a bundle; this needs the run that it came from")
     if target.folder is not None:
@@ -197,7 +249,7 @@ def load_network(target: Target, *, weights: str = "auto") -> Network:
     check_net(target.text, or_folder=True)
     if weights not in ("auto", "none") and Path(weights).is_dir():
         return _portable(Path(weights), expected=target.text)
-    return _named(target.text, weights)
+    return _named(target.text, weights, known)
 
 
 def _portable(folder: Path, *, expected: str | None = None) -> Network:
@@ -225,24 +277,35 @@ def _portable(folder: Path, *, expected: str | None = None) -> Network:
     )
 
 
-def _named(name: str, weights: str) -> Network:
+def _named(name: str, weights: str, known: Known) -> Network:
     from fleetfoot.nets.catalog import entry
     from fleetfoot.nets.create import create
     from fleetfoot.nets.weights import load_weights, pretrained
 
-    facts, info, net = entry(name), pretrained(name), create(name)
+    facts, info = entry(name), pretrained(name)
+    names, contract = known.names, known.contract
+    published = info is not None and info.path is not None and Path(weights) == info.path
+    if weights not in ("auto", "none") and contract is None and not published:
+        raise UsageError(
+            f"--weights {weights}: does not say how images are prepared for it; say it with "
+            f"--preprocess, as in --preprocess {TYPICAL}"
+        )
+    preprocess = plain_preprocess(facts.input[-1], facts.input[0])
+    if contract is not None or info is not None:
+        preprocess = Preprocess.from_json(contract or (info.preprocess if info else {}))
+    count = facts.classes if names is None else len(names)
+    net = create(name, num_classes=count, in_chans=preprocess.channels)
     source = {"source": UNTRAINED, "licence": "unknown"}
     if weights == "auto" and info is not None and info.path is not None:
         load_weights(net, name)
         source = {"source": info.source, "licence": info.licence}
     elif weights not in ("auto", "none"):
-        report = load_weights(net, weights)
-        source = {"source": report.source, "licence": report.licence}
-    classes, aliases = tuple(str(number) for number in range(facts.classes)), dict[str, str]()
-    preprocess = plain_preprocess(facts.input[-1], facts.input[0])
-    if info is not None:
+        source = _load_own(net, weights)
+    classes, aliases = tuple(str(number) for number in range(count)), dict[str, str]()
+    if names is not None:
+        classes = names
+    elif info is not None:
         classes, aliases = unique_names(info.classes)
-        preprocess = Preprocess.from_json(info.preprocess)
     return Network(
         net=net.eval(),
         name=name,
@@ -251,6 +314,19 @@ def _named(name: str, weights: str) -> Network:
         preprocess=preprocess,
         weights=source,
     )
+
+
+def _load_own(net: "nn.Module", weights: str) -> dict[str, str]:
+    """Load a weight file whole: what stays new would answer at random."""
+    from fleetfoot.nets.weights import load_weights
+
+    report = load_weights(net, weights)
+    if report.missing:
+        raise DataError(
+            f"--weights {weights}: has no {report.missing[0]} of this shape; where its classes "
+            "are others than the published ones, name them with --classes"
+        )
+    return {"source": report.source, "licence": report.licence}
 
 
 def plain_preprocess(size: int, channels: int) -> Preprocess:

@@ -13,7 +13,7 @@ from types import NoneType
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from fleetfoot.core.errors import DataError, UsageError, require
-from fleetfoot.core.files import write_text
+from fleetfoot.core.files import write_bytes
 from fleetfoot.core.parts import changed, flatten
 from fleetfoot.core.results import to_json
 from fleetfoot.train.method_word import MethodWord, methods
@@ -49,7 +49,7 @@ def read_config(path: Path) -> dict[str, Any]:
         DataError: the file is missing, unreadable or not TOML.
     """
     try:
-        return flatten(tomllib.loads(path.read_text(encoding="utf-8")))
+        return flatten(tomllib.loads(path.read_text("utf-8", errors="surrogateescape")))
     except FileNotFoundError:
         raise DataError(f"{path}: no such settings file") from None
     except OSError as error:
@@ -87,7 +87,8 @@ def write_config(path: Path, recipe: Recipe, *, run: Mapping[str, Any]) -> None:
     tomli_w: Any = require("tomli_w", extra="train")
     tables = {"run": _without_null(to_json(run)), "recipe": _without_null(recipe.to_json())}
     text = tomli_w.dumps({KEY: FORMAT, **tables})
-    write_text(path, "# every setting of this run; `--config` takes it back\n" + text)
+    text = f"# every setting of this run; `--config` takes it back\n{text}"
+    write_bytes(path, text.encode(errors="surrogateescape"))  # a name in another encoding
 
 
 def _checked(path: str, value: Any, kind: Any) -> Any:

@@ -76,7 +76,7 @@ class Evaluation:
     """Metrics of one network on one split; accuracies are fractions.
 
     `top1_low` and `top1_high` bound top-1 with 95 % (Wilson); `top5` is None below six classes;
-    rows of `confusion` are the truth.
+    `pairs` has (truth, predicted, images) for every pair of class numbers that occurred.
     """
 
     images: int
@@ -87,7 +87,7 @@ class Evaluation:
     top5: float | None
     loss: float
     classes: tuple[str, ...]
-    confusion: tuple[tuple[int, ...], ...]
+    pairs: tuple[tuple[int, int, int], ...]
     per_class: tuple[ClassScore, ...]
     calibration: Calibration
     worst: tuple[WorstImage, ...]
@@ -121,7 +121,6 @@ def evaluate_logits(
     loss_N = cross_entropy(logits_NC, labels_N)
     correct = int((predicted_N == labels_N).sum())
     low, high = wilson_interval(correct, len(labels_N))
-    table = confusion(predicted_N, labels_N, classes=len(classes))
     wrong = np.flatnonzero(predicted_N != labels_N)
     order: list[int] = wrong[np.argsort(-loss_N[wrong], kind="stable")][:worst].tolist()
     return Evaluation(
@@ -133,8 +132,8 @@ def evaluate_logits(
         top5=top_k(logits_NC, labels_N, k=5) if len(classes) > 5 else None,
         loss=float(loss_N.mean()),
         classes=tuple(classes),
-        confusion=tuple(tuple(int(n) for n in row) for row in table),
-        per_class=class_scores(table, classes),
+        pairs=confused(predicted_N, labels_N),
+        per_class=class_scores(predicted_N, labels_N, classes=classes),
         calibration=calibration(probabilities_NC, labels_N),
         worst=tuple(
             WorstImage(
@@ -156,9 +155,10 @@ def softmax(logits_NC: Floats) -> Floats:
     >>> softmax(np.array([[0.0, 0.0]])).tolist()
     [[0.5, 0.5]]
     """
-    shifted = logits_NC.astype(np.float64) - logits_NC.max(axis=-1, keepdims=True)
-    exponentials = np.exp(shifted)
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    exponentials = _shifted(logits_NC)
+    np.exp(exponentials, out=exponentials)
+    exponentials /= exponentials.sum(axis=-1, keepdims=True)
+    return exponentials
 
 
 def averaged(logits: Sequence[Floats]) -> Floats:
@@ -174,9 +174,17 @@ def averaged(logits: Sequence[Floats]) -> Floats:
 
 def cross_entropy(logits_NC: Floats, labels_N: Ints) -> Floats:
     """Return the loss of every image, (N,), in nats."""
-    shifted_NC = logits_NC.astype(np.float64) - logits_NC.max(axis=1, keepdims=True)
-    total_N = np.log(np.exp(shifted_NC).sum(axis=1))
-    return total_N - shifted_NC[np.arange(len(labels_N)), labels_N]
+    shifted_NC = _shifted(logits_NC)
+    own_N = shifted_NC[np.arange(len(labels_N)), labels_N]
+    np.exp(shifted_NC, out=shifted_NC)
+    return np.log(shifted_NC.sum(axis=1)) - own_N
+
+
+def _shifted(logits_NC: Floats) -> NDArray[np.float64]:
+    """Return logits less the largest of their row: one copy, of many classes a large one."""
+    shifted_NC = logits_NC.astype(np.float64)
+    shifted_NC -= logits_NC.max(axis=-1, keepdims=True)
+    return shifted_NC
 
 
 def top_k(logits_NC: Floats, labels_N: Ints, *, k: int) -> float:
@@ -188,15 +196,24 @@ def top_k(logits_NC: Floats, labels_N: Ints, *, k: int) -> float:
     return float(((logits_NC > own_N1).sum(axis=1) < k).mean())
 
 
-def confusion(predicted_N: Ints, labels_N: Ints, *, classes: int) -> Ints:
-    """Return the (C, C) table of counts; rows are the truth."""
-    flat = np.bincount(labels_N * classes + predicted_N, minlength=classes * classes)
-    return flat.reshape(classes, classes)
+def confused(predicted_N: Ints, labels_N: Ints) -> tuple[tuple[int, int, int], ...]:
+    """Return (truth, predicted, images) for the pairs that occurred, in the order of classes.
+
+    >>> confused(np.array([1, 0, 1]), np.array([1, 1, 1]))
+    ((1, 0, 1), (1, 1, 2))
+    """
+    pairs, counts = np.unique(np.stack([labels_N, predicted_N]), axis=1, return_counts=True)
+    return tuple(zip(*pairs.tolist(), counts.tolist(), strict=True))
 
 
-def class_scores(table_CC: Ints, classes: Sequence[str]) -> tuple[ClassScore, ...]:
-    """Return precision, recall and F1 of every class of a confusion table."""
-    hits, predicted, present = np.diag(table_CC), table_CC.sum(axis=0), table_CC.sum(axis=1)
+def class_scores(
+    predicted_N: Ints, labels_N: Ints, *, classes: Sequence[str]
+) -> tuple[ClassScore, ...]:
+    """Return precision, recall and F1 of every class."""
+    hits, predicted, present = (
+        np.bincount(numbers, minlength=len(classes))
+        for numbers in (labels_N[predicted_N == labels_N], predicted_N, labels_N)
+    )
     return tuple(
         ClassScore(
             name=name,

@@ -116,7 +116,7 @@ def _evaluated(
         for name, said in answers.items()
     }
     val, test = found["val"], found.get("test")
-    record = to_json({"val": val, "test": test}, schema="fleetfoot.evaluation/1")
+    record = to_json({"val": val, "test": test}, schema="fleetfoot.evaluation/2")
     write_json(folder / "evaluation.json", record)
     return val, test
 

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 Json = dict[str, Any]
+Pairs = list[tuple[int, int, int]]
 
 # A larger matrix is no picture any more; the most confused pairs say the same.
 MATRIX_CLASSES = 100
@@ -36,27 +37,40 @@ def splits(evaluation: Json) -> Json:
 
 
 def _split(part: Json, *, role: str) -> Json:
-    confusion = part["confusion"]
+    pairs, classes = _counts(part), part["classes"]
     split: Json = {name: part[name] for name in FIELDS}
     split["role"] = role
-    split["confusion"] = confusion if len(confusion) <= MATRIX_CLASSES else None
-    split["pairs"] = _pairs(confusion, part["classes"])
+    split["confusion"] = _matrix(pairs, len(classes)) if len(classes) <= MATRIX_CLASSES else None
+    split["pairs"] = _pairs(pairs, classes)
     split["worst"] = [_worst(item) for item in part["worst"]]
     return split
 
 
-def _pairs(confusion: list[list[int]], classes: list[str]) -> list[Json]:
-    """Return the pairs of classes most often taken for each other."""
-    wrong = [
-        (count, row, column)
-        for row, counts in enumerate(confusion)
-        for column, count in enumerate(counts)
-        if count and row != column
-    ]
-    wrong.sort(key=lambda item: (-item[0], item[1], item[2]))
+def _counts(part: Json) -> Pairs:
+    """Return (truth, predicted, images); format 1 of the file has them as a whole matrix."""
+    if "pairs" in part:
+        return [(truth, predicted, images) for truth, predicted, images in part["pairs"]]
     return [
-        {"truth": classes[row], "predicted": classes[column], "images": count}
-        for count, row, column in wrong[:PAIRS]
+        (row, column, count)
+        for row, counts in enumerate(part["confusion"])
+        for column, count in enumerate(counts)
+        if count
+    ]
+
+
+def _matrix(pairs: Pairs, classes: int) -> list[list[int]]:
+    matrix = [[0] * classes for _ in range(classes)]
+    for truth, predicted, images in pairs:
+        matrix[truth][predicted] = images
+    return matrix
+
+
+def _pairs(pairs: Pairs, classes: list[str]) -> list[Json]:
+    """Return the pairs of classes most often taken for each other."""
+    wrong = sorted((-images, row, column) for row, column, images in pairs if row != column)
+    return [
+        {"truth": classes[row], "predicted": classes[column], "images": -less}
+        for less, row, column in wrong[:PAIRS]
     ]
 
 

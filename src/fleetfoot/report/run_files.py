@@ -75,7 +75,7 @@ def _optional(path: Path, part: str, missing: dict[str, str]) -> Json:
 
 def _config(path: Path, missing: dict[str, str]) -> Json:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text("utf-8", errors="surrogateescape"))
     except FileNotFoundError:
         missing["config"] = f"{path.name} is not there"
     except (OSError, ValueError) as error:
