@@ -119,6 +119,15 @@ def test_who_skips_damage_skips_it_in_large_sets_too(
         assert any("--skip-damaged decodes them all" in note for note in open_data(str(root)).notes)
 
 
+def test_a_class_of_no_pictures_says_what_it_holds(make_folder: MakeFolder) -> None:
+    root = make_folder({"a": 3, "b": 0})
+    (root / "b" / "1.svg").write_text("<svg/>")
+    with pytest.raises(
+        DataError, match=r"'b' without images \(left out, no images: 1 \(b/1\.svg\)"
+    ):
+        open_data(str(root))
+
+
 def test_what_a_folder_leaves_out_is_known_wherever_it_is_read(make_folder: MakeFolder) -> None:
     root = make_folder({"train/a": 4, "train/b": 4, "unlabelled/c": 3})
     note = "left out, a folder that is no split beside train (images in it: 3): 1 (unlabelled)"

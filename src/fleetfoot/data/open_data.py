@@ -305,7 +305,8 @@ def _refuse_empty_classes(spec: str, source: Source) -> None:
         empty = [name for name in empty if one_form(name) not in there]
         if empty:
             raise DataError(
-                f"{spec}: {listed(empty)} without images; add images or remove the folder"
+                f"{spec}: {listed(empty)} without images{_because(source.notes)}; add images or "
+                "remove the folder"
             )
 
 
@@ -330,13 +331,18 @@ def _refuse_too_little(
     spec: str, rows: Sequence[Row], classes: Sequence[str], left_out: Sequence[str]
 ) -> None:
     if not rows:
-        why = f" ({'; '.join(left_out)})" if left_out else ""
-        raise DataError(f"{spec}: has no training images{why}; add some, or a folder train")
+        raise DataError(
+            f"{spec}: has no training images{_because(left_out)}; add some, or a folder train"
+        )
     if len(classes) < 2:
         count = "one image" if len(rows) == 1 else f"{len(rows)} images"
         raise DataError(
             f"{spec}: has {count} of one class, {classes[0]!r}; add a second class to tell apart"
         )
+
+
+def _because(notes: Sequence[str]) -> str:
+    return f" ({'; '.join(notes)})" if notes else ""
 
 
 def _damage_notes(found: Scan) -> tuple[str, ...]:
