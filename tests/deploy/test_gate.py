@@ -48,16 +48,23 @@ def test_lost_images_decide():
     assert judge(lost(100, 1), precision="int8", max_drop=0.01).passed
 
 
-def test_agreement_gates_from_500_images_on():
-    assert judge(lost(499, 0, agreeing=450), precision="int8", max_drop=0.01).passed
-    verdict = judge(lost(500, 0, agreeing=450), precision="int8", max_drop=0.01)
-    assert not verdict.passed
-    assert "90.0% of 500 answers as before, 97.0% needed" in verdict.reason
+def test_agreement_has_room_for_chance_below_500_images():
+    for images, room in ((99, 8), (499, 26), (500, 15)):
+        for changed in (room, room + 1):
+            parity = lost(images, 0, agreeing=images - changed)
+            verdict = judge(parity, precision="int8", max_drop=0.01)
+            assert verdict.passed is (changed == room)
+        assert verdict.reason == f"int8: {changed} of {images} answers changed, {room} allowed"
+    many = lost(99, 0, agreeing=50)
+    assert judge(many, precision="int8", max_drop=0.5).passed  # the user is ready to lose as many
 
 
 def test_a_gain_passes():
-    parity = compare(REFERENCE[::-1].copy(), REFERENCE, labels_N=np.array([1, 0, 1, 1]))
-    assert parity.net_lost == -4 + 2
+    right = np.tile(np.float32([1, 0]), (100, 1))
+    reference = right.copy()
+    reference[:2] = [0, 1]
+    parity = compare(right, reference, labels_N=np.zeros(100, int))
+    assert parity.net_lost == -2
     assert judge(parity, precision="int8", max_drop=0.0).passed
 
 

@@ -2,9 +2,10 @@
 
 Float32  is the same arithmetic in another order: no logit may differ by more than `ROUNDING` of
          their spread, and no more answers than `AGREEMENT` says, whatever the labels
-Lower    precisions lose at most max(1, floor(max_drop * n)) correct images, net, and keep, from 500
-         images on, the share of answers that `AGREEMENT` says; without labels their mean logit
-         difference is at most `SPREAD` of the logits' spread
+Lower    precisions lose at most max(1, floor(max_drop * n)) correct images, net, and keep the share
+         of answers that `AGREEMENT` says (below 500 images with room for chance, see
+         `allowed_changes`); without labels their mean logit difference is at most `SPREAD` of the
+         logits' spread
 Source   INTERFACES.md, "Deploying"; agreement levels from papers/deployment.md
 Letters  N images, C classes
 """
@@ -20,7 +21,7 @@ from fleetfoot.core.errors import ShapeError
 GATE_IMAGES = 1000
 """How many crops gate and tuning see; more would only cost time."""
 AGREEMENT_IMAGES = 500
-"""From this many images on, agreement is a gate of its own."""
+"""From this many images on, agreement has no room for chance."""
 AGREEMENT = {"float32": 0.998, "bfloat16": 0.99, "float16": 0.99, "int8": 0.97}
 ROUNDING = 0.002
 """Largest logit difference of float32, as a share of the logits' standard deviation.
@@ -145,6 +146,21 @@ def allowed_loss(images: int, max_drop: float) -> int:
     return max(1, math.floor(max_drop * images))
 
 
+def allowed_changes(images: int, precision: str, max_drop: float) -> int:
+    """Return how many answers a lower precision may change.
+
+    Below `AGREEMENT_IMAGES` images there is room for three standard deviations of chance, and for
+    what the user is ready to lose.
+
+    >>> [allowed_changes(n, "int8", 0.01) for n in (20, 99, 499, 500)]
+    [2, 8, 26, 15]
+    """
+    expected = (1 - AGREEMENT.get(precision, 1.0)) * images
+    if images >= AGREEMENT_IMAGES:
+        return math.floor(expected + 1e-9)
+    return max(1, math.floor(expected + 3 * math.sqrt(expected)), math.floor(max_drop * images))
+
+
 def judge(parity: Parity, *, precision: str, max_drop: float) -> Verdict:
     """Return the gate's verdict on one form."""
     if not math.isfinite(parity.max_logit_difference):
@@ -157,13 +173,9 @@ def judge(parity: Parity, *, precision: str, max_drop: float) -> Verdict:
     images = f"{parity.net_lost} of {parity.images} images lost, {allowed} allowed"
     if parity.net_lost > allowed:
         return Verdict(False, f"{precision}: {images}")
-    level = AGREEMENT.get(precision, 1.0)
-    if parity.images >= AGREEMENT_IMAGES and parity.top1_agreement < level:
-        return Verdict(
-            False,
-            f"{precision}: {parity.top1_agreement:.1%} of {parity.images} answers as before, "
-            f"{level:.1%} needed",
-        )
+    changed, room = _changed(parity), allowed_changes(parity.images, precision, max_drop)
+    if changed > room:
+        return Verdict(False, f"{precision}: {_changes(parity, room)}")
     return Verdict(True, images)
 
 
@@ -172,9 +184,16 @@ def _beyond_rounding(parity: Parity) -> str:
     share = _share(parity.max_logit_difference, parity)
     if share > ROUNDING:
         return f"a logit differs by {share:.2%} of the spread, {ROUNDING:.1%} allowed"
-    changed = round((1 - parity.top1_agreement) * parity.images)
-    allowed = max(1, math.floor((1 - AGREEMENT["float32"]) * parity.images))
-    return f"{changed} of {parity.images} answers changed, {allowed} allowed" * (changed > allowed)
+    room = max(1, math.floor((1 - AGREEMENT["float32"]) * parity.images))
+    return _changes(parity, room) if _changed(parity) > room else ""
+
+
+def _changed(parity: Parity) -> int:
+    return round((1 - parity.top1_agreement) * parity.images)
+
+
+def _changes(parity: Parity, room: int) -> str:
+    return f"{_changed(parity)} of {parity.images} answers changed, {room} allowed"
 
 
 def _judge_logits(parity: Parity) -> Verdict:
