@@ -88,6 +88,12 @@ def test_epochs_and_several_processes_keep_their_steps(changes: dict[str, object
     assert walk([20.0] * 99, plan(**changes)).step == PLANNED
 
 
+@pytest.mark.parametrize(("seconds", "steps"), [(60.0, 2), (20.0, 4), (8.0, 11)])
+def test_a_run_of_few_planned_steps_is_judged_by_its_first(seconds: float, steps: int) -> None:
+    done = walk([seconds] * 99, plan(total_steps=4, step_ms=30e3, evaluation_seconds=0.0))
+    assert done.step == steps
+
+
 def test_time_that_is_up_ends_the_run_with_the_next_step() -> None:
     done = walk([1.5, 50.0, 50.0, 50.0, 50.0], plan())
     assert done.step == 5

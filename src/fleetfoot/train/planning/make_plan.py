@@ -36,6 +36,8 @@ from fleetfoot.train.process.exactness import exact_arithmetic
 from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps.step import Step, supervised_step
 
+LEAST_STEPS = 4  # of a plan for minutes
+
 
 class _Found(NamedTuple):
     way: Way
@@ -172,7 +174,9 @@ def _total_steps(recipe: Recipe, times: Times, per_epoch: int, *, planning: floa
         return per_epoch * (recipe.epochs or 1)
     available = minutes_left(recipe.minutes, planning)
     every = recipe.checkpoints.evaluate_every
-    return fitted_steps(available, times, steps_per_epoch=per_epoch, every=every)
+    fitting = fitted_steps(available, times, steps_per_epoch=per_epoch, every=every)
+    # So few are an estimate of a busy moment: the run is shrunk after its first step, or stretched.
+    return fitting if this_process().world > 1 else max(fitting, LEAST_STEPS)
 
 
 def _interval(recipe: Recipe, total: int, times: Times, per_epoch: int) -> int:

@@ -1,5 +1,6 @@
 """A run with `minutes` ends on time, also where steps turn out faster or slower than planned."""
 
+import statistics
 from collections import deque
 
 from fleetfoot.train.optim.stretch import Stretch, planned_step
@@ -9,6 +10,7 @@ from fleetfoot.train.train_state import Progress
 
 LEAST_STEPS = 3  # that a pace is the mean of
 WINDOW = 0.03  # of the minutes, at least, that a pace is the mean of
+FEW_STEPS = 8  # of a whole run, up to which its first step is a pace already
 CLEARLY = 0.2  # of the steps that are left: fewer more or less are not worth a change
 
 
@@ -31,10 +33,12 @@ class Pace:
         """
         self._note(seconds)
         plan, total = self._plan, done.ends_at(self._plan.total_steps)
-        enough = len(self._seconds) >= LEAST_STEPS and sum(self._seconds) >= self._least
-        if plan.minutes is None or plan.world > 1 or not enough or done.step >= total:
+        if plan.minutes is None or plan.world > 1 or done.step >= total:
             return None
-        pace = sum(self._seconds) / len(self._seconds)
+        enough = len(self._seconds) >= LEAST_STEPS and sum(self._seconds) >= self._least
+        if not enough and total > FEW_STEPS:
+            return None
+        pace = statistics.fmean(self._seconds or [seconds])
         slower = pace / (plan.step_ms / 1e3)
         left = fitted_steps(
             minutes_left(plan.minutes, plan.planning_seconds + spent),
