@@ -61,6 +61,11 @@ def test_another_encoding_is_named(tmp_path: Path) -> None:
         read(tmp_path / "t.csv", codecs.BOM_UTF16_LE + b"p\x00\x00")
 
 
+def test_a_quote_that_is_not_closed(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"is no readable table \(a quote is not closed\)"):
+        read(tmp_path / "t.csv", 'path,label\na,b\n"c,d\n')
+
+
 def test_lines_are_counted_as_in_the_file(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text('sep=,\npath,label\n"a\nb",c\n\nd,e\n')
@@ -80,4 +85,9 @@ def test_lines_that_are_not_json_objects(tmp_path: Path) -> None:
         read_records(path)
     path.write_text("[1]\n")
     with pytest.raises(DataError, match="line 1: is no JSON object"):
+        read_records(path)
+    path.write_text('{"path": "a", "label": 1}\n{"path": "a", "label": 1, "label": 2}\n')
+    with pytest.raises(
+        DataError, match=r"line 2: is not JSON \(one object has a key twice: path, l"
+    ):
         read_records(path)

@@ -84,13 +84,20 @@ def _json_rows(path: Path, text: str) -> Iterator[Record]:
         if not content.strip():
             continue
         try:
-            row = json.loads(content)
+            row = json.loads(content, object_pairs_hook=_each_once)
         except (ValueError, RecursionError) as error:
             raise DataError(f"{path}, line {line}: is not JSON ({error})") from None
         if not isinstance(row, dict):
             raise DataError(f"{path}, line {line}: is no JSON object")
         columns = folded(list(row), where=f"{path}, line {line}")
         yield Record(line, dict(zip(columns, row.values())))
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"one object has a key twice: {', '.join(key for key, _ in pairs)}")
+    return found
 
 
 def _text(path: Path) -> str:
@@ -120,4 +127,5 @@ def _reading(path: Path) -> Generator[None]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     except (ValueError, csv.Error) as error:
-        raise DataError(f"{path}: is no readable table ({first_line(error)})") from error
+        reason = first_line(error).replace("unexpected end of data", "a quote is not closed")
+        raise DataError(f"{path}: is no readable table ({reason})") from error
