@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fleetfoot.search.candidates import HEADROOM, candidates_for, choose_within
+from fleetfoot.search.candidates import HEADROOM, candidates_for, choose_within, prior
 from fleetfoot.search.choice import Candidate, Situation
 from fleetfoot.search.rounds import measure_in_rounds
 
@@ -87,6 +87,15 @@ def test_also_for_networks_of_any_speed(seed: int) -> None:
         assert (top.net, top.size) == (best.net, best.size)
 
 
+def test_a_size_beyond_the_one_a_network_knows_is_never_measured() -> None:
+    machine = Machine(lites)
+    found = measure_in_rounds(CANDIDATES, budget_ms=50.0, measure=machine)
+    assert machine.rounds == [[(LITES[2], 256), (LITES[1], 256), (LITES[0], 224)]]
+    (beyond,) = (c for c in found if (c.net, c.size) == (LITES[0], 256))
+    assert beyond.prior < prior(LITES[0], 224, PHOTOS)
+    assert beyond.reason.startswith("not measured: ")
+
+
 def test_networks_take_turns_a_size_each() -> None:
     machine = Machine(lites)
     measure_in_rounds(CANDIDATES, budget_ms=1.2, measure=machine)
@@ -109,7 +118,12 @@ def _sorted_groups(machine: Machine) -> list[tuple[tuple[str, int], list[tuple[s
 
 def test_what_there_was_no_time_for_says_so() -> None:
     found = measure_in_rounds(CANDIDATES, budget_ms=1.2, measure=Machine(lites), seconds=-1.0)
-    assert {c.reason for c in found} == {"not measured: -1 s were up; it might have won"}
+    late = "not measured: -1 s were up; it might have won"
+    others = {(c.net, c.size): c.reason for c in found if c.reason != late}
+    assert others == {
+        (LITES[2], 288): "not measured: 256 px is faster, and its prior no lower",
+        (LITES[0], 256): "not measured: 224 px is faster, and its prior no lower",
+    }
 
 
 def test_a_measurement_that_gets_nowhere_ends() -> None:

@@ -1,8 +1,8 @@
 """Measure candidates in rounds, one size of every network in each, until it is clear which wins.
 
 A larger size is never faster and a lower prior never wins, so few of them need measuring: each
-network begins with its largest size, whose time tells which one to try next. What was not measured
-says why.
+network begins with the largest size that may win, whose time tells which one to try next. What was
+not measured says why.
 """
 
 import math
@@ -91,8 +91,12 @@ class _Table:
         if best is not None and candidate.prior <= best.prior:
             return f"it cannot win over {best.net} at {best.size} px, which is within the budget"
         for key, other in self.found.items():
-            smaller = other.net == candidate.net and other.size < candidate.size
-            if smaller and self._is_settled(key) and self.limit < _latency(other) < math.inf:
+            runs = not self.looks[key] or other.latency_ms_p50 is not None
+            if other.net != candidate.net or other.size >= candidate.size or not runs:
+                continue
+            if other.prior >= candidate.prior:
+                return f"{other.size} px is faster, and its prior no lower"
+            if self._is_settled(key) and _latency(other) > self.limit:
                 return f"{other.size} px is over the budget already"
         return None
 
