@@ -32,16 +32,14 @@ def measure_in_rounds(
         candidates: networks at sizes, with their priors.
         budget_ms: of the median latency, milliseconds.
         measure: times the candidates of a round.
-        seconds: no round begins that, were it like the longest so far, would end later.
+        seconds: when no further round begins; `measure` makes no network that would take longer.
     """
     table = _Table(candidates, HEADROOM * budget_ms)
-    start, longest = time.perf_counter(), 0.0
+    start = time.perf_counter()
     while wanted := table.wanted():
-        begun = time.perf_counter()
-        left = seconds - (begun - start)
-        if left < longest or not table.note(measure(wanted, left)):
+        left = seconds - (time.perf_counter() - start)
+        if left < 0 or not table.note(measure(wanted, left)):
             break
-        longest = max(longest, time.perf_counter() - begun)
     late = f"not measured: {seconds:g} s were up; {MIGHT_HAVE_WON}"
     return tuple(table.told(key, late=late) for key in table.found)
 
