@@ -8,11 +8,11 @@ _list:
 
 # Rewrite the sources in the house format; `just format --check` only looks.
 format *words:
-    python -m ruff format {{ words }} src tests benchmarks docs
+    python -m ruff format {{ words }} conftest.py src tests benchmarks docs
 
 # Style, naming, docstrings, complexity, likely bugs.
 lint *words:
-    python -m ruff check {{ words }} src tests benchmarks docs
+    python -m ruff check {{ words }} conftest.py src tests benchmarks docs
 
 # Strict types on src/.
 types *words:

@@ -1,7 +1,9 @@
 """Fixtures that several rooms use."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,3 +17,21 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data at {folder}: set FLEETFOOT_DATA")
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_form() -> Iterator[None]:
+    """Networks are deployed in one form, timed for a moment: for tests of something else."""
+    from fleetfoot.deploy.options import Options
+    from fleetfoot.measure.latency import Schedule
+
+    schedule = Schedule(min_samples=4, min_seconds=0.0, rounds=2, warm_up_seconds=0.0)
+    only = {"engines": ("onnxruntime",), "precisions": ("float32",), "baselines": ()}
+
+    def options(**words: Any) -> Options:
+        return Options(**{**words, **only, "schedule": schedule})
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("fleetfoot.recipes.run.Options", "fleetfoot.jobs.deploy.Options"):
+            patch.setattr(name, options)
+        yield

@@ -1,12 +1,15 @@
-"""Two tiny claims, and one that fails, for tests of the queue; run as the process of one claim."""
+"""Two tiny claims, and one that fails, for tests of the queue; run as the process of one claim.
 
+They need no torch: a process of theirs begins in a moment.
+"""
+
+import io
 import os
 import sys
 import time
 from pathlib import Path
 
-import torch
-from safetensors.torch import load_file, save
+import numpy as np
 
 from fleetfoot.claims import ledger, queue_worker
 from fleetfoot.claims.claim import Claim, Control, Measurement, Setting
@@ -18,23 +21,22 @@ from fleetfoot.core.machine_lock import working
 STEPS = int(os.environ.get("QUEUE_STEPS", "60"))
 
 
-def trained(setting: Setting, name: str) -> torch.Tensor:
+def trained(setting: Setting, name: str) -> np.ndarray:
     """Return weights after `STEPS` steps: a training that goes on after any stop."""
     assert setting.trainings is not None
-    path = setting.trainings / f"{name}.safetensors"
-    start = {"weights": torch.zeros(8), "step": torch.tensor(0)}
-    kept = load_file(path) if path.exists() else start
-    weights, step = kept["weights"], int(kept["step"])
-    while step < STEPS:
+    path = setting.trainings / f"{name}.npy"
+    state = np.load(path) if path.exists() else np.zeros(9)  # the step, eight weights
+    while state[0] < STEPS:
         with working():
-            generator = torch.Generator().manual_seed(step)
-            weights = 0.99 * weights + torch.randn(8, generator=generator)
-            step += 1
-            if step % 10 == 0 or step == STEPS:
-                write_bytes(path, save({"weights": weights, "step": torch.tensor(step)}))
+            draws = np.random.default_rng(int(state[0])).standard_normal(8)
+            state = np.array([state[0] + 1, *(0.99 * state[1:] + draws)])
+            if state[0] % 10 == 0 or state[0] == STEPS:
+                content = io.BytesIO()
+                np.save(content, state)
+                write_bytes(path, content.getvalue())
             time.sleep(0.005)
-        setting.listener.update(step=step, total_steps=STEPS)
-    return weights
+        setting.listener.update(step=int(state[0]), total_steps=STEPS)
+    return state[1:]
 
 
 def claim(name: str) -> Claim:

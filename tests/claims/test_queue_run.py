@@ -52,7 +52,7 @@ def ends(folder: Path) -> dict[str, Any]:
         path.name: json.loads(path.read_text())["measurement"]
         for path in (folder / "out").glob("*.json")
     }
-    kept = (folder / "queue" / "trainings").glob("*.safetensors")  # not what a kill left half
+    kept = (folder / "queue" / "trainings").glob("*.npy")  # not what a kill left half
     weights = {path.name: path.read_bytes() for path in kept}
     return {"results": results, "weights": weights}
 
@@ -70,7 +70,7 @@ def killed(queue: Queue, after: float, *, whole: bool) -> bool:
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
     if not whole:  # the parent goes on without that worker
-        time.sleep(0.5)
+        time.sleep(0.3)
         process.kill()
     process.wait()
     return going
@@ -78,7 +78,7 @@ def killed(queue: Queue, after: float, *, whole: bool) -> bool:
 
 def newest(queue: Queue) -> int:
     """When a training was last saved."""
-    files = queue.trainings.glob("*.safetensors")
+    files = queue.trainings.glob("*.npy")
     return max((path.stat().st_mtime_ns for path in files), default=0)
 
 

@@ -55,9 +55,9 @@ def difference(got: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(got - expected).max() / np.abs(expected).max())
 
 
-def test_can_be_traced(net_name: str) -> None:
-    net = skeleton(net_name).eval()
+def test_can_be_traced(light_net: str) -> None:
+    net = skeleton(light_net).eval()
     traced = trace(net)
     size = pixels_for(net, 48)
-    x = torch.empty(1, entry(net_name).input[0], size, size, device="meta")
+    x = torch.empty(1, entry(light_net).input[0], size, size, device="meta")
     assert traced(x).shape == net(x).shape

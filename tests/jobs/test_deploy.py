@@ -14,12 +14,13 @@ from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs.deploy import DeployRecord, deploy
 from fleetfoot.jobs.requests import DeployRequest
 
+pytestmark = pytest.mark.usefixtures("one_form")
 SMALL: dict[str, Any] = {"run": "fleetnet_small", "weights": "none"}
 FAST: dict[str, Any] = {"precision": "float32", "engine": "onnxruntime"}
 
 
 @pytest.fixture(scope="module")
-def untrained(tmp_path_factory: pytest.TempPathFactory) -> DeployRecord:
+def untrained(one_form: None, tmp_path_factory: pytest.TempPathFactory) -> DeployRecord:
     out = tmp_path_factory.mktemp("deploy") / "bundle"
     return deploy(DeployRequest(**SMALL, out=out, **FAST))
 

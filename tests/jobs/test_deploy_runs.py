@@ -21,6 +21,7 @@ from fleetfoot.jobs.runs import alone_on, load_network, resolve
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 FAST: dict[str, Any] = {"precision": "float32", "engine": "onnxruntime"}
+UNMEASURED = {"precision": "float32", "layout": "nchw", "kernels": "torch"}
 DATA = Path("data")
 
 
@@ -33,7 +34,7 @@ class Notes(Silent):
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(one_form: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with pictures, one of which is damaged, and a run on them that skips it.
 
     The run is started from inside, with relative paths.
@@ -50,7 +51,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         data=str(DATA),
         net="fleetnet_small",
         epochs=1,
-        settings={"options": [["width", 0.125]], "batch": 8},
+        settings={"options": [["width", 0.125]], "batch": 8, **UNMEASURED},
         skip_damaged=True,
         out=Path("run"),
     )
@@ -264,6 +265,7 @@ def test_a_stopped_run_goes_on_from_another_folder(
     assert sha256_of(copy / weights) == sha256_of(home / "run" / weights)
 
 
+@pytest.mark.usefixtures("one_form")
 def test_a_run_of_the_version_before_is_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Its run.json has no tolerances: they are in its config.toml."""
     run = shutil.copytree(SAMPLES / "stopped", tmp_path / "run")

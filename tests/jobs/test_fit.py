@@ -20,6 +20,7 @@ from fleetfoot.core.listener import Silent
 from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs.fit import FitRecord
 
+SMALL = {"options": '[["width",0.125]]'}
 COLOURS = {"blue": (20, 30, 230), "red": (230, 30, 20)}
 
 
@@ -47,7 +48,7 @@ def finished(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> FitRec
         str(pictures),
         epochs=4,
         out=str(out),
-        settings={"batch": "4", "lr": "0.05", "state_every": "2"},
+        settings={"batch": "4", "lr": "0.05", "state_every": "2", **SMALL},
     )
 
 
@@ -158,6 +159,7 @@ def metrics_without_times(run: Path) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.usefixtures("one_form")
 def test_killed_and_resumed_is_the_uninterrupted_run(
     finished: FitRecord, pictures: Path, tmp_path: Path
 ):

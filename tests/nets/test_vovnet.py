@@ -109,7 +109,14 @@ def thin(name: str, **options: object) -> nn.Module:
     return double(VoVNet(spec, 7, **options))
 
 
-@pytest.mark.parametrize("name", FORMS)
+# The deep ones differ in how often a module comes.
+EVERY = [
+    pytest.param(name, marks=pytest.mark.slow if sum(form.modules) > 6 else [])
+    for name, form in FORMS.items()
+]
+
+
+@pytest.mark.parametrize("name", EVERY)
 def test_every_member_is_its_naive_form(name: str) -> None:
     torch.manual_seed(0)
     net, x = thin(name), noise(2, 3, 45, 38)

@@ -19,6 +19,7 @@ from fleetfoot.search.candidates import candidates_for, choose_within
 from fleetfoot.search.choice import Choice, Situation
 
 CLASSES = ["bird", "dog", "<script>alert('x')</script>", "Käfer & Ameise", "虫", "$reptile_1$"]
+UNMEASURED = ("precision=float32", "layout=nchw", "kernels=torch")  # `fit` has tests of its plan
 EACH = {"train": 8, "val": 4, "test": 4}
 Json = dict[str, Any]
 
@@ -57,7 +58,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         epochs=2,
         skip_damaged=True,
         out=folder / "photos",
-        settings=("batch=16", "ema=0.5", 'options=[["width",0.125]]'),
+        settings=("batch=16", "ema=0.5", 'options=[["width",0.125]]', *UNMEASURED),
     )
     run = Path(fit(request).run)
     change(run, "run.json", choice=to_json(measured_choice()))
