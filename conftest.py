@@ -3,6 +3,7 @@
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 
 import pytest
@@ -13,8 +14,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch is imported
     os.environ["OMP_NUM_THREADS"] = "1"
     # The lock of the machine lies there: workers that measure do not wait for each other.
     os.environ["TMPDIR"] = tempfile.mkdtemp(prefix="fleetfoot-tests-")
+    os.chmod(os.environ["TMPDIR"], 0o755)  # noqa: PTH101  tests that are nobody look into it
     tempfile.tempdir = None
     atexit.register(shutil.rmtree, os.environ["TMPDIR"], ignore_errors=True)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as a shell starts what is in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -33,7 +33,7 @@ test *words:
 
 # The tests marked slow: minutes each, real data.
 test-slow *words:
-    python -m pytest -m slow {{ words }}
+    python -m pytest -n 0 -m slow {{ words }}
 
 # Timed comparisons; each writes its result with machine, versions and spread to benchmarks/results/.
 bench name *words:

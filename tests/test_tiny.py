@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+SMALL = ("kernels=torch", 'options=[["width",0.125]]')
 FILES = (
     *("run.json", "config.toml", "data.json", "plan.json", "metrics.jsonl", "evaluation.json"),
     *("report.html", "report.json", "weights/model.safetensors", "weights/config.json"),
@@ -48,7 +49,7 @@ def fleetfoot(*words: str | Path) -> dict[str, object]:
 def test_from_pictures_to_a_deployed_network(pictures: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     # Precision and layout are given so that nothing is measured to choose them.
-    words = ("precision=float32", "layout=nchw", "batch=8", "lr=0.05", "ema=none")
+    words = ("precision=float32", "layout=nchw", "batch=8", "lr=0.05", "ema=none", *SMALL)
     settings = [f"--set={word}" for word in words]
     net = ("--net", "fleetnet_small", "--size", "16", "--epochs", "40")
     fit = fleetfoot("fit", pictures, *net, *settings, "--out", run)

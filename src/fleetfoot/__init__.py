@@ -7,6 +7,8 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from fleetfoot.core.calls_home import switch_off_telemetry
+
 if TYPE_CHECKING:
     from fleetfoot.deploy.bundle import load
     from fleetfoot.jobs.from_python import deploy, evaluate, fit, measure
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from fleetfoot.nets.portable import save_portable
     from fleetfoot.nets.weights import load_weights
 
+switch_off_telemetry()
 __version__ = "0.1.0"
 __all__ = [
     "create", "deploy", "evaluate", "fit", "list_nets", "load", "load_weights", "measure",

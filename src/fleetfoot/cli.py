@@ -19,7 +19,10 @@ from cyclopts import App, CycloptsError, Parameter
 
 from fleetfoot import __version__
 from fleetfoot.core.errors import UsageError, explain, one_line
+from fleetfoot.core.interrupt import interruptible
 from fleetfoot.core.results import to_json
+from fleetfoot.core.streams import hush_libraries, open_closed_streams
+from fleetfoot.core.torchrun import started_as
 from fleetfoot.jobs.requests import (
     ClaimsRequest,
     DeployRequest,
@@ -68,7 +71,6 @@ SCHEMA_VERSIONS = {
     "claims": 2,
     "deploy": 2,
 }  # verbs whose keys have changed since the first
-FIRST_PROCESS = os.environ.get("RANK", "0") == "0"  # under torchrun one process speaks
 
 
 @app.command
@@ -197,9 +199,15 @@ def doctor(*, talk: Talk = QUIET) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and end the process with its exit code."""
+    open_closed_streams()
+    words = sys.argv[1:] if arguments is None else arguments
     # a picture that claims too many pixels is refused in one line of our own
     warnings.filterwarnings("ignore", message="Image size .* exceeds limit")
-    sys.exit(run(sys.argv[1:] if arguments is None else arguments))
+    if _has(words, "--quiet"):
+        hush_libraries()
+    with interruptible():
+        code = run(words)
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -217,7 +225,7 @@ def run(arguments: Sequence[str]) -> int:
             return 0
         raise
     except BaseException as error:
-        return _fail(error, wants_json=_wants_json(arguments))
+        return _fail(error, wants_json=_has(arguments, "--json"))
 
 
 def _refuse_empty(arguments: Sequence[str]) -> None:
@@ -246,9 +254,9 @@ def _fail(error: BaseException, *, wants_json: bool) -> int:
     return code
 
 
-def _wants_json(arguments: Sequence[str]) -> bool:
+def _has(arguments: Sequence[str], word: str) -> bool:
     words = list(arguments)
-    return "--json" in (words[: words.index("--")] if "--" in words else words)
+    return word in (words[: words.index("--")] if "--" in words else words)
 
 
 def _answered(verb: str, request: Any, talk: Talk) -> int:
@@ -256,18 +264,19 @@ def _answered(verb: str, request: Any, talk: Talk) -> int:
     from fleetfoot.jobs.progress import listening
 
     job = getattr(importlib.import_module(f"fleetfoot.jobs.{verb}"), verb)
-    with listening(sys.stderr, quiet=talk.quiet or not FIRST_PROCESS) as listener:
+    speaks = verb != "fit" or started_as().is_first  # under torchrun one process does
+    with listening(sys.stderr, quiet=talk.quiet or not speaks) as listener:
         record = job(request, listener=listener)
-    return _answer(verb, record, talk)
+    return _answer(verb, record, talk, speaks=speaks)
 
 
-def _answer(verb: str, record: Any, talk: Talk) -> int:
+def _answer(verb: str, record: Any, talk: Talk, *, speaks: bool = True) -> int:
     """Print a record and, on stderr, what it says of failures; return its exit code."""
     from fleetfoot.jobs.screen import show
 
-    if FIRST_PROCESS and talk.json:
+    if speaks and talk.json:
         _print_json(to_json(record, schema=f"fleetfoot.{verb}/{SCHEMA_VERSIONS.get(verb, 1)}"))
-    elif FIRST_PROCESS:
+    elif speaks:
         show(verb, record, sys.stdout)
     for line in getattr(record, "failures", ()):
         _say(line)

@@ -9,7 +9,8 @@ from tests.contracts.subjects import GOLDEN
 
 DEEP_TENSORS = 200  # networks with more take half a second a test even without weights
 HEAVY_PARAMS = 5_000_000
-HEAVY = {"shake_shake_26_2x32d"}  # the lightest of its family, and seconds a test
+# The lightest of their families, and seconds a test; each has a file of its own.
+HEAVY = {"shake_shake_26_2x32d", "peleenet"}
 EXPORTED = ("fasternet_t0", "fleetnet_small")  # an export takes seconds; the others are slow
 
 
@@ -34,7 +35,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Fill in the networks; the quick suite runs as many as the cost of the test allows.
 
     `net_name` is for shapes alone, `light_net` for real weights, `checked_net` for references,
-    `exported_net` for export formats.
+    `exported_net` for export formats and what hardly depends on the network.
     """
     from fleetfoot.nets.catalog import entry
 

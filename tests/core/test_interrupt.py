@@ -6,11 +6,11 @@ import threading
 
 import pytest
 
-from fleetfoot.core.interrupt import GracefulStop
+from fleetfoot.core.interrupt import SIGNALS, GracefulStop, interruptible
 
 LOOP = """
 import sys, time
-from fleetfoot.core.interrupt import GracefulStop
+from fleetfoot.core.interrupt import SIGNALS, GracefulStop, interruptible
 with GracefulStop() as stop:
     print("ready", flush=True)
     while not stop.requested:
@@ -21,19 +21,45 @@ print("after", flush=True)
 """
 
 
-def interrupt() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
+def interrupt(number: int = signal.SIGINT) -> None:
+    os.kill(os.getpid(), number)
 
 
-def test_the_first_asks_and_the_second_stops() -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_the_first_asks_and_the_second_stops(number: int) -> None:
+    before = signal.getsignal(number)
     with GracefulStop() as stop:
         assert not stop.requested
-        interrupt()
+        interrupt(number)
         assert stop.requested
         with pytest.raises(KeyboardInterrupt):
-            interrupt()
-    assert signal.getsignal(signal.SIGINT) is before
+            interrupt(number)
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+def test_what_is_under_way_is_put_in_order(number: int) -> None:
+    before = signal.getsignal(number)
+    with interruptible():
+        with GracefulStop() as stop:
+            interrupt(number)
+        assert stop.requested
+        with pytest.raises(KeyboardInterrupt):
+            interrupt(number)
+    assert signal.getsignal(number) is before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="has no such signal")
+def test_what_is_ignored_stays_ignored() -> None:
+    """As under `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible(), GracefulStop() as stop:
+            interrupt(signal.SIGHUP)
+        assert not stop.requested
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_afterwards_signals_are_as_they_were() -> None:

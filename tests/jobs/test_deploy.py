@@ -13,6 +13,7 @@ from fleetfoot.core.listener import Silent
 from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs.deploy import DeployRecord, deploy
 from fleetfoot.jobs.requests import DeployRequest
+from fleetfoot.measure.device import allowed_threads
 
 pytestmark = pytest.mark.usefixtures("one_form")
 SMALL: dict[str, Any] = {"run": "fleetnet_small", "weights": "none"}
@@ -94,11 +95,15 @@ def test_a_size_that_the_network_cannot_take_is_refused(tmp_path: Path):
         deploy(DeployRequest(run="mnist_sigmoid", weights="none", size=99, out=tmp_path / "b"))
 
 
-def test_an_untrained_network_is_called_so(tmp_path: Path):
+def test_an_untrained_network_is_called_so_and_too_many_threads_are_cut(tmp_path: Path):
     notes = Notes()
-    deploy(DeployRequest(run="fleetnet_small", out=tmp_path / "b", **FAST), listener=notes)
+    request = DeployRequest(run="fleetnet_small", out=tmp_path / "b", threads=9999, **FAST)
+    record = deploy(request, listener=notes)
     line = "no trained weights are known for fleetnet_small: this network is untrained"
     assert line in notes.heard
+    allowed = allowed_threads()
+    assert record.chosen["threads"] == allowed
+    assert f"--threads 9999: {allowed} is all this process may use" in notes.heard
 
 
 def test_unknown_networks_and_folders(tmp_path: Path):

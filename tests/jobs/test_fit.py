@@ -19,6 +19,7 @@ from fleetfoot.core.files import read_json, sha256_of
 from fleetfoot.core.listener import Silent
 from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs.fit import FitRecord
+from fleetfoot.measure.device import allowed_threads
 
 SMALL = {"options": '[["width",0.125]]'}
 COLOURS = {"blue": (20, 30, 230), "red": (230, 30, 20)}
@@ -244,6 +245,28 @@ def test_wrong_words_end_in_one_line(
 def test_wrong_words_are_refused_before_the_data_are_opened(tmp_path: Path):
     with pytest.raises(UsageError, match="is not a time"):
         fit(str(tmp_path / "there is no such folder"), budget="fast")
+
+
+class StopsWhenPlanning(Silent):
+    def stage(self, text: str) -> None:
+        if text.startswith("planning"):
+            raise KeyboardInterrupt
+
+
+def test_threads_and_ranks_of_others_count_for_little(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """More threads than there are processors are cut; RANK alone is no torchrun."""
+    monkeypatch.setenv("RANK", "1")
+    with pytest.raises(Interrupted):
+        fit(str(pictures), threads=9999, out=str(tmp_path / "run"), listener=StopsWhenPlanning())
+    (line,) = [
+        line
+        for line in (tmp_path / "run" / "config.toml").read_text().splitlines()
+        if line.startswith("threads")
+    ]
+    assert line == f"threads = {allowed_threads()}"
+    assert read_json(tmp_path / "run" / "run.json")["status"] == "Interrupted"
 
 
 def test_without_data_there_is_a_hint():

@@ -214,7 +214,7 @@ def test_an_interruption_ends_in_one_line_and_leaves_no_process(bundle: Path, tm
         time.sleep(0.05)
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     workers = children.read_text().split() if children.exists() else []
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGTERM)  # as Ctrl-C
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert out == b""

@@ -12,6 +12,7 @@ from fleetfoot.measure.device import (
     fingerprint,
     idlest_cpus,
     quota_cpus,
+    usable_threads,
 )
 
 CPUINFO = """processor\t: 0
@@ -150,3 +151,15 @@ def test_idlest_cpus_of_a_fake_machine(tmp_path: Path, monkeypatch: pytest.Monke
     write(tmp_path, "proc/stat", "cpu  1 1 1 1 1\ncpu0 1 2 3 40 5 0\n")
     monkeypatch.undo()
     assert device._idle_ticks(tmp_path) == {0: 45}
+
+
+def test_threads_beyond_those_allowed_are_cut_and_said():
+    said: list[str] = []
+    assert usable_threads(3, said.append, allowed=4) == 3
+    assert said == []
+    assert usable_threads(9999, said.append, allowed=4) == 4
+    assert usable_threads(9999, said.append, word="--jobs") == allowed_threads()
+    assert said == [
+        "--threads 9999: 4 is all this process may use",
+        f"--jobs 9999: {allowed_threads()} is all this process may use",
+    ]

@@ -12,7 +12,17 @@ from fleetfoot.nets.names import fits_stages, foreign_names, rules_of
 # The library has other members of these families, but not these.
 ABSENT = {("alexnet_2012_22k", "torchvision")}
 ABSENT |= {(e.name, "torchvision") for e in entries("semnasnet_*")}
-PAIRS = [(e.name, d) for e in entries() for d in rules_of(e.family) if (e.name, d) not in ABSENT]
+# Members of a family differ in numbers alone: beyond the smallest, large ones are slow.
+SMALLEST = {e.family: e.name for e in sorted(entries(), key=lambda e: -e.params)}.values()
+PAIRS = [
+    pytest.param(
+        *(e.name, d),
+        marks=pytest.mark.slow if e.params > 10_000_000 and e.name not in SMALLEST else [],
+    )
+    for e in entries()
+    for d in rules_of(e.family)
+    if (e.name, d) not in ABSENT
+]
 
 
 @cache

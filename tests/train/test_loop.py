@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.core.errors import DataError, Interrupted, TrainingError, UsageError
+from fleetfoot.core.interrupt import SIGNALS
 from fleetfoot.core.listener import Silent
 from fleetfoot.data.augment import Augment, Mix
 from fleetfoot.data.loader import Batch
@@ -156,14 +157,15 @@ def test_a_learning_rate_far_too_high_is_said_to_be_so(tmp_path: Path) -> None:
         tiny.run(tmp_path, recipe)
 
 
-def test_the_first_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked_by", SIGNALS, ids=lambda number: number.name)
+def test_the_first_signal_saves_and_says_how_to_go_on(asked_by: int, tmp_path: Path) -> None:
     recipe = tiny.recipe(epochs=2, ema=0.9)
     tiny.run(tmp_path / "whole", recipe)
     tiny.plan(tmp_path / "cut", recipe)
 
     def interrupted(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Any]:
         if context.step == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), asked_by)
         return supervised_step(net, batch, context)
 
     with pytest.raises(Interrupted) as caught:

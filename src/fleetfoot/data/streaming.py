@@ -2,11 +2,10 @@
 
 One torch `DataLoader` with persistent workers serves every epoch and every evaluation: what a
 batch holds travels with the request, so a worker has no state that could make a difference.
-Workers leave Ctrl-C to the main process and start no threads of their own.
+Workers leave signals to the main process, end with it, and start no threads of their own.
 """
 
 import os
-import signal
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -15,7 +14,9 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from fleetfoot.core.child_process import end_with_parent
 from fleetfoot.core.errors import DataError, FleetfootError, UsageError, first_line
+from fleetfoot.core.interrupt import ignore_signals
 from fleetfoot.data.batches import BatchMaker, Made, Request
 from fleetfoot.data.samples import Split
 
@@ -107,7 +108,8 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def _start_worker(_worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    ignore_signals()
+    end_with_parent()
     torch.set_num_threads(1)
     if hasattr(os, "nice"):
         os.nice(NICENESS)

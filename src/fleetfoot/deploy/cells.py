@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from fleetfoot.core.child_process import child_environment
+from fleetfoot.core.child_process import child_environment, import_folders
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.listener import SILENT, Listener
 from fleetfoot.core.machine_lock import measuring
@@ -278,7 +278,8 @@ class _Worker:
 
 def _description(cell: Cell, cpus: Sequence[int]) -> dict[str, Any]:
     file = None if cell.file is None else cell.file.resolve()
-    return to_json({**vars(cell), "module": None, "file": file, "cpus": cpus})
+    words = {"module": None, "file": file, "cpus": cpus, "folders": import_folders()}
+    return to_json({**vars(cell), **words})
 
 
 def _module_bytes(cell: Cell) -> bytes:

@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from fleetfoot.core.child_process import end_with_parent, look_also_in
 from fleetfoot.core.errors import MissingError, first_line
 from fleetfoot.core.seeds import rng
 from fleetfoot.measure.latency import Block, timed_block
@@ -43,6 +44,7 @@ def main() -> None:
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints goes to the log, not among the replies
     commands = sys.stdin.buffer
+    end_with_parent()
     try:
         cell = json.loads(commands.readline())
         call, facts = _open(cell, commands)
@@ -118,6 +120,7 @@ def _open_torch(cell: dict[str, Any], content: bytes) -> "_Opened":
         )
     import torch
 
+    look_also_in(cell["folders"])
     device = cell["device"]
     if device == "cuda":
         from fleetfoot.measure.cuda import require_cuda

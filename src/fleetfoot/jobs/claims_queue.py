@@ -15,7 +15,7 @@ from fleetfoot.core.machine_lock import is_measuring
 from fleetfoot.core.out_folder import check_out
 from fleetfoot.jobs.requests import ClaimsRequest
 from fleetfoot.jobs.screen import table
-from fleetfoot.measure.device import allowed_threads
+from fleetfoot.measure.device import allowed_threads, usable_threads
 
 STATES = ("done", "running", "waiting", "failed")
 UNKNOWN = "unknown until a claim of this queue is done"
@@ -91,7 +91,9 @@ def claims_queue(request: ClaimsRequest, listener: Listener) -> QueueRecord:
         raise UsageError(AT_WORK.format(queue.folder))
     order = queue.take(_order(queue, request))
     order.out.mkdir(parents=True, exist_ok=True)  # now, not after hours
-    workers = request.jobs or allowed_threads()
+    workers = allowed_threads()
+    if request.jobs is not None:
+        workers = usable_threads(request.jobs, listener.message, word="--jobs")
     work_on(queue, order, workers=workers, listener=listener, again=request.retry)
     return _record(queue, workers)
 

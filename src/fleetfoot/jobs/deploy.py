@@ -22,6 +22,7 @@ from fleetfoot.jobs.requests import DeployRequest
 from fleetfoot.jobs.run_data import kept_data, open_run_data
 from fleetfoot.jobs.runs import Network, Target, alone_on, load_network, net_name, resolve
 from fleetfoot.jobs.screen import interval, lines, number, percent, table
+from fleetfoot.measure.device import usable_threads
 
 MARGIN = 0.02  # of accuracy, beyond the interval of the gate: this much images may differ
 TOLERANT = {"allow_class_mismatch": True, "skip_damaged": True}
@@ -99,6 +100,7 @@ def _deploy(
 ) -> DeployRecord:
     from fleetfoot.nets.protocol import check_size
 
+    request = replace(request, threads=usable_threads(request.threads, listener.message))
     network = load_network(target, weights=request.weights, known=request.known)
     if target.folder is not None:  # a run knows what its weights began as
         known = read_json(target.folder / "run.json", what="run").get("initial_weights")

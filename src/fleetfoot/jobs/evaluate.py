@@ -29,6 +29,7 @@ from fleetfoot.measure.accuracy import (
     averaged,
     evaluate_logits,
 )
+from fleetfoot.measure.device import allowed_threads, usable_threads
 
 if TYPE_CHECKING:
     from fleetfoot.deploy.bundle import Bundle
@@ -88,6 +89,8 @@ def evaluate(request: EvaluateRequest, *, listener: Listener = SILENT) -> Evalua
         MissingError: a run or network without torch, or an engine that is not installed.
     """
     check_count(request.crops)
+    if request.threads is not None:
+        request = replace(request, threads=usable_threads(request.threads, listener.message))
     answerers = [_answerer(word, request) for word in (request.run, *request.average)]
     source = answerers[0].source
     for word, other in zip(request.average, answerers[1:]):
@@ -214,7 +217,6 @@ def _net_answerer(network: Network, threads: int | None) -> _Answerer:
     import torch
 
     from fleetfoot.deploy.reference import eager_logits
-    from fleetfoot.measure.device import allowed_threads
 
     torch.set_num_threads(threads or allowed_threads())
     return _Answerer(

@@ -27,6 +27,7 @@ from fleetfoot.jobs.run_record import RunRecord
 from fleetfoot.jobs.runs import alone_on, check_run_folder, new_run_folder
 from fleetfoot.jobs.screen import lines, number, percent
 from fleetfoot.jobs.stored_run import filled_in, read_run, write_run
+from fleetfoot.measure.device import usable_threads
 from fleetfoot.train.process.patience import patient_threads
 
 if TYPE_CHECKING:
@@ -149,6 +150,8 @@ def _prepare(
     listener.message(_in_words(data))
     found = audit(data)
     request = replace(request, data=absolute(request.data))
+    if request.threads is not None:
+        request = replace(request, threads=usable_threads(request.threads, listener.message))
     choice, decided, recipe = decide(request, data, device=device, listener=listener)
     spec = spec_of(decided, recipe)
     folder = new_run_folder(spec.data, out=request.out)

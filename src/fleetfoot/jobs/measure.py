@@ -23,7 +23,7 @@ from fleetfoot.jobs.measure_record import EnergyTaken, MeasureCell, MeasureRecor
 from fleetfoot.jobs.requests import MeasureRequest
 from fleetfoot.jobs.subjects import Subject, subject_of
 from fleetfoot.measure.conditions import disturbances, thread_limit, throttled_ms
-from fleetfoot.measure.device import device_profile, load_1min
+from fleetfoot.measure.device import device_profile, load_1min, usable_threads
 from fleetfoot.measure.energy import Meter, find_meter
 from fleetfoot.measure.latency import Schedule, samples_for
 from fleetfoot.measure.provenance import accelerator
@@ -96,9 +96,9 @@ def measure(
 def _within(request: MeasureRequest, allowed: int) -> tuple[MeasureRequest, tuple[str, ...]]:
     """Return the request with no more threads than are allowed, and what was cut."""
     asked = (allowed,) if request.threads is None else request.thread_counts
-    cut = (number for number in asked if number > allowed)
-    notes = tuple(f"--threads {number}: {allowed} is all this process may use" for number in cut)
-    return replace(request, threads=",".join(str(min(n, allowed)) for n in asked)), notes
+    notes: list[str] = []
+    counts = [usable_threads(number, notes.append, allowed=allowed) for number in asked]
+    return replace(request, threads=",".join(map(str, counts))), tuple(notes)
 
 
 def _schedule(samples: int | None) -> Schedule:

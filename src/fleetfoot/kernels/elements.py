@@ -16,6 +16,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic as numba_intrinsic
 
+from fleetfoot.core.cache_folder import cache_folder
+
 intrinsic: Any = numba_intrinsic  # gives what it decorates another signature
 config: Any = numba.config
 
@@ -51,8 +53,7 @@ def compiled(*, parallel: bool = False, fastmath: bool = False) -> Callable[[Any
 
 
 def _cache_folder() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "fleetfoot" / "kernels" / _digest()
+    return cache_folder() / "kernels" / _digest()
 
 
 @functools.cache

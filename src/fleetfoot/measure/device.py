@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -110,6 +111,23 @@ def allowed_threads(root: Path | str = "/") -> int:
     quota = quota_cpus(root)
     cores = len(allowed_cpus())
     return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def usable_threads(
+    asked: int, say: Callable[[str], None], *, word: str = "--threads", allowed: int | None = None
+) -> int:
+    """Return as many of the threads that were asked for as this process may use.
+
+    Args:
+        asked: at least 1.
+        say: is told in one line if there are fewer.
+        word: of the command line that asked.
+        allowed: the most there are; None looks.
+    """
+    allowed = allowed or allowed_threads()
+    if asked > allowed:
+        say(f"{word} {asked}: {allowed} is all this process may use")
+    return min(asked, allowed)
 
 
 def allowed_cpus() -> tuple[int, ...]:

@@ -23,7 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fleetfoot.core.child_process import child_environment
+from fleetfoot.core.child_process import (
+    child_environment,
+    end_with_parent,
+    import_folders,
+    look_also_in,
+)
 from fleetfoot.core.costs import Shape
 from fleetfoot.core.errors import FleetfootError
 
@@ -82,6 +87,7 @@ def peak_rss_of(
         file = Path(folder, "net.pt")
         torch.save(net, file)
         task = {"file": str(file), "input_shape": (batch, *input_shape), "threads": threads}
+        task = {**task, "folders": import_folders()}
         found = _in_fresh_process({**task, "profile": True}, {})
         exact = None
         if platform.libc_ver()[0] == "glibc":
@@ -109,7 +115,9 @@ def _in_fresh_process(task: Mapping[str, Any], settings: Mapping[str, str]) -> d
 
 def main() -> None:
     """Measure the network that the first argument describes; this is the fresh process."""
+    end_with_parent()
     task = json.loads(sys.argv[1])
+    look_also_in(task["folders"])
     import torch
 
     torch.set_num_threads(task["threads"])

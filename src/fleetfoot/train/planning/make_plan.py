@@ -14,6 +14,7 @@ from fleetfoot.core.machine_lock import measuring
 from fleetfoot.core.results import to_json
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Data
+from fleetfoot.measure.device import allowed_threads, usable_threads
 from fleetfoot.train.head.phase import check_outputs, shape_head
 from fleetfoot.train.loaders import Loaders, open_loaders
 from fleetfoot.train.planning.choose_cell import choose_cell
@@ -37,6 +38,7 @@ from fleetfoot.train.recipe import Recipe
 from fleetfoot.train.steps.step import Step, supervised_step
 
 LEAST_STEPS = 4  # of a plan for minutes
+WORKERS_PER_CPU = 8  # at most; where reading waits for a network, more than one
 
 
 class _Found(NamedTuple):
@@ -76,7 +78,7 @@ def make_plan(  # noqa: PLR0913  what `train` gets, and where to measure it
     process = this_process()
     plan: Any = None
     if process.is_first:
-        threads = threads or torch.get_num_threads()
+        threads = threads or min(torch.get_num_threads(), allowed_threads())
         task = Task(
             net=net,
             recipe=recipe,
@@ -97,7 +99,9 @@ def make_plan(  # noqa: PLR0913  what `train` gets, and where to measure it
 
 def _measured_plan(task: Task, data: Data, *, started: float, listener: Listener) -> Plan:
     recipe, net = task.recipe, task.net
-    loaders = open_loaders(data, recipe, preprocess=task.preprocess, workers=_workers(recipe))
+    loaders = open_loaders(
+        data, recipe, preprocess=task.preprocess, workers=_workers(recipe, listener)
+    )
     check_outputs(net, recipe, classes=loaders.classes)
     if recipe.head.steps:
         net = copy.deepcopy(net)
@@ -186,5 +190,8 @@ def _interval(recipe: Recipe, total: int, times: Times, per_epoch: int) -> int:
     return evaluation_interval(total, times, steps_per_epoch=per_epoch)
 
 
-def _workers(recipe: Recipe) -> int:
-    return torch.get_num_threads() if recipe.compute.workers is None else recipe.compute.workers
+def _workers(recipe: Recipe, listener: Listener) -> int:
+    asked, most = recipe.compute.workers, WORKERS_PER_CPU * allowed_threads()
+    if asked is None:
+        return torch.get_num_threads()
+    return usable_threads(asked, listener.message, word="workers", allowed=most)

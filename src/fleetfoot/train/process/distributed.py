@@ -8,9 +8,7 @@ Resume   the same number of processes is required (the plan records it). Every p
 """
 
 import contextlib
-import os
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,26 +16,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-
-@dataclass(frozen=True)
-class Process:
-    """A process among `world`; `local_rank` is its number on this machine."""
-
-    rank: int = 0
-    world: int = 1
-    local_rank: int = 0
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this process writes files."""
-        return self.rank == 0
+from fleetfoot.core.torchrun import Process, started_as
 
 
 def this_process() -> Process:
     """Return who this process is; alone unless a process group is initialised."""
     if dist.is_available() and dist.is_initialized():
-        local = int(os.environ.get("LOCAL_RANK", "0"))
-        return Process(dist.get_rank(), dist.get_world_size(), local)
+        return Process(dist.get_rank(), dist.get_world_size(), started_as().local_rank)
     return Process()
 
 
@@ -49,13 +34,16 @@ def process_group(*, device: str = "cpu") -> Generator[Process]:
 
     Args:
         device: "cpu" communicates by gloo, "cuda" by NCCL.
+
+    Raises:
+        UsageError: torchrun's variables say nothing that can be.
     """
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
+    if started_as().world == 1 or dist.is_initialized():
         yield this_process()
         return
     backend = "nccl" if device.startswith("cuda") else "gloo"
     if backend == "nccl":
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+        torch.cuda.set_device(started_as().local_rank)
     dist.init_process_group(backend)
     try:
         yield this_process()
