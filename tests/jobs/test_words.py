@@ -32,6 +32,15 @@ def test_numbers_are_whole_and_at_least_1(text: str):
         numbers("batch", text)
 
 
+@pytest.mark.parametrize(
+    ("word", "most"), [("size", 16_384), ("batch", 2**20), ("threads", 2**31 - 1)]
+)
+def test_numbers_beyond_any_use_are_refused(word: str, most: int):
+    assert numbers(word, most) == (most,)
+    with pytest.raises(UsageError, match=f"--{word} .*: must be at most {most}"):
+        numbers(word, f"1,{most + 1}")
+
+
 @pytest.mark.parametrize("word", ["lr", "=1", " = 2"])
 def test_words_without_a_key_or_value_are_refused(word: str):
     with pytest.raises(UsageError, match="key=value"):

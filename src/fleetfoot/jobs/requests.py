@@ -17,7 +17,7 @@ from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.deploy.names import ENGINES, EXPORT_ENGINES, MAX_DROP, PRECISIONS, TIMED_ENGINES
 from fleetfoot.jobs.known import Known
 from fleetfoot.jobs.words import (
-    check_least,
+    check_number,
     check_share,
     named,
     numbers,
@@ -94,8 +94,8 @@ class FitRequest:
     def __post_init__(self) -> None:
         if self.resume is not None and self.given().keys() != {"resume"}:
             raise UsageError("--resume takes everything from the run folder; leave the rest out")
-        check_least("threads", self.threads, 1)
-        check_least("size", self.size, 8)
+        check_number("threads", self.threads, 1)
+        check_number("size", self.size, 8)
         check_share("max-drop", self.max_drop)
         parse_settings(self.settings)
         _ = self.budget_ms
@@ -166,7 +166,7 @@ class EvaluateRequest:
         ):
             if value is not None:
                 one_of(word, value, known)
-        check_least("threads", self.threads, 1)
+        check_number("threads", self.threads, 1)
         self.known.check(self.weights)
 
 
@@ -294,8 +294,8 @@ class DeployRequest:
     def __post_init__(self) -> None:
         if self.to is not None:
             one_of("--to", self.to, EXPORT_ENGINES)
-        check_least("threads", self.threads, 1)
-        check_least("size", self.size, 8)
+        check_number("threads", self.threads, 1)
+        check_number("size", self.size, 8)
         check_share("max-drop", self.max_drop)
         _ = self.engines, self.precisions
         self.known.check(self.weights)

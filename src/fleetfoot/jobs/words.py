@@ -8,14 +8,20 @@ from fleetfoot.core.errors import UsageError
 EMPTY = "''"  # what a shell shows of a word without letters
 
 
-def check_least(word: str, value: int | None, least: int) -> None:
-    """Refuse a number below the least that makes sense.
+MOST = {"size": 16_384, "batch": 2**20}  # pixels, images: beyond any use, and what torch can count
+
+
+def check_number(word: str, value: int | None, least: int) -> None:
+    """Refuse a number below the least that makes sense, or beyond the most.
 
     Raises:
-        UsageError: it is smaller.
+        UsageError: it is.
     """
+    most = MOST.get(word, 2**31 - 1)
     if value is not None and value < least:
         raise UsageError(f"--{word} {value}: must be at least {least}")
+    if value is not None and value > most:
+        raise UsageError(f"--{word} {value}: must be at most {most}")
 
 
 def check_share(word: str, value: float | None) -> None:
@@ -71,12 +77,13 @@ def numbers(word: str, text: str | int) -> tuple[int, ...]:
     """Return the whole numbers of a list, each once.
 
     Raises:
-        UsageError: one is not a whole number of at least 1.
+        UsageError: one is not a whole number of at least 1, or beyond the most.
     """
     parts = [part.strip() for part in str(text).split(",")]
     for part in parts:
         if not part.isdecimal() or int(part) < 1:
             raise UsageError(f"--{word} {part or EMPTY}: is not a whole number of at least 1")
+        check_number(word, int(part), 1)
     return tuple(dict.fromkeys(map(int, parts)))
 
 
