@@ -5,7 +5,7 @@ Run on an otherwise idle machine, from the root of a checkout:
     python benchmarks/unknown_classes.py --data DATA
 
 DATA is a folder with `mnist/`. ImageNet has no handwriting. 29 training digits of each class become
-colour pictures of 128 x 128 pixels in class folders, as a person's photographs would be; 50 test
+colour pictures of 128 x 128 pixels in class folders, as a person's photographs would be; 20 test
 digits of each class are the validation images. The result goes to
 `benchmarks/results/unknown_classes.json`.
 """
@@ -23,7 +23,7 @@ from fleetfoot.data.mnist import read_mnist
 from fleetfoot.measure.provenance import provenance
 
 PIXELS = 128
-EACH = {"train": ("train", 29), "val": ("test", 50)}  # the split of MNIST, images of each class
+EACH = {"train": ("train", 29), "val": ("test", 20)}  # the split of MNIST, images of each class
 MINUTES = "1"
 
 
