@@ -12,6 +12,7 @@ import platform
 import socket
 import struct
 import sys
+from pathlib import Path
 
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 LOAD, EQUAL, RETURN = 0x20, 0x15, 0x06  # of the kernel's packet filters
@@ -21,6 +22,8 @@ SOCKET_CALLS = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
 NUMBER, ARCHITECTURE, FIRST_ARGUMENT = 0, 4, 16  # places in what the filter sees
 HEARD = ("socket.getaddrinfo", "socket.gethostbyname", "socket.getnameinfo", "socket.connect")
 NOTES = "FLEETFOOT_TEST_LOOK_UPS"  # the file for what is heard
+# Where these are set, engines are silent by themselves.
+SILENCE = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "JENKINS_URL", "GITLAB_CI", "ORT_DISABLE_TELEMETRY")
 
 
 def can_be_watched() -> bool:
@@ -63,18 +66,28 @@ def _note(event: str, arguments: tuple[object, ...]) -> None:
             file.write(f"{event} {arguments} in {sys.argv}\n")
 
 
-def as_sitecustomize() -> str:
-    """Return the program of a `sitecustomize` that does so."""
-    folder = os.path.dirname(__file__)  # noqa: PTH120
-    return (
-        f"import sys; sys.path.append({folder!r})\n"
+def watched_environment(folder: Path) -> dict[str, str]:
+    """Return the environment of a process that may ask nobody; what it asks goes into a file."""
+    known = {name: value for name, value in os.environ.items() if name not in SILENCE}
+    if not can_be_watched():
+        return known
+    site = folder / "site"
+    site.mkdir()
+    (site / "sitecustomize.py").write_text(
+        f"import sys; sys.path.append({str(Path(__file__).parent)!r})\n"
         "import without_network; without_network.allow_no_network()\n"
     )
+    paths = [str(site), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return known | {"PYTHONPATH": os.pathsep.join(paths), NOTES: str(folder / "notes.txt")}
+
+
+def heard(environment: dict[str, str]) -> str:
+    """Return what a process of this environment, and those that it started, asked for."""
+    notes = Path(environment.get(NOTES, os.devnull))
+    return notes.read_text() if notes.exists() else ""
 
 
 if __name__ == "__main__":
-    for name in ("CI", "GITHUB_ACTIONS", "TF_BUILD", "JENKINS_URL", "GITLAB_CI"):
-        os.environ.pop(name, None)  # where these are set, engines are silent by themselves
     from fleetfoot.cli import run
 
     for command in json.loads(sys.argv[1]):

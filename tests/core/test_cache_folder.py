@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from fleetfoot.core.cache_folder import cache_folder
+from fleetfoot.core.cache_folder import _of_this_process, cache_folder
 
 Find = Callable[[], Path]
 
 
 @pytest.fixture
 def find(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Find:
-    """Look anew, as a user whose home and temporary folder lie in the test's folder."""
+    """Look as a user whose home and temporary folder lie in the test's folder."""
     (tmp_path / "tmp").mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
-    return cache_folder.__wrapped__
+    _of_this_process.cache_clear()
+    return cache_folder
 
 
 def nobody() -> Path:

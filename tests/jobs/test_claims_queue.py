@@ -19,6 +19,7 @@ from fleetfoot.core.listener import Silent
 from fleetfoot.jobs import claims_queue as verb
 from fleetfoot.jobs.claims_queue import QueueRecord, QueueRow, claims_queue, show
 from fleetfoot.jobs.requests import ClaimsRequest
+from fleetfoot.measure.device import allowed_threads
 
 ID = "efficientnet/params"
 
@@ -42,7 +43,7 @@ def test_a_queue_takes_claims_and_alone_goes_on(
     record = run(tmp_path / "queue", ID, data=tmp_path, jobs=3, retry=True)
     assert [row.id for row in record.claims] == [ID]
     assert (record.scale, record.waiting, record.minutes_left) == ("smoke", 1, None)
-    assert (no_work[0]["workers"], no_work[0]["again"]) == (3, True)
+    assert (no_work[0]["workers"], no_work[0]["again"]) == (min(3, allowed_threads()), True)
     again = run(tmp_path / "queue", scale=None, out=None)
     assert again == record
     assert Queue(tmp_path / "queue").order().data == tmp_path

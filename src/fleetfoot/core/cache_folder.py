@@ -12,7 +12,6 @@ import tempfile
 from pathlib import Path
 
 
-@functools.cache
 def cache_folder() -> Path:
     """Return a folder of our own that can be written."""
     home, shared = _home(), Path(tempfile.gettempdir(), f"fleetfoot-cache-{_user()}")
@@ -20,6 +19,11 @@ def cache_folder() -> Path:
         return home
     if _can_be_written(shared) and _is_private(shared):
         return shared
+    return _of_this_process()
+
+
+@functools.cache
+def _of_this_process() -> Path:
     return Path(tempfile.mkdtemp(prefix="fleetfoot-cache-"))
 
 
