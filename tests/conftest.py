@@ -1,7 +1,8 @@
 """Fixtures that several rooms use."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,13 @@ def data_dir() -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def one_form() -> Iterator[None]:
-    """Networks are deployed in one form, timed for a moment: for tests of something else."""
+@contextmanager
+def deployed_quickly(**only: Any) -> Generator[None]:
+    """Deploy with these options instead of those asked for, timed for a moment."""
     from fleetfoot.deploy.options import Options
     from fleetfoot.measure.latency import Schedule
 
     schedule = Schedule(min_samples=4, min_seconds=0.0, rounds=2, warm_up_seconds=0.0)
-    only = {"engines": ("onnxruntime",), "precisions": ("float32",), "baselines": ()}
 
     def options(**words: Any) -> Options:
         return Options(**{**words, **only, "schedule": schedule})
@@ -34,4 +34,11 @@ def one_form() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name in ("fleetfoot.recipes.run.Options", "fleetfoot.jobs.deploy.Options"):
             patch.setattr(name, options)
+        yield
+
+
+@pytest.fixture(scope="module")
+def one_form() -> Iterator[None]:
+    """Networks are deployed in one form: for tests of something else."""
+    with deployed_quickly(engines=("onnxruntime",), precisions=("float32",), baselines=()):
         yield

@@ -7,7 +7,7 @@ import pytest
 
 from tests.contracts.subjects import GOLDEN
 
-DEEP_TENSORS = 200  # networks with more take half a second a test even without weights
+DEEP_TENSORS = 100  # networks with more take half a second a test even without weights
 HEAVY_PARAMS = 5_000_000
 # The lightest of their families, and seconds a test; each has a file of its own.
 HEAVY = {"shake_shake_26_2x32d", "peleenet"}

@@ -135,8 +135,8 @@ def _refuses_other_sizes(net: nn.Module, channels: int) -> None:
         net(images(2, channels, size + 1, size))
 
 
-def test_protocol(net_name: str) -> None:
-    _keeps_the_protocol(net_name, channels=1)
+def test_protocol(light_net: str) -> None:
+    _keeps_the_protocol(light_net, channels=1)
 
 
 def test_protocol_of_more_channels(exported_net: str) -> None:

@@ -38,8 +38,15 @@ def clamps(model) -> int:
     return sum(node.get_type_name() == "Clamp" for node in model.get_ops())
 
 
-@pytest.mark.parametrize("act", [*FALLING, nn.ReLU])
-@pytest.mark.parametrize("form", ["onnx", "xml"])
+QUICK = {(FALLING[0], "onnx"), (FALLING[0], "xml"), (nn.ReLU, "onnx")}
+EVERY = [
+    pytest.param(act, form, marks=[] if (act, form) in QUICK else pytest.mark.slow)
+    for act in (*FALLING, nn.ReLU)
+    for form in ("onnx", "xml")
+]
+
+
+@pytest.mark.parametrize(("act", "form"), EVERY)
 def test_openvino_computes_what_the_network_says(act, form: str, tmp_path: Path) -> None:
     net = network(act)
     file = exported(net, tmp_path)

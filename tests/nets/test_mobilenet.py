@@ -149,7 +149,7 @@ TORCHVISION = {
 } | {f"efficientnet_b{i}": f"efficientnet_b{i}" for i in range(8)}
 
 
-QUICK = ("mnasnet_050", "mobilenetv2_100", "mobilenetv3_small_100", "efficientnet_b0")
+QUICK = ("mnasnet_050", "mobilenetv3_small_100")
 
 
 def slow_but_small(name: str) -> list[pytest.MarkDecorator]:

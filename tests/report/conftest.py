@@ -17,6 +17,7 @@ from fleetfoot.jobs.fit import fit
 from fleetfoot.jobs.requests import FitRequest
 from fleetfoot.search.candidates import candidates_for, choose_within
 from fleetfoot.search.choice import Choice, Situation
+from tests.conftest import deployed_quickly
 
 CLASSES = ["bird", "dog", "<script>alert('x')</script>", "Käfer & Ameise", "虫", "$reptile_1$"]
 UNMEASURED = ("precision=float32", "layout=nchw", "kernels=torch")  # `fit` has tests of its plan
@@ -60,7 +61,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         out=folder / "photos",
         settings=("batch=16", "ema=0.5", 'options=[["width",0.125]]', *UNMEASURED),
     )
-    run = Path(fit(request).run)
+    with deployed_quickly(precisions=("float32",)):
+        run = Path(fit(request).run)
     change(run, "run.json", choice=to_json(measured_choice()))
     return run
 
