@@ -39,7 +39,7 @@ def test_no_verb_calls_home(tmp_path: Path, watched: dict[str, str]) -> None:
     commands = [
         ["nets", "fleetnet*"],
         ["audit", "digits"],
-        ["measure", run, "--engine", "onnxruntime,openvino", "--samples", "10"],
+        ["measure", f"{run}/bundle", "--samples", "10", "--threads", "1"],
         ["deploy", "fleetnet_small", *words, "--out", str(tmp_path / "bundle")],
         ["report", run],
         ["claims", "list", "fasternet/*"],

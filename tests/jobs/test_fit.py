@@ -276,7 +276,7 @@ def test_without_data_there_is_a_hint():
 
 def test_an_impossible_budget_names_the_fastest_and_trains_nothing(pictures: Path, tmp_path: Path):
     with pytest.raises(BudgetError, match="fastest is fleetnet"):
-        fit(str(pictures), net="fleetnet_small", budget="0.1us", out=str(tmp_path / "run"))
+        fit(str(pictures), net="fleetnet_small", size=16, budget="0.1us", out=str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
