@@ -265,6 +265,7 @@ def test_a_stopped_run_goes_on_from_another_folder(
     assert sha256_of(copy / weights) == sha256_of(home / "run" / weights)
 
 
+@pytest.mark.slow  # tests/test_before.py goes on with that run, too
 @pytest.mark.usefixtures("one_form")
 def test_a_run_of_the_version_before_is_deployed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Its run.json has no tolerances: they are in its config.toml."""

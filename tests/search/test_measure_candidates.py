@@ -48,6 +48,7 @@ def test_what_cannot_run_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert failed.reason == "cannot run: no luck"
 
 
+@pytest.mark.slow
 def test_pretrained_networks_are_measured_with_the_slowest_head_training_may_choose(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
