@@ -54,9 +54,11 @@ def test_a_room_is_a_verb_and_holds_its_modules() -> None:
 def test_ones_own_network_becomes_a_bundle(own: Path, tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     words = {"engine": "onnxruntime", "precision": "float32", "calibrate": "digits"}
-    record = fleetfoot.deploy(f"local:{own}", out=str(tmp_path / "bundle"), **words)
+    words |= {"no_golden": True, "out": str(tmp_path / "bundle")}
+    record = fleetfoot.deploy(f"local:{own}", **words)
     assert (record.net, record.gate_source) == ("resnet20_cifar", "digits")
     assert record.reference["images"] == record.gate_images > 100
+    assert not list((tmp_path / "bundle").rglob("*.png")), "of the user's images"
     bundle = fleetfoot.load(tmp_path / "bundle")
     assert (bundle.preprocess.size, bundle.preprocess.channels) == (8, 1)
     ours = fleetfoot.evaluate(f"local:{own}", "digits")

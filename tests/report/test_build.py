@@ -7,8 +7,8 @@ from fleetfoot.report.run_files import RunFiles, read_run
 from tests.report.conftest import change, part
 
 KEYS = [
-    *("schema", "fleetfoot", "run", "headline", "choice", "evaluation", "curves", "latency"),
-    *("parity", "reference", "data", "input", "device", "preprocess", "recipe", "head"),
+    *("schema", "fleetfoot", "run", "headline", "use", "busy", "choice", "evaluation", "curves"),
+    *("latency", "parity", "reference", "data", "input", "device", "preprocess", "recipe", "head"),
     *("settings", "plan", "licences", "provenance", "missing"),
 ]
 
@@ -16,6 +16,13 @@ KEYS = [
 def test_every_key_is_always_there(run_folder: Path) -> None:
     assert list(build_report(RunFiles("none"))) == KEYS
     assert list(build_report(read_run(run_folder))) == KEYS
+
+
+@pytest.mark.parametrize(("load", "busy"), [(1.0, False), (2.6, True), (None, False)])
+def test_a_busy_machine_is_said(load: float | None, busy: bool) -> None:
+    device = {"load_1min": load, "cores_allowed": 2}
+    found = build_report(RunFiles("r", bundle={"device": device}))["busy"]
+    assert found == (device if busy else None)
 
 
 def test_the_head_phase_is_a_part_of_some_runs() -> None:

@@ -7,7 +7,8 @@ from fleetfoot.report.figures import THIN, kind_of, shown
     ("value", "kind", "text"),
     [
         (0.98334, "percent", "98.3 %"),
-        (0.00012613, "ms", "0.13 \u00b5s"),
+        (0.00012613, "ms", "0.00013 ms"),
+        (0.0099, "ms", "0.0099 ms"),
         (0.0214, "ms", "0.021 ms"),
         (1.694, "ms", "1.69 ms"),
         (23.46, "ms", "23.5 ms"),

@@ -1,6 +1,6 @@
 import xml.etree.ElementTree as ET
 
-from fleetfoot.report.marks import circle, legend, line, polyline, text
+from fleetfoot.report.marks import circle, legend, line, polyline, rect, svg, text
 
 
 def test_whole_pixels_are_written_as_they_are_and_others_to_a_tenth() -> None:
@@ -8,6 +8,16 @@ def test_whole_pixels_are_written_as_they_are_and_others_to_a_tenth() -> None:
     assert polyline("c1", [(1, 2), (3.25, 4)]) == (
         '<polyline class="line c1" points="1.0,2.0 3.2,4.0"/>'
     )
+
+
+def test_a_rectangle_has_further_attributes() -> None:
+    assert rect("bar c1", 1, 2, 3.0, 4, rx=2, fill_opacity="0.25") == (
+        '<rect class="bar c1" x="1" y="2" width="3.0" height="4" rx="2" fill-opacity="0.25"/>'
+    )
+
+
+def test_svg_escapes_its_title() -> None:
+    assert 'aria-label="&quot;&gt;&lt;b"' in svg([], title='"><b')
 
 
 def test_texts_and_titles_are_escaped() -> None:

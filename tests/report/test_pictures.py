@@ -18,7 +18,9 @@ def test_every_chart_of_a_whole_run(run_folder: Path) -> None:
         "loss",
         "lr",
     ]
-    assert all(svg.startswith("<svg") for svg in found.values())
+    tables = {"confusion-test", "confusion-val"}  # of few classes
+    assert all(svg.startswith("<svg") for name, svg in found.items() if name not in tables)
+    assert {found[name] for name in tables} == {""}
 
 
 def test_no_data_no_charts() -> None:

@@ -3,7 +3,20 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from fleetfoot.report.plane import Axis, Plane
+from fleetfoot.report.plane import Axis, Plane, ticks
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (0.0, 1e-3), (3.0, 1234.5), (-2.0, 2.0), (0.95, 0.96), (0, 7e9)]
+)
+def test_ticks_are_round_few_and_inside(low: float, high: float) -> None:
+    found = ticks(low, high)
+    assert 2 <= len(found) <= 11
+    assert all(low - 1e-9 <= tick <= high * (1 + 1e-9) for tick in found)
+
+
+def test_a_single_value_has_one_tick() -> None:
+    assert ticks(2.0, 2.0) == [2.0]
 
 
 def test_equal_ratios_are_equal_distances_on_a_log_axis() -> None:

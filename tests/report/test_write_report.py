@@ -106,6 +106,8 @@ def test_page_and_json_say_the_same(run_folder: Path) -> None:
         "/headline/latency_ms_p90",
         "/headline/net",
         "/headline/speedup",
+        "/use/command",
+        "/use/golden_images",
         "/headline/budget_met",
         "/parity/top1_agreement",
         "/evaluation/val/calibration/ece",
@@ -242,6 +244,27 @@ def test_a_thousand_classes_stay_one_readable_page(run_folder: Path) -> None:
     write_report(run_folder)
     assert (run_folder / "report.html").stat().st_size < 400_000
     assert (run_folder / "report.json").stat().st_size < 400_000
+
+
+def test_of_many_classes_the_hardest_are_listed(run_folder: Path) -> None:
+    size = 300
+    answers = np.eye(size)
+    answers[[7, 250]] = answers[[8, 251]]  # both are never recognised
+    names = [f"class {i}" for i in range(size)]
+    val = evaluate_logits(answers, np.arange(size), classes=names)
+    change(run_folder, "evaluation.json", val=to_json(val), test=None)
+    assert write_report(run_folder)["evaluation"]["val"]["hardest"][:2] == [7, 250]
+    page = Figures((run_folder / "report.html").read_text())
+    shown = {text for key, text in page.figures if key.endswith("/name")}
+    assert {"class 7", "class 250"} <= shown
+    assert len(shown) == 100
+
+
+def test_the_confusion_is_there_once(run_folder: Path) -> None:
+    write_report(run_folder)
+    text = (run_folder / "report.html").read_text()
+    assert text.count('class="confusion"') == 2  # of two splits
+    assert "confusion, test images" not in text
 
 
 def test_writing_twice_gives_the_same_bytes(run_folder: Path) -> None:

@@ -4,10 +4,12 @@ Letters  N images, C classes
 """
 
 import math
+import shutil
 import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +126,14 @@ def deploy(
         graphs.drop_unused(chosen, measured.fallback)
         write_contract(place, preprocess=preprocess, classes=classes, card=card)
         _golden(place, gate, reference_NC, chosen)
-        content = write_record(place, card=card, classes=classes, form=form, measured=measured)
+        record = partial(
+            write_record, place, card=card, classes=classes, form=form, measured=measured
+        )
+        content = record()
         verify_golden(load(place))
+        if not graphs.options.golden:
+            shutil.rmtree(place / "golden")
+            content = record()
     return BundleRecord(folder, content)
 
 

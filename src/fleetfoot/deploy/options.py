@@ -28,6 +28,7 @@ class Options:
         baselines: torch engines measured beside, ``eager`` and ``compile``.
         budget_ms: limit that the chosen form is verified against, in three fresh processes.
         schedule: how long candidates are measured.
+        golden: keep the gate images in the bundle by which another machine can check it.
         listener: hears when another measurement is waited for.
     """
 
@@ -40,4 +41,5 @@ class Options:
     baselines: tuple[str, ...] = ("eager",)
     budget_ms: float | None = None
     schedule: Schedule = SCHEDULE
+    golden: bool = True
     listener: Listener = SILENT

@@ -95,6 +95,7 @@ def spec_of(decided: FitRequest, recipe: Recipe) -> RunSpec:
         threads=stated(decided.threads),
         budget_ms=decided.budget_ms,
         max_drop=stated(decided.max_drop),
+        no_golden=decided.no_golden,
     )
 
 

@@ -21,9 +21,12 @@ from fleetfoot.jobs.own_split import OwnSplits, own_splits
 from fleetfoot.jobs.requests import DeployRequest
 from fleetfoot.jobs.run_data import kept_data, open_run_data
 from fleetfoot.jobs.runs import Network, Target, alone_on, load_network, net_name, resolve
-from fleetfoot.jobs.screen import interval, lines, number, percent, table
+from fleetfoot.jobs.screen import interval, lines, number, percent, table, with_golden
+from fleetfoot.jobs.stored_run import NAME as CONFIG
+from fleetfoot.jobs.stored_run import read_run
 from fleetfoot.measure.device import usable_threads
 
+NOISE = "noise"
 MARGIN = 0.02  # of accuracy, beyond the interval of the gate: this much images may differ
 TOLERANT = {"allow_class_mismatch": True, "skip_damaged": True}
 OTHERWISE = "give --calibrate DATA"
@@ -69,7 +72,7 @@ class Images:
 
     gate: Split | None = None
     training: Split | None = None
-    source: str = "noise"
+    source: str = NOISE
 
 
 def deploy(request: DeployRequest, *, listener: Listener = SILENT) -> DeployRecord:
@@ -105,6 +108,8 @@ def _deploy(
     if target.folder is not None:  # a run knows what its weights began as
         known = read_json(target.folder / "run.json", what="run").get("initial_weights")
         network = replace(network, weights=known or network.weights)
+        if (target.folder / CONFIG).is_file() and read_run(target.folder)[0].no_golden:
+            request = replace(request, no_golden=True)
     if request.size is not None:
         network = replace(network, preprocess=replace(network.preprocess, size=request.size))
     size = network.preprocess.size
@@ -191,6 +196,7 @@ def _written(
             engines=request.engines,
             precisions=request.precisions,
             graph_preprocess=request.graph_preprocess,
+            golden=not request.no_golden,
             listener=listener,
         ),
     ).content
@@ -336,7 +342,7 @@ def show(record: DeployRecord, stream: TextIO) -> None:
     chosen, reference = record.chosen, record.reference
     top1 = f"{_shared(reference)} eager, {_shared(chosen.get('parity') or {})} deployed"
     pairs = [
-        ("bundle", str(record.bundle)),
+        ("bundle", record.bundle if record.gate_source == NOISE else with_golden(record.bundle)),
         ("network", str(record.net)),
         ("gate", f"{record.gate_images} images from {record.gate_source}"),
         ("top-1", top1),

@@ -25,7 +25,7 @@ from fleetfoot.jobs.requests import FitRequest
 from fleetfoot.jobs.run_data import open_run_data, write_data
 from fleetfoot.jobs.run_record import RunRecord
 from fleetfoot.jobs.runs import alone_on, check_run_folder, new_run_folder
-from fleetfoot.jobs.screen import lines, number, percent
+from fleetfoot.jobs.screen import lines, number, percent, with_golden
 from fleetfoot.jobs.stored_run import filled_in, read_run, write_run
 from fleetfoot.measure.device import usable_threads
 from fleetfoot.train.process.patience import patient_threads
@@ -318,7 +318,7 @@ def show(record: FitRecord, stream: TextIO) -> None:
         ("validation", f"{_accuracy(record, 'val_top1')}{top5}"),
         *([("test", _accuracy(record, "test_top1"))] if record.test_top1 is not None else []),
         ("training", training),
-        ("bundle", bundle.path),
+        ("bundle", with_golden(bundle.path)),
         ("deployed", deployed),
         ("accuracy", f"{percent(bundle.top1)} (deployed form)"),
         ("eager", f"{number(record.eager_latency_ms_p50)} ms"),

@@ -61,6 +61,7 @@ class FitRequest:
         max_drop: Fraction of the gate images that the deployed form may lose.
         skip_damaged: Leave damaged files out instead of stopping.
         allow_class_mismatch: Leave out images of classes that training does not have.
+        no_golden: Keep your images out of the bundle, which holds three to be checked by elsewhere.
         settings: Change one setting, key=value; may be repeated.
         config: Settings file, such as the config.toml of a run.
 
@@ -85,6 +86,7 @@ class FitRequest:
     max_drop: float | None = None
     skip_damaged: bool = False
     allow_class_mismatch: bool = False
+    no_golden: bool = False
     settings: Annotated[
         tuple[str, ...] | Mapping[str, Any],
         Parameter(name="--set", accepts_keys=False, metavar="STR..."),
@@ -271,6 +273,7 @@ class DeployRequest:
         max_drop: Fraction of the gate images that the deployed form may lose.
         calibrate: Data set for the gate and for int8 ranges.
         graph_preprocess: Put the preprocessing inside the exported graph (uint8 in).
+        no_golden: Keep your images out of the bundle, which holds three to be checked by elsewhere.
         out: Bundle folder.
         known: What is known of a weight file and of the images of --calibrate.
 
@@ -288,6 +291,7 @@ class DeployRequest:
     max_drop: float = MAX_DROP
     calibrate: str | None = None
     graph_preprocess: bool = False
+    no_golden: bool = False
     out: Path | None = None
     known: GateKnown = field(default_factory=GateKnown)
 

@@ -6,6 +6,7 @@ Rich is imported for tables only, so that `predict` stays quick.
 
 import importlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 Row = Sequence[str]
@@ -101,3 +102,10 @@ def lines(stream: TextIO, pairs: Iterable[tuple[str, str]]) -> None:
     width = max((len(name) for name, _ in kept), default=0)
     for name, value in kept:
         stream.write(f"{name:<{width}}  {value}\n")
+
+
+def with_golden(bundle: str) -> str:
+    """Return the path of a bundle, and how many of the user's images lie in it."""
+    images = len([*Path(bundle).glob("golden/*.png")])
+    held = f" (with {images} of your images in golden/; --no-golden leaves them out)"
+    return f"{bundle}{held if images else ''}"

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 NAME = "config.toml"
 RUN = "run."
 AUTO = "auto"
-STORED = ("data", "net", "size", "weights", "device", "threads", "budget_ms", "max_drop", "recipe")
+STORED = (
+    *("data", "net", "size", "weights", "device", "threads", "budget_ms", "max_drop", "recipe"),
+    "no_golden",
+)
 NOT_STORED = {"out", "resume", "config", "settings"}
 
 

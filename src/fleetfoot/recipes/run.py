@@ -98,6 +98,7 @@ def run(
             threads=(spec.threads,),
             max_drop=spec.max_drop,
             budget_ms=spec.budget_ms,
+            golden=not spec.no_golden,
             listener=listener,
         ),
     )

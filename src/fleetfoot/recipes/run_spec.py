@@ -24,6 +24,7 @@ class RunSpec:
         threads: threads of the deployed network.
         budget_ms: latency the bundle has to keep, or None.
         max_drop: share of the gate images that the deployed form may lose.
+        no_golden: keep images out of the bundle.
     """
 
     data: str
@@ -35,6 +36,7 @@ class RunSpec:
     threads: int = 1
     budget_ms: float | None = None
     max_drop: float = MAX_DROP
+    no_golden: bool = False
 
 
 def saved_weights(spec: RunSpec) -> Portable | None:

@@ -8,6 +8,7 @@ Pairs = list[tuple[int, int, int]]
 
 # A larger matrix is no picture any more; the most confused pairs say the same.
 MATRIX_CLASSES = 100
+LISTED_CLASSES = 100  # of more the page lists the hardest
 PAIRS = 20
 FIELDS = (
     "images",
@@ -27,7 +28,8 @@ def splits(evaluation: Json) -> Json:
     """Return the evaluated splits by name, the final figure first.
 
     Each has `FIELDS`, ``role`` ("final" or "selection"), ``confusion`` (rows are the truth; None
-    above `MATRIX_CLASSES` classes), ``pairs`` (most confused) and ``worst``.
+    above `MATRIX_CLASSES` classes), ``pairs`` (most confused), ``hardest`` (places in ``per_class``
+    of those with the lowest recall; None up to `LISTED_CLASSES`) and ``worst``.
     """
     return {
         name: _split(evaluation[name], role=role)
@@ -42,6 +44,7 @@ def _split(part: Json, *, role: str) -> Json:
     split["role"] = role
     split["confusion"] = _matrix(pairs, len(classes)) if len(classes) <= MATRIX_CLASSES else None
     split["pairs"] = _pairs(pairs, classes)
+    split["hardest"] = _hardest(part["per_class"])
     split["worst"] = [_worst(item) for item in part["worst"]]
     return split
 
@@ -72,6 +75,13 @@ def _pairs(pairs: Pairs, classes: list[str]) -> list[Json]:
         {"truth": classes[row], "predicted": classes[column], "images": -less}
         for less, row, column in wrong[:PAIRS]
     ]
+
+
+def _hardest(per_class: list[Json]) -> list[int] | None:
+    if len(per_class) <= LISTED_CLASSES:
+        return None
+    known = [place for place, row in enumerate(per_class) if row["recall"] is not None]
+    return sorted(known, key=lambda place: per_class[place]["recall"])[:LISTED_CLASSES]
 
 
 def _worst(item: Json) -> Json:

@@ -8,8 +8,10 @@ from fleetfoot.report import accuracy, latency
 from fleetfoot.report.checks import audit_checks
 from fleetfoot.report.curves import curves
 from fleetfoot.report.run_files import Json, RunFiles
+from fleetfoot.report.use import how_to_use
 
 SCHEMA = "fleetfoot.report/2"
+BUSY = 1.25  # load average per processor; a run that trained on all of them leaves 1
 
 # What a reader misses when a file is not there; the reason comes from `RunFiles.missing`.
 PARTS = {
@@ -39,6 +41,8 @@ def build_report(files: RunFiles) -> Json:
         "fleetfoot": fleetfoot.__version__,
         "run": files.name,
         "headline": _headline(files, splits),
+        "use": how_to_use(files),
+        "busy": _busy(bundle.get("device") or run.get("device") or {}),
         "choice": run.get("choice"),
         "evaluation": splits,
         "curves": curves(files.metrics),
@@ -89,6 +93,14 @@ def _headline(files: RunFiles, splits: Json) -> Json:
         "budget_ms": verified.get("limit_ms") or run.get("budget_ms"),
         "budget_met": verified.get("met"),
     }
+
+
+def _busy(device: Json) -> Json | None:
+    """Return the load beside which was measured; None where it was no more than our own."""
+    load, processors = device.get("load_1min"), device.get("cores_allowed")
+    if load is None or processors is None or load <= BUSY * processors:
+        return None
+    return {"load_1min": load, "cores_allowed": processors}
 
 
 def _data(files: RunFiles) -> Json | None:

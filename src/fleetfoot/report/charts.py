@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from html import escape
 
 from fleetfoot.report import marks
-from fleetfoot.report.axes import HEIGHT, LEFT, WIDTH, Scale, frame, svg, ticks
 from fleetfoot.report.figures import shown
+from fleetfoot.report.plane import Axis, Plane, ticks
+
+LETTER = 6.9  # width of a letter of a name, pixels of the drawing
+WHISKER = 1.6  # how far a whisker may reach, as a multiple of the longest bar
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,8 @@ def line_chart(
     *,
     title: str,
     x_label: str,
-    y_kind: str = "number",
+    y_label: str,
+    percent: bool = False,
     y_limits: tuple[float, float] | None = None,
 ) -> str:
     """Return a line chart; an empty string where no line has a point."""
@@ -48,43 +52,62 @@ def line_chart(
         return ""
     xs = [x for line in lines for x, _ in line.points]
     ys = [y for line in lines for _, y in line.points]
-    scale = Scale.over(xs, ys, y_limits)
-    parts = [frame(scale, x_label=x_label, y_kind=y_kind)]
+    plane = _plane((min(0.0, *xs), max(xs)), y_limits or (min(ys), max(ys)), x_label, y_label,
+                   percent=percent)  # fmt: skip
+    parts = [plane.frame()]
     for line in lines:
         if len(line.points) > 1:
-            path = [(scale.x(x), scale.y(y)) for x, y in line.points]
-            parts.append(marks.polyline(line.css, path))
+            parts.append(plane.polyline(line.points, line.css))
         if line.marks or len(line.points) == 1:
             for x, y in line.points:
-                tip = f"{line.name} at {x:g}: {shown(y, y_kind)}"
-                parts.append(marks.circle(f"dot {line.css}", scale.x(x), scale.y(y), 3, title=tip))
-    parts.append(_legend(lines))
-    return svg(parts, title=title)
+                tip = f"{line.name} at {x:g}: {shown(y, 'percent' if percent else 'number')}"
+                parts.append(marks.circle(f"dot {line.css}", plane.x(x), plane.y(y), 3, title=tip))
+    parts.append(plane.legend([(line.css, line.name) for line in lines]))
+    return marks.svg(parts, title=title)
+
+
+def _plane(
+    xs: tuple[float, float], ys: tuple[float, float], x_label: str, y_label: str, **kind: bool
+) -> Plane:
+    """Return the plane of a small chart between these ends; a single value has room beside it."""
+    x_ends = xs if xs[1] > xs[0] else (xs[0], xs[0] + 1.0)
+    y_ends = ys if ys[1] > ys[0] else (ys[0] - 0.5, ys[1] + 0.5)
+    return Plane(
+        Axis(label=x_label, low=x_ends[0], high=x_ends[1]),
+        Axis(label=y_label, low=y_ends[0], high=y_ends[1], **kind),
+        marks.WIDTH,
+        marks.HEIGHT,
+    )
 
 
 def bar_chart(bars: Sequence[Bar], *, title: str, limit: float | None = None) -> str:
-    """Return horizontal bars of milliseconds, with a dashed line at ``limit`` if there is one."""
+    """Return horizontal bars of milliseconds, with a dashed line at ``limit`` if there is one.
+
+    A whisker far beyond every bar ends at the edge: it would crush them.
+    """
     if not bars:
         return ""
-    row, left = 26, 172
+    row, left = 26, 20 + LETTER * max(len(bar.name) for bar in bars)
     height = row * len(bars) + 40
-    longest = max([bar.high or bar.value for bar in bars] + ([limit] if limit else []))
-    right = WIDTH - 62
+    longest = max([bar.value for bar in bars] + ([limit] if limit else []))
+    furthest = max([longest, *(bar.high for bar in bars if bar.high)])
+    axis = Axis(label="ms", low=0.0, high=min(furthest, WHISKER * longest))
+    right = marks.WIDTH - 62
 
     def x(value: float) -> float:
-        return left + (right - left) * value / longest
+        return left + (right - left) * axis.share(value)
 
     parts: list[str] = []
-    for tick in ticks(0, longest, count=4):
+    for tick in ticks(0, axis.high, count=4):
         parts.append(marks.line("grid", x(tick), 6, x(tick), height - 30))
-        parts.append(marks.text("tick", x(tick), height - 14, f"{tick:g}", anchor="middle"))
+        parts.append(marks.text("tick", x(tick), height - 14, axis.text(tick), anchor="middle"))
     for index, bar in enumerate(bars):
         parts.append(_bar(bar, y=8 + index * row, left=left, x=x))
     if limit:
         tip = f"budget {limit:g} ms"
         parts.append(marks.line("limit", x(limit), 4, x(limit), height - 30, title=tip))
-    parts.append(marks.text("tick", WIDTH - 4, height - 14, "ms", anchor="end"))
-    return svg(parts, title=title, height=height)
+    parts.append(marks.text("tick", marks.WIDTH - 4, height - 14, axis.label, anchor="end"))
+    return marks.svg(parts, title=title, height=height)
 
 
 def reliability(bins: Iterable[dict[str, float | None]], *, title: str) -> str:
@@ -92,8 +115,11 @@ def reliability(bins: Iterable[dict[str, float | None]], *, title: str) -> str:
     full = [b for b in bins if b.get("images")]
     if not full:
         return ""
-    scale = Scale(0.0, 1.0, 0.0, 1.0)
-    parts = [frame(scale, x_label="confidence", y_kind="percent", x_percent=True)]
+    x_axis, y_axis = (
+        Axis(label=label, low=0.0, high=1.0, percent=True) for label in ("confidence", "accuracy")
+    )
+    plane = Plane(x_axis, y_axis, marks.WIDTH, marks.HEIGHT)
+    parts = [plane.frame()]
     most = max(b["images"] or 0 for b in full)
     for b in full:
         low, high, accuracy = b["low"] or 0.0, b["high"] or 1.0, b["accuracy"] or 0.0
@@ -102,37 +128,25 @@ def reliability(bins: Iterable[dict[str, float | None]], *, title: str) -> str:
             f"confidence {shown(b['confidence'], 'percent')}, accuracy "
             f"{shown(accuracy, 'percent')}, {b['images']:g} images"
         )
-        left, top = scale.x(low) + 1, scale.y(accuracy)
-        width, height = scale.x(high) - 1 - left, max(1.0, scale.y(0) - top)
+        left, top = plane.x(low) + 1, plane.y(accuracy)
+        width, height = plane.x(high) - 1 - left, max(1.0, plane.y(0) - top)
         bar = marks.rect(
             "bar c1", left, top, width, height, title=tip, fill_opacity=f"{strength:.2f}"
         )
         parts.append(bar)
-    parts.append(marks.line("limit", scale.x(0), scale.y(0), scale.x(1), scale.y(1)))
-    return svg(parts, title=title)
-
-
-def _legend(lines: Sequence[Line]) -> str:
-    parts: list[str] = []
-    x = LEFT
-    for line in lines:
-        parts.append(marks.rect(f"bar {line.css}", x, HEIGHT - 12, 10, 4, rx=2))
-        parts.append(marks.text("axis", x + 14, HEIGHT - 4, line.name))
-        x += 26 + 7 * len(line.name)
-    return "".join(parts)
+    parts.append(marks.line("limit", plane.x(0), plane.y(0), plane.x(1), plane.y(1)))
+    return marks.svg(parts, title=title)
 
 
 def _bar(bar: Bar, *, y: float, left: float, x: Callable[[float], float]) -> str:
-    end = x(bar.value)
-    whisker = ""
-    if bar.high is not None and bar.high > bar.value:
-        high = x(bar.high)
+    end, whisker = x(bar.value), ""
+    high = end if bar.high is None else max(end, x(bar.high))
+    if high > end:
         whisker = marks.line("whisker", end, y + 8, high, y + 8)
         whisker += marks.line("whisker", high, y + 4, high, y + 12)
-    after = max(end, x(bar.high) if bar.high else end) + 6
     return (
         f"<g><title>{escape(bar.title)}</title>"
         f"{marks.text('name', left - 8, y + 12, bar.name, anchor='end')}"
         f"{marks.rect(f'bar {bar.css}', left, y, max(1.0, end - left), 16, rx=3)}{whisker}"
-        f"{marks.text('value', after, y + 12, shown(bar.value, 'ms'))}</g>"
+        f"{marks.text('value', high + 6, y + 12, shown(bar.value, 'ms'))}</g>"
     )

@@ -76,8 +76,8 @@ def _percent(value: float) -> str:
 
 
 def _ms(value: float) -> str:
-    if 0 < value < 0.01:
-        return f"{1000 * value:.2g}{THIN}\u00b5s"
+    if 0 < value < 0.01:  # two digits, in the unit of the column
+        return f"{value:.{1 - math.floor(math.log10(value))}f}{THIN}ms"
     if value >= 100:
         return f"{value:,.0f}{THIN}ms"
     return f"{value:.{1 if value >= 10 else 2 if value >= 0.1 else 3}f}{THIN}ms"

@@ -1,10 +1,20 @@
-"""Marks of a drawing as SVG text: lines, circles, texts, a legend. Texts are escaped.
+"""A drawing and its marks as SVG text: lines, circles, texts, a legend. Texts are escaped.
 
 Units    pixels of the drawing; a whole number is written as it is, others to a tenth
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from html import escape
+
+WIDTH, HEIGHT = 480, 300  # of a drawing, unless it says otherwise
+
+
+def svg(parts: Sequence[str], *, title: str, height: float = HEIGHT, width: float = WIDTH) -> str:
+    """Return the picture; its colours come from the classes of the page's style sheet."""
+    return (
+        f'<svg class="chart" viewBox="0 0 {width:g} {height:g}" role="img" '
+        f'aria-label="{escape(title)}">{"".join(parts)}</svg>'
+    )
 
 
 def line(css: str, x1: float, y1: float, x2: float, y2: float, *, title: str = "") -> str:

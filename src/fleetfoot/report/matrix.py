@@ -5,11 +5,10 @@ from collections.abc import Sequence
 from html import escape
 
 from fleetfoot.report import marks
-from fleetfoot.report.axes import WIDTH, svg
 
 LABEL_LETTERS = 16
 LABELLED = 30  # up to this many classes rows and columns carry names
-NUMBERED = 15  # up to this many the cells carry their count
+SMALL = 15  # up to this many a table says more than a picture
 
 
 def matrix(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: str) -> str:
@@ -22,7 +21,7 @@ def matrix(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: str)
         return ""
     labelled = size <= LABELLED
     left, top, right = (112, 96, 52) if labelled else (26, 26, 8)
-    cell = min(64.0, (WIDTH - left - right) / size)
+    cell = min(64.0, (marks.WIDTH - left - right) / size)
     parts = [
         marks.text("axis", left, 12, "predicted \u2192"),
         f'<text class="axis" transform="translate(12 {top}) rotate(90)">truth \u2192</text>',
@@ -39,13 +38,11 @@ def matrix(counts: Sequence[Sequence[int]], names: Sequence[str], *, title: str)
                 parts.append(
                     marks.rect(css, x, y, cell, cell, title=tip, fill_opacity=f"{strength:.2f}")
                 )
-                if size <= NUMBERED:
-                    parts.append(_number(x, y, cell, value, on=strength > 0.55))
     if labelled:
         parts += _labels(names, size, left=left, top=top, cell=cell)
     side = cell * size
     parts.append(marks.rect("frame", left, top, side, side))
-    return svg(parts, title=title, height=math.ceil(top + side + 8))
+    return marks.svg(parts, title=title, height=math.ceil(top + side + 8))
 
 
 def name(names: Sequence[str], index: int, *, letters: int | None = None) -> str:
@@ -56,14 +53,6 @@ def name(names: Sequence[str], index: int, *, letters: int | None = None) -> str
 
 def _strength(share: float, hit: bool) -> float:
     return 0.12 + 0.88 * (share if hit else min(1.0, 2 * share))
-
-
-def _number(x: float, y: float, side: float, value: int, *, on: bool) -> str:
-    font, css = _font(side), "cell on" if on else "cell"
-    return (
-        f'<text class="{css}" x="{x + side / 2:.1f}" y="{y + side / 2 + font / 3:.1f}" '
-        f'style="font-size:{font:.1f}px" text-anchor="middle">{value}</text>'
-    )
 
 
 def _labels(names: Sequence[str], size: int, *, left: float, top: float, cell: float) -> list[str]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from fleetfoot.report import marks
-from fleetfoot.report.axes import svg
 from fleetfoot.report.figures import shown
 from fleetfoot.report.plane import Axis, Plane
 
@@ -44,4 +43,4 @@ def memory_chart(
         parts.append(marks.line("limit", plane.x(0), y, plane.x(len(live_bytes)), y))
         legend.append(("bad", f"arena, {shown(arena, 'bytes')}"))
     parts.append(plane.legend(legend))
-    return svg(parts, title=title, width=plane.width, height=plane.height)
+    return marks.svg(parts, title=title, width=plane.width, height=plane.height)

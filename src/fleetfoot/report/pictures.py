@@ -4,7 +4,7 @@ from typing import Any
 
 from fleetfoot.report.charts import Bar, Line, bar_chart, line_chart, reliability
 from fleetfoot.report.figures import shown
-from fleetfoot.report.matrix import matrix
+from fleetfoot.report.matrix import SMALL, matrix
 
 Json = dict[str, Any]
 BARS = 24
@@ -13,7 +13,7 @@ BARS = 24
 def pictures(report: Json) -> dict[str, str]:
     """Return SVG by name: loss, accuracy, lr, latency, and per split confusion and calibration.
 
-    A chart without data is an empty string.
+    A chart without data is an empty string, and so is a confusion that the page has as a table.
     """
     found = {
         "loss": _loss(report["curves"]),
@@ -23,7 +23,8 @@ def pictures(report: Json) -> dict[str, str]:
     }
     for name, split in report["evaluation"].items():
         counts, classes = split["confusion"] or [], split["classes"] or []
-        found[f"confusion-{name}"] = matrix(counts, classes, title=f"confusion, {name} images")
+        drawn = counts if len(counts) > SMALL else []
+        found[f"confusion-{name}"] = matrix(drawn, classes, title=f"confusion, {name} images")
         bins = (split["calibration"] or {}).get("bins") or []
         found[f"calibration-{name}"] = reliability(bins, title=f"reliability, {name} images")
     return found
@@ -42,7 +43,7 @@ def _loss(curves: Json) -> str:
         Line("training", _points(curves["steps"], "loss"), "c1"),
         Line("validation", _points(curves["epochs"], "val_loss"), "c2", marks=True),
     ]
-    return _from_zero(lines, title="loss over steps")
+    return _from_zero(lines, "loss")
 
 
 def _accuracy(curves: Json) -> str:
@@ -51,18 +52,21 @@ def _accuracy(curves: Json) -> str:
         Line("validation", _points(curves["epochs"], "val_top1"), "c2", marks=True),
         Line("averaged weights", _points(curves["epochs"], "val_top1_ema"), "c3", marks=True),
     ]
-    title, limits = "accuracy over steps", (0.0, 1.0)
-    return line_chart(lines, title=title, x_label="step", y_kind="percent", y_limits=limits)
+    return _over_steps(lines, "accuracy", percent=True, y_limits=(0.0, 1.0))
 
 
 def _learning_rate(curves: Json) -> str:
     line = Line("learning rate", _points(curves["steps"], "lr"), "c4")
-    return _from_zero([line], title="learning rate over steps")
+    return _from_zero([line], "learning rate")
 
 
-def _from_zero(lines: list[Line], *, title: str) -> str:
+def _from_zero(lines: list[Line], what: str) -> str:
     highest = max((y for line in lines for _, y in line.points), default=1.0)
-    return line_chart(lines, title=title, x_label="step", y_limits=(0.0, highest))
+    return _over_steps(lines, what, y_limits=(0.0, highest))
+
+
+def _over_steps(lines: list[Line], what: str, **words: Any) -> str:
+    return line_chart(lines, title=f"{what} over steps", x_label="step", y_label=what, **words)
 
 
 def _latency(report: Json) -> str:

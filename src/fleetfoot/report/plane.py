@@ -5,10 +5,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from fleetfoot.report import marks
-from fleetfoot.report.axes import ticks
 
 LEFT, RIGHT, TOP, BOTTOM = 58, 24, 34, 58
 MARGIN = 0.06  # of the span of the data, on both sides
+
+
+def ticks(low: float, high: float, *, count: int = 5) -> list[float]:
+    """Return about ``count`` round values from ``low`` to ``high``.
+
+    >>> ticks(0, 1), ticks(0.0, 7.3)
+    ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [0.0, 2.0, 4.0, 6.0])
+    """
+    if not high > low:
+        return [low]
+    rough = (high - low) / count
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= rough * 0.99)
+    first = math.ceil(low / step - 1e-9)
+    last = math.floor(high / step + 1e-9)
+    return [round(index * step, 12) for index in range(first, last + 1)]
 
 
 @dataclass(frozen=True, kw_only=True)

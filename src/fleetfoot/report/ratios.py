@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from html import escape
 
 from fleetfoot.report import marks
-from fleetfoot.report.axes import svg
 from fleetfoot.report.plane import Axis
 
 ROW, TOP, NAME, TEXT = 24, 34, 250, 200
@@ -60,7 +59,7 @@ def ratio_chart(
     for index, ratio in enumerate(ratios):
         parts.append(_line(ratio, TOP + ROW * index + ROW / 2, x))
     parts.append(marks.legend(legend, NAME, height - 8, r=4.5))
-    return svg(parts, title=title, width=WIDTH, height=height)
+    return marks.svg(parts, title=title, width=WIDTH, height=height)
 
 
 def _axis(ratios: Sequence[Ratio]) -> Axis:

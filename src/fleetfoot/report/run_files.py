@@ -25,6 +25,8 @@ class RunFiles:
     """What a run folder holds; an absent part is an empty mapping and has a line in ``missing``."""
 
     name: str
+    folder: Path = Path()
+    bundle_folder: Path = Path()
     run: Json = field(default_factory=dict)
     config: Json = field(default_factory=dict)
     data: Json = field(default_factory=dict)
@@ -53,6 +55,8 @@ def read_run(folder: Path) -> RunFiles:
     parts |= {part: _optional(bundle / f"{part}.json", part, missing) for part in OF_BUNDLE}
     return RunFiles(
         name=folder.resolve().name,
+        folder=folder,
+        bundle_folder=bundle,
         config=_config(folder / "config.toml", missing),
         metrics=_metrics(folder / "metrics.jsonl", missing),
         missing=missing,

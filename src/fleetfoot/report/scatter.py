@@ -11,7 +11,6 @@ from html import escape
 from itertools import pairwise
 
 from fleetfoot.report import marks
-from fleetfoot.report.axes import svg
 from fleetfoot.report.plane import LEFT, TOP, Axis, Plane
 
 LETTER, LINE = 7.2, 12.0  # width and height of a label's letters, in pixels of the drawing
@@ -72,7 +71,7 @@ def scatter(
         parts.append(marks.circle(f"dot {dot.css}", x, y, r, title=dot.title))
     parts += _labels(dots, plane, [box for curve in curves for box in _boxes(curve, plane)])
     parts.append(plane.legend(legend))
-    return svg(parts, title=title, width=plane.width, height=plane.height)
+    return marks.svg(parts, title=title, width=plane.width, height=plane.height)
 
 
 def pareto(points: Sequence[tuple[float, float]]) -> list[int]:
