@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from fleetfoot.deploy.bundle import Prediction, TopClass
 from fleetfoot.jobs import screen
 from fleetfoot.jobs.fit import FitBundle, FitParity, FitRecord
+from fleetfoot.jobs.predict import PredictRecord
 
 
 def shown(verb: str, record: Any) -> str:
@@ -80,11 +82,11 @@ def test_epochs_are_rounded():
 
 
 def test_a_prediction_is_one_line_whatever_the_name_holds():
-    prediction = SimpleNamespace(
-        path="a\nb\x1b[31m.jpg", label="c\nd", probability=0.5, latency_ms=1.0, error=None
+    prediction = Prediction(
+        path="a\nb\x1b[31m.jpg", top=(TopClass("c\nd", 0.5),), latency_ms=1.0, total_ms=2.0
     )
-    text = shown("predict", SimpleNamespace(predictions=[prediction]))
-    assert text == "a\\nb\\x1b[31m.jpg  c\\nd   50.0 %  1.0 ms\n"
+    text = shown("predict", PredictRecord((prediction,)))
+    assert text == "a\\nb\\x1b[31m.jpg  c\\nd 50.0 %  engine 1.0 ms, in all 2.0 ms\n"
 
 
 def test_a_table_in_a_pipe_is_not_wrapped_and_names_are_taken_as_they_are():
@@ -142,6 +144,8 @@ def test_deployed_forms_are_listed_with_the_reason():
         reference={"top1": None, "correct": None, "images": 500},
         gate_images=500,
         gate_source="photos",
+        calibration=None,
+        notes=(),
     )
     text = shown("deploy", record)
     assert "500 images from photos" in text

@@ -97,12 +97,12 @@ def test_the_eager_cells_of_a_network_need_no_export(tmp_path: Path):
 
 def test_what_does_not_fit_into_memory_is_refused_before_it_is_taken(tmp_path: Path):
     pytest.importorskip("torch")
-    request = MeasureRequest(engine="eager", precision="float32", size="16,100000", threads=1)
+    request = MeasureRequest(engine="eager", precision="float32", size="16,16384", threads=1)
     fits, too_large = subjects.NetSubject("fleetnet_small").plan(request, tmp_path)
     assert fits.cell is not None
     assert too_large.cell is None
     assert too_large.exit_code == 2
-    assert "--size 100000 --batch 1: needs" in (too_large.error or "")
+    assert "--size 16384 --batch 1: needs" in (too_large.error or "")
 
 
 def test_an_export_that_fails_is_a_row(tmp_path: Path):

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save_file
 
+import fleetfoot
 from fleetfoot.core.errors import MissingError
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
 from fleetfoot.nets.names import foreign_names
+from fleetfoot.nets.portable import save_portable
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGE = (ROOT / "docs" / "guide" / "networks.md").read_text(encoding="utf-8")
@@ -48,10 +50,20 @@ def test_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
         exec(BLOCKS[3], {})
 
 
+def test_a_folder_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "runs" / "photos" / "weights"
+    folder.parent.mkdir(parents=True)
+    save_portable(folder, create("resnet18", num_classes=7))
+    monkeypatch.chdir(tmp_path)
+    names = {"fleetfoot": fleetfoot}
+    exec(BLOCKS[4], names)
+    assert [names[n].classifier.out_features for n in ("net", "other")] == [7, 3]
+
+
 def test_counting(capsys: pytest.CaptureFixture[str]) -> None:
-    exec(BLOCKS[4], {})
+    exec(BLOCKS[5], {})
     assert capsys.readouterr().out == "99710 99400\n"
-    assert len(BLOCKS) == 5
+    assert len(BLOCKS) == 6
 
 
 def test_files_that_the_guide_names() -> None:

@@ -82,7 +82,7 @@ def test_validation_images_are_judged_cross_fitted_and_test_images_by_the_temper
         expected = calibration(softmax(scaled[name]), labels).ece
         assert one.calibration.ece == pytest.approx(expected, abs=1e-6)
         assert one.calibration.ece < one.calibration.ece_before == plain.calibration.ece
-        assert (one.top1, one.confusion) == (plain.top1, plain.confusion)
+        assert (one.top1, one.pairs) == (plain.top1, plain.pairs)
     assert found["val"].calibration.ece == pytest.approx(temperature.ece_after, abs=1e-6)
     assert plain.calibration.temperature is None
 

@@ -9,8 +9,6 @@ Cost     size + 4 elementwise operations an element
 Letters  N batch, C channels, G groups, H height, W width
 """
 
-from typing import Any
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -99,16 +97,26 @@ class LocalResponseNorm(nn.Module):
         _check(size, groups, convention)
         check_constants("LRN", alpha=alpha, beta=beta, k=k)
         self.size = size
-        self.words: dict[str, Any] = {
-            **{"alpha": alpha, "beta": beta, "k": k},
-            **{"groups": groups, "convention": convention},
-        }
+        self.alpha, self.beta, self.k = alpha, beta, k
+        self.groups = groups
+        self.convention = convention
 
     def forward(self, x: Tensor) -> Tensor:
-        return local_response_norm(x, size=self.size, **self.words)
+        return local_response_norm(
+            x,
+            size=self.size,
+            alpha=self.alpha,
+            beta=self.beta,
+            k=self.k,
+            groups=self.groups,
+            convention=self.convention,
+        )
 
     def extra_repr(self) -> str:
-        return f"{self.size}, {', '.join(f'{key}={value}' for key, value in self.words.items())}"
+        return (
+            f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}, "
+            f"groups={self.groups}, convention={self.convention}"
+        )
 
 
 @cost_formula(LocalResponseNorm)

@@ -44,7 +44,8 @@ def test_ensembles_against_their_members(monkeypatch: pytest.MonkeyPatch) -> Non
     class Images:
         labels = np.array([0, 0, 0])
 
-    monkeypatch.setattr(alexnet_views, "judged_images", lambda setting: Images)
+    judging = {"judges": staticmethod(lambda setting: Images)}
+    monkeypatch.setattr(alexnet_views, "NETS", type("Judging", (), judging))
     right, wrong = [4.0, 0.0], [0.0, 1.0]
     members = [
         torch.tensor([right, right, wrong]),
