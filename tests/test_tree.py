@@ -37,6 +37,7 @@ EXCEPTIONS = {
     "deploy/tune.py:Candidate fields": (17, FLAT),
     "jobs/evaluate.py:EvaluateRecord fields": (13, FLAT),
     "jobs/fit.py:FitRecord fields": (16, FLAT),
+    "jobs/requests.py:DeployRequest fields": (13, WORDS),
     "jobs/requests.py:FitRequest fields": (20, WORDS),
     "measure/device.py:DeviceProfile fields": (15, FLAT),
     "nets/mobilenet_v1.py:MobileNetV1 own bases": (2, "MobileNet without drop_path, for one table"),

@@ -26,7 +26,6 @@ class RunFiles:
 
     name: str
     folder: Path = Path()
-    bundle_folder: Path = Path()
     run: Json = field(default_factory=dict)
     config: Json = field(default_factory=dict)
     data: Json = field(default_factory=dict)
@@ -38,6 +37,16 @@ class RunFiles:
     metrics: tuple[Json, ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def bundle_folder(self) -> Path:
+        """Where the bundle is: the folder itself, or inside the run."""
+        return bundle_folder(self.folder)
+
+
+def bundle_folder(folder: Path) -> Path:
+    """Return the folder of the bundle of a run folder; a bundle's folder is its own."""
+    return folder if (folder / "bundle.json").is_file() else folder / "bundle"
+
 
 def read_run(folder: Path) -> RunFiles:
     """Return the parts of a run folder, or of a bundle folder.
@@ -47,7 +56,7 @@ def read_run(folder: Path) -> RunFiles:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: there is no such run folder")
-    bundle = folder if (folder / "bundle.json").is_file() else folder / "bundle"
+    bundle = bundle_folder(folder)
     if not (folder / "run.json").is_file() and not (bundle / "bundle.json").is_file():
         raise DataError(f"{folder}: is no run folder (it has no run.json) and no bundle")
     missing: dict[str, str] = {}
@@ -56,7 +65,6 @@ def read_run(folder: Path) -> RunFiles:
     return RunFiles(
         name=folder.resolve().name,
         folder=folder,
-        bundle_folder=bundle,
         config=_config(folder / "config.toml", missing),
         metrics=_metrics(folder / "metrics.jsonl", missing),
         missing=missing,
