@@ -14,6 +14,7 @@ from fleetfoot.core.errors import UsageError
 from fleetfoot.deploy.engines import open_engine
 from fleetfoot.deploy.export_onnx import export_onnx
 from fleetfoot.measure.counts import count
+from fleetfoot.nets import fleetnet
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
 from fleetfoot.nets.fleetnet import ConvNorm, scaled_channels
@@ -179,6 +180,17 @@ def test_whitened_stem(channels: int) -> None:
     off_diagonal = second_moments - torch.diag(second_moments.diagonal())
     assert off_diagonal.abs().max() < 0.01
     assert second_moments.diagonal().min() > 0.9
+
+
+def test_whitening_a_part_of_the_images_at_a_time_gives_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    images = torch.randn(50, 3, 12, 12, generator=torch.Generator().manual_seed(0)).cumsum(dim=3)
+    whole = fleetnet._mean_products(images, 27)
+    patches = F.unfold(images.double(), 3).transpose(1, 2).flatten(0, 1)
+    torch.testing.assert_close(whole, patches.T @ patches / len(patches))
+    monkeypatch.setattr(fleetnet, "PATCH_BYTES", 7 * 8 * 27 * 144)  # seven images
+    torch.testing.assert_close(fleetnet._mean_products(images, 27), whole, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize("size", [1, 8, 9, 28, 32, 64])

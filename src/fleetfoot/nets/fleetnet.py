@@ -19,6 +19,7 @@ from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo, classifier_layer
 
 TILE = 32
+PATCH_BYTES = 2**28  # that whitening holds at one time
 POOLED_SCALE = 0.125  # keeps the first logits, and with them the first gradients, small
 
 
@@ -109,9 +110,7 @@ class FleetNet(Classifier):
             images: some thousand training images as the network sees them, (N, in_chans, H, W).
         """
         weight = self.stem.get_parameter("conv.weight")
-        windows = images.double().unfold(2, 3, 1).unfold(3, 3, 1)  # (N, C, H - 2, W - 2, 3, 3)
-        flat = windows.permute(0, 2, 3, 1, 4, 5).reshape(-1, weight[0].numel())
-        variances, directions = torch.linalg.eigh(flat.T @ flat / len(flat))
+        variances, directions = torch.linalg.eigh(_mean_products(images, weight[0].numel()))
         half = min(len(weight) // 2, len(variances))
         best = directions.flip(1)[:, :half] / (variances.flip(0)[:half] + 5e-4).sqrt()
         filters = best.T.reshape(half, *weight.shape[1:]).to(weight)
@@ -129,6 +128,23 @@ class FleetNet(Classifier):
 
     def _maxima(self, x: Tensor) -> Tensor:
         return self.forward_features(x)[-1].amax(dim=(2, 3)) * POOLED_SCALE
+
+
+def _mean_products(images: Tensor, size: int) -> Tensor:
+    """Return the mean products of the values in 3x3 patches, (size, size), in float64.
+
+    A part of the images at a time: patches take nine times the memory of what they are cut from.
+    """
+    at_once = max(1, PATCH_BYTES // (8 * size * images[0, 0].numel()))
+    places = (images.shape[2] - 2) * (images.shape[3] - 2)
+    total = sum(_products(part, size) for part in images.split(at_once))
+    return torch.as_tensor(total / (len(images) * places))
+
+
+def _products(images: Tensor, size: int) -> Tensor:
+    windows = images.double().unfold(2, 3, 1).unfold(3, 3, 1)  # (N, C, H - 2, W - 2, 3, 3)
+    flat = windows.permute(0, 2, 3, 1, 4, 5).reshape(-1, size)
+    return flat.T @ flat
 
 
 def scaled_channels(channels: int, width: float) -> int:
