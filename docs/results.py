@@ -296,7 +296,7 @@ ROWS = (
         _unknown_classes,
         first=True,
     ),
-    Row("budget", "the photographs, `--budget 2ms`, one thread", _budget, first=True),
+    Row("budget", "the photographs, `--budget 5ms`, one thread", _budget, first=True),
     Row("budget_scratch", "the same without pretrained weights", _kept, first=True),
     Row("cifar10", "CIFAR-10 from scratch, `--minutes 10`", _cifar10, first=True),
     Row("lite0", "pretrained EfficientNet-Lite0, deployed, 500 photographs", _lite0),
