@@ -41,16 +41,23 @@ def test_without_a_size_the_least_that_the_network_takes(words: dict[str, Any], 
 
 def test_a_batch_leaves_an_epoch_eight_steps_and_the_rate_follows():
     recipe = Recipe(batch=512, optimizer=SGD(lr=0.5, weight_decay=0.05))
-    assert fitted(recipe, 45_000) == recipe
-    small = fitted(recipe, 1438)
+    assert fitted(recipe, 45_000, most=512) == recipe
+    assert fitted(recipe, 45_000, most=128).batch == 128
+    small = fitted(recipe, 1438, most=512)
     assert (small.batch, small.optimizer.lr) == (128, 0.125)
-    adam = fitted(Recipe(batch=32, optimizer=AdamW(lr=1e-3)), 100)
+    adam = fitted(Recipe(batch=32, optimizer=AdamW(lr=1e-3)), 100, most=32)
     assert adam.batch == 8
     assert adam.optimizer.lr == pytest.approx(1e-3 / 2)
 
 
+@pytest.mark.parametrize(("size", "batch"), [(64, 128), (128, 32), (400, 8)])
+def test_a_batch_of_enlarged_images_takes_no_more_memory(size: int, batch: int):
+    words: dict[str, Any] = {"net": "fleetnet", "recipe": "small_images", "weights": "none"}
+    assert decided(size=size, **words)[2].batch == batch
+
+
 def test_tiny_data_keep_the_smallest_batch():
-    assert fitted(Recipe(batch=32), 3).batch == 8
+    assert fitted(Recipe(batch=32), 3, most=32).batch == 8
 
 
 @pytest.mark.parametrize("name", sorted(RECIPES))

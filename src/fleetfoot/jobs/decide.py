@@ -35,6 +35,7 @@ from fleetfoot.train.recipe import Recipe
 
 SAMPLED_IMAGES = 64
 LEAST_STEPS, SMALLEST_BATCH = 8, 8
+PIXELS_AT_ONCE = 512 * 32**2  # in a batch of FleetNet, as on CIFAR-10: 2 GB while it trains
 PHOTOGRAPHS = "tf_efficientnet_lite0"  # the default where its weights are installed
 
 
@@ -116,14 +117,14 @@ def situation_of(data: Data, weights: frozenset[str]) -> Situation:
     )
 
 
-def fitted(recipe: Recipe, images: int) -> Recipe:
-    """Return the recipe with a batch that gives an epoch `LEAST_STEPS` steps, where it can.
+def fitted(recipe: Recipe, images: int, *, most: int) -> Recipe:
+    """Return the recipe with at most ``most`` images a batch, and `LEAST_STEPS` steps an epoch.
 
     The learning rate follows the batch: linearly for SGD (Goyal et al., 2017, arXiv:1706.02677),
     by the root for AdamW.
     """
     batch = recipe.batch
-    while batch > SMALLEST_BATCH and images // batch < LEAST_STEPS:
+    while batch > SMALLEST_BATCH and (batch > most or images // batch < LEAST_STEPS):
         batch //= 2
     share = batch / recipe.batch
     factor = share**0.5 if isinstance(recipe.optimizer, AdamW) else share
@@ -201,15 +202,19 @@ def _recipe(request: FitRequest, choice: Choice | Candidate, *, images: int) -> 
     Where training images are not mirrored, neither are those that the network is asked about.
     """
     name = request.recipe or choice.recipe
-    recipe = fitted(recipe_named(name), images)
-    if choice.net not in SMALL_NETS:
+    recipe = recipe_named(name)
+    small = choice.net in SMALL_NETS
+    recipe = fitted(
+        recipe, images, most=PIXELS_AT_ONCE // choice.size**2 if small else recipe.batch
+    )
+    if not small:
         recipe = recipe.with_changes(whitened_stem=False)
     sizes = recipe.examples.sizes
     if sizes:
         recipe = recipe.with_changes(sizes=scaled(sizes, choice.size / SUBJECTS[name][1]))
     recipe = _changed(recipe, request)
     chosen = any(key.rpartition(".")[2] == "options" for key in request.changes)
-    if not chosen and (choice.net not in SMALL_NETS or not recipe.augment.flip):
+    if not chosen and not (small and recipe.augment.flip):
         kept = tuple(option for option in recipe.network.options if option not in MIRRORED)
         recipe = recipe.with_changes(options=kept)
     return recipe

@@ -19,6 +19,7 @@ from fleetfoot.deploy.deploy import BundleRecord
 from fleetfoot.deploy.options import Options
 from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.measure.accuracy import Evaluation
+from fleetfoot.measure.process_memory import give_back
 from fleetfoot.nets.catalog import CLASS_MAP
 from fleetfoot.nets.portable import save_portable
 from fleetfoot.nets.protocol import Classifier
@@ -80,6 +81,7 @@ def run(
     }
     if not this_process().is_first:
         return None
+    give_back()  # deploying has processes of its own beside this one
     _note_head(net, classes=len(data.classes))
     save_portable(
         folder / "weights", net, preprocess=preprocess.to_json(), classes=list(data.classes)
