@@ -24,6 +24,8 @@ from fleetfoot.ops.zero_shortcut import ZeroShortcut
 from tests.contracts.subjects import randomise
 
 EXAMPLES: dict[str, tuple[tuple[object, ...], tuple[int, ...]]] = {
+    "BinaryConv2d": ((4, 6, 3), (4, 6, 5)),
+    "BinaryLinear": ((6, 4), (6,)),
     "CeilPad2d": ((3, 2), (4, 8, 6)),
     "ClassMap": ((8, 12, 3), (8,)),
     "DropBlock2d": ((0.1, 3), (4, 5, 6)),
@@ -37,12 +39,18 @@ EXAMPLES: dict[str, tuple[tuple[object, ...], tuple[int, ...]]] = {
     "MaxDropout": ((0.3,), (4, 5, 6)),
     "PFPLUS": ((), (4, 5, 5)),
     "PartialConv2d": ((8,), (8, 7, 5)),
+    "Quantise": ((4,), (4, 5, 5)),
+    "RPReLU": ((4,), (4, 5, 5)),
+    "RSign": ((4,), (4, 5, 5)),
     "SamePad2d": ((3, 2), (4, 7, 6)),
     "ShakeDrop": ((0.5,), (4, 5, 6)),
+    "ShiftBatchNorm": ((4,), (4, 5, 5)),
+    "Sign": ((), (4, 5, 5)),
     "SqueezeExcite": ((8, 2), (8, 5, 4)),
     "SpatialResponseNorm": ((3,), (2, 5, 4)),
     "StochasticDepth": ((0.5,), (4, 5, 5)),
     "TargetDrop": ((6,), (6, 5, 4)),
+    "Tile": ((2,), (4, 5, 5)),
     "ZeroShortcut": ((7, 2), (4, 7, 6)),
 }
 TWO_INPUTS = {"ShakeShake"}  # where two branches meet; its own test has cost, layout and dtype

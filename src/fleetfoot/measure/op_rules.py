@@ -30,7 +30,7 @@ def _window_pool(args: tuple[Any, ...], out: int) -> Cost:
 
 
 REDUCTIONS = ("mean", "amax", "sum", "_adaptive_avg_pool2d", "adaptive_max_pool2d")
-COPIES = ("cat", "constant_pad_nd", "flip", "im2col", "clone", "_to_copy", "copy_")
+COPIES = ("cat", "constant_pad_nd", "flip", "im2col", "clone", "_to_copy", "copy_", "repeat")
 NORMS = ("native_batch_norm", "_native_batch_norm_legit_no_training")
 RULES: dict[str, tuple[str, Rule]] = {
     "convolution": ("conv", _convolution),
@@ -46,7 +46,7 @@ RULES: dict[str, tuple[str, Rule]] = {
 }
 
 
-POINTWISE = ("hardswish", "hardswish_")  # torch does not tag them
+POINTWISE = ("hardswish", "hardswish_", "_prelu_kernel")  # torch does not tag them
 
 
 def judge(func: Any, args: tuple[Any, ...], *, written: list[Tensor]) -> tuple[str, Cost]:
