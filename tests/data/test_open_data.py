@@ -246,9 +246,7 @@ class TestForEvaluation:
             assert len(open_for_evaluation(root, ["a", "b"], split=split)) == size
         flat = str(make_folder({"a": 10, "b": 10}, name="flat"))
         assert len(open_for_evaluation(flat, ["a", "b"])) == 20
-        assert keys(open_for_evaluation(flat, ["a", "b"], split="val", seed=3)) == keys(
-            open_data(flat, seed=3).val
-        )
+        assert keys(open_for_evaluation(flat, ["a", "b"], split="val")) == keys(open_data(flat).val)
         with pytest.raises(DataError, match="has no split 'test'; it has all"):
             open_for_evaluation(flat, ["a", "b"], split="test")
 
@@ -279,6 +277,17 @@ class TestForEvaluation:
         with pytest.raises(DataError, match=r"a/000\.png: is empty"):
             open_for_evaluation(str(root), ["a", "b"])
         assert len(open_for_evaluation(str(root), ["a", "b"], skip_damaged=True)) == 3
+
+    def test_damage_behind_the_header_is_left_to_the_reader(self, make_folder: MakeFolder) -> None:
+        root = make_folder({"a": 2, "b": 2})
+        cut = root / "b" / "000.png"
+        cut.write_bytes(cut.read_bytes()[:-30])
+        assert len(open_for_evaluation(str(root), ["a", "b"], decode=False)) == 4
+        (root / "a" / "000.png").write_bytes(b"")
+        with pytest.raises(DataError, match=r"2 of 4 images.*a/000\.png: is empty.*b/000\.png"):
+            open_for_evaluation(str(root), ["a", "b"], decode=False)
+        left = open_for_evaluation(str(root), ["a", "b"], skip_damaged=True, decode=False)
+        assert len(left) == 3
 
     def test_the_imagenet_manifest(self, data_dir: Path) -> None:
         with (data_dir / "imagenet_classes.csv").open() as file:

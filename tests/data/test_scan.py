@@ -44,16 +44,16 @@ def test_a_reader_without_files() -> None:
 def test_refusal_names_them_on_one_line(root: Path) -> None:
     found = scan(KEYS, FileReader(root), full=True)
     with pytest.raises(DataError) as caught:
-        refuse_damage(found, skip_damaged=False)
+        refuse_damage(found.damaged, images=found.images, skip_damaged=False)
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith("2 of 8 images cannot be used: cat/003.png: is not an image")
     assert "cat/005.png: is truncated or damaged" in message
     assert "--skip-damaged" in message
-    refuse_damage(found, skip_damaged=True)
+    refuse_damage(found.damaged, images=found.images, skip_damaged=True)
 
 
 def test_many_are_counted(tmp_path: Path) -> None:
     found = scan([f"{number}.png" for number in range(9)], FileReader(tmp_path), full=True)
     with pytest.raises(DataError, match=r"4\.png: no such file; and 4 more \(--skip-damaged"):
-        refuse_damage(found, skip_damaged=False)
+        refuse_damage(found.damaged, images=found.images, skip_damaged=False)

@@ -12,6 +12,8 @@ from fleetfoot import cli
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.core.files import read_json
 from fleetfoot.core.listener import SILENT
+from fleetfoot.data import decode, scan
+from fleetfoot.data.decode import pixels_of
 from fleetfoot.data.open_data import open_data
 from fleetfoot.data.samples import Sample, Split
 from fleetfoot.deploy.bundle import load
@@ -235,6 +237,54 @@ def test_pictures_are_not_held_at_full_size(bundle: Path):
     samples = tuple(Sample(index, str(index), 0) for index in range(20))
     answerer = job._bundle_answerer(str(bundle), EvaluateRequest())
     for crops in (1, 2):
-        logits = job._all_logits([answerer], Split("all", samples, read), crops, SILENT)
+        request = EvaluateRequest(crops=crops)
+        logits, _ = job._answers([answerer], Split("all", samples, read), request, SILENT)
         assert logits.shape == (20, 3)
     assert max(most) <= 2
+
+
+def test_each_picture_is_decoded_once(
+    bundle: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+):
+    decoded: list[str] = []
+
+    def spy(*words: Any, name: str, **more: Any) -> Any:
+        decoded.append(name)
+        return pixels_of(*words, name=name, **more)
+
+    for module in (decode, scan):
+        monkeypatch.setattr(module, "pixels_of", spy)
+    assert evaluate(str(bundle), str(pictures)).images == 9
+    assert sorted(decoded) == sorted(set(decoded))
+    assert len(decoded) == 9
+
+
+def test_damage_that_reading_shows(bundle: Path, pictures: Path):
+    cut = [pictures / "red" / "0.png", pictures / "blue" / "1.png"]
+    for path in cut:
+        path.write_bytes(path.read_bytes()[:-30])
+    refused = r"2 of 9 images cannot be used: blue/1\.png: is truncated.*; red/0\.png.*--skip-dam"
+    with pytest.raises(DataError, match=refused):
+        evaluate(str(bundle), str(pictures))
+    record = evaluate(str(bundle), str(pictures), skip_damaged=True)
+    assert (record.images, record.correct) == (7, 7)
+    assert [note.partition(": is truncated")[0] for note in record.notes] == [
+        "left out: blue/1.png",
+        "left out: red/0.png",
+    ]
+    for path in pictures.rglob("*.png"):
+        path.write_bytes(path.read_bytes()[:60])
+    for skip in (False, True):
+        with pytest.raises(DataError, match="none of its 9 images can be used; the first: "):
+            evaluate(str(bundle), str(pictures), skip_damaged=skip)
+
+
+def test_a_damaged_image_of_the_runs_own_split_is_not_one_that_was_changed(
+    bundle: Path, pictures: Path
+):
+    data = open_data(str(pictures))
+    write_data(bundle.parent, data, audit=None)
+    path = pictures / data.val.samples[0].key
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(DataError, match=f"1 of {len(data.val)} images cannot be used"):
+        evaluate(str(bundle.parent), str(pictures))

@@ -7,6 +7,7 @@ map instead.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from fleetfoot.core.errors import DataError
@@ -21,11 +22,12 @@ from fleetfoot.data.held_out import Rows, held_out
 from fleetfoot.data.mnist import read_mnist
 from fleetfoot.data.names import one_form, remarks
 from fleetfoot.data.samples import Damage, Data, Reader, Sample, Scan, Split
-from fleetfoot.data.scan import FULL_LIMIT, HEADER_LIMIT, SHOWN, refuse_damage, scan
+from fleetfoot.data.scan import FULL_LIMIT, HEADER_LIMIT, damage_notes, refuse_damage, scan
 from fleetfoot.data.source import WHOLE, Row, Source
 from fleetfoot.data.tables import SUFFIXES, read_table
 
 BUILT_IN = {"mnist": read_mnist, "cifar10": read_cifar10}
+SEED = 0  # of the choice of validation images, where the source names none
 WAYS = (
     "a folder of class folders, a .csv, .tsv, .jsonl or .parquet file, digits, mnist:DIR, "
     "cifar10:DIR"
@@ -33,13 +35,13 @@ WAYS = (
 
 
 def open_data(
-    spec: str, *, seed: int = 0, allow_class_mismatch: bool = False, skip_damaged: bool = False
+    spec: str, *, seed: int = SEED, allow_class_mismatch: bool = False, skip_damaged: bool = False
 ) -> Data:
     """Open a data set for training.
 
     Args:
         spec: a folder, a table file, ``digits``, ``mnist:DIR`` or ``cifar10:DIR``.
-        seed: of the choice of validation images, where the source names none.
+        seed: of the choice of validation images; an evaluation knows `SEED` alone.
         allow_class_mismatch: go on if a split lacks a class (its scores are then of the others)
             or has an unknown one (its images are then left out).
         skip_damaged: go on without images that cannot be read.
@@ -52,11 +54,11 @@ def open_data(
     found, source, notes = _look(source, source.rows, skip_damaged=skip_damaged)
     rows = _without(source.rows, found.damaged)
     _refuse_nothing(spec, source, rows, found.damaged)
-    refuse_damage(found, skip_damaged=skip_damaged)
+    refuse_damage(found.damaged, images=found.images, skip_damaged=skip_damaged)
     _refuse_empty_classes(spec, source)
     train_rows = rows.get("train", rows.get(WHOLE, ()))
     classes = class_map(train_rows, source.classes)
-    left_out = (*source.notes, *_damage_notes(found))
+    left_out = (*source.notes, *damage_notes(found.damaged))
     _refuse_too_little(spec, train_rows, classes, left_out)
     notes = (*notes, *remarks(classes))
     is_held_out = "val" not in rows
@@ -80,7 +82,7 @@ def open_data(
         val=splits["val"],
         test=splits.get("test"),
         held_out=is_held_out,
-        notes=(*source.notes, *notes, *_damage_notes(found)),
+        notes=(*source.notes, *notes, *damage_notes(found.damaged)),
         scan=found,
     )
 
@@ -91,10 +93,10 @@ def open_for_evaluation(
     *,
     split: str | None = None,
     aliases: Mapping[str, str] | None = None,
-    seed: int = 0,
     allow_class_mismatch: bool = False,
     skip_damaged: bool = False,
     depth: int = FULL_DEPTH,
+    decode: bool = True,
 ) -> Split:
     """Open a data set for an existing network, its classes applied by name.
 
@@ -106,23 +108,23 @@ def open_for_evaluation(
         split: "train", "val", "test" or "all"; None takes test, else val, else all images (of
             ``digits`` those that training never saw).
         aliases: further names of classes, such as WordNet ids, each with the class name.
-        seed: with which training held out validation images, for ``split="val"`` of a source
-            without one.
         allow_class_mismatch: leave out images of classes that the network does not know.
         skip_damaged: leave out images that cannot be read.
         depth: bits that count in 16-bit grey pictures, of the network's `Preprocess`.
+        decode: look for damage behind the headers, too; False leaves that to who reads the images.
 
     Raises:
         DataError: as `open_data`, or the split or a class is unknown.
     """
     source = read_source(spec)
-    rows = _chosen(spec, source, split, seed, skip_damaged=skip_damaged)
-    found, source, notes = _look(
-        source, {"chosen": rows}, skip_damaged=skip_damaged, near=False, depth=depth
-    )
+    rows = _chosen(spec, source, split, skip_damaged=skip_damaged)
+    look = partial(_look, source, {"chosen": rows}, skip_damaged=skip_damaged, depth=depth)
+    found, source, notes = look(near=False, decode=decode)
+    if found.damaged and not (decode or skip_damaged):  # which is refused: with all that there is
+        found, source, notes = look(near=False)
     left = _without({"chosen": rows}, found.damaged)
     _refuse_nothing(spec, source, left, found.damaged)
-    refuse_damage(found, skip_damaged=skip_damaged)
+    refuse_damage(found.damaged, images=found.images, skip_damaged=skip_damaged)
     rows = one_spelling(left, [*classes, *(aliases or ())])["chosen"]
     known = {name: label for label, name in enumerate(classes)}
     unknown = sorted({row.label for row in rows if label_of(row, known, aliases=aliases) is None})
@@ -139,7 +141,7 @@ def open_for_evaluation(
         first = next(row.key for row in rows if row.label in unknown)
         count = len(rows) - len(kept)
         notes = (*notes, f"left out {count} images: {listed(unknown)} unknown (first {first})")
-    notes = (*source.notes, *notes, *_damage_notes(found))
+    notes = (*source.notes, *notes, *damage_notes(found.damaged))
     return _split(split or "evaluation", kept, classes, source.reader, aliases, notes)
 
 
@@ -216,6 +218,7 @@ def _look(
     *,
     skip_damaged: bool,
     near: bool = True,
+    decode: bool = True,
     depth: int | None = None,
 ) -> tuple[Scan, Source, tuple[str, ...]]:
     """Return what images are, the source as it is to be read, and notes; see `open_for_evaluation`.
@@ -224,7 +227,8 @@ def _look(
         source: of the images.
         rows: the images.
         skip_damaged: look at all of every image, however many there are.
-        near: whether near duplicates matter.
+        near: keep what tells whether images are alike.
+        decode: look behind the headers, where there are not too many images.
         depth: of the network; None for the one that the images show.
     """
     keys = list(dict.fromkeys(row.key for of_split in rows.values() for row in of_split))
@@ -232,12 +236,13 @@ def _look(
     if source.built_in:
         return of_table, source, ()
     notes: tuple[str, ...] = ()
-    full = len(keys) <= FULL_LIMIT
-    if not full:
+    few = len(keys) <= FULL_LIMIT
+    if decode and not few:
         notes = (f"{len(keys)} images: {_seen(len(keys), near, skip_damaged)}",)
     found = Scan()
     if skip_damaged or len(keys) <= HEADER_LIMIT:
-        found = scan(keys, source.reader, full=full, decode=full or skip_damaged)
+        whole = decode and (few or skip_damaged)
+        found = scan(keys, source.reader, full=near and few, decode=whole)
     own, remark = depth_of_set(found, keys, source.reader, wanted=depth)
     reader = at_depth(source.reader, own if depth is None else depth)
     of_table = replace(of_table, facts=found.facts, damaged=(*source.damaged, *found.damaged))
@@ -252,9 +257,7 @@ def _seen(images: int, near: bool, skip_damaged: bool) -> str:
     return f"{checked}{unseen} (--skip-damaged decodes them all first)"
 
 
-def _chosen(
-    spec: str, source: Source, split: str | None, seed: int, *, skip_damaged: bool
-) -> tuple[Row, ...]:
+def _chosen(spec: str, source: Source, split: str | None, *, skip_damaged: bool) -> tuple[Row, ...]:
     everything = tuple(row for rows in source.rows.values() for row in rows)
     if split is None:
         split = next((name for name in ("test", "val") if name in source.rows), None)
@@ -267,7 +270,7 @@ def _chosen(
         rows = source.rows.get("train", source.rows.get(WHOLE, ()))
         found, _, _ = _look(source, {"train": rows}, skip_damaged=skip_damaged)
         rows = _without({"train": rows}, found.damaged)["train"]
-        parts, _ = held_out(spec, source, rows, found, seed)
+        parts, _ = held_out(spec, source, rows, found, SEED)
         if split in parts:
             return parts[split]
     raise DataError(f"{spec}: has no split {split!r}; it has {', '.join(source.rows)}")
@@ -343,11 +346,3 @@ def _refuse_too_little(
 
 def _because(notes: Sequence[str]) -> str:
     return f" ({'; '.join(notes)})" if notes else ""
-
-
-def _damage_notes(found: Scan) -> tuple[str, ...]:
-    more = len(found.damaged) - SHOWN
-    return (
-        *(f"left out: {damage.reason}" for damage in found.damaged[:SHOWN]),
-        *([f"left out: {more} more"] if more > 0 else ()),
-    )

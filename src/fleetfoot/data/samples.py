@@ -1,7 +1,7 @@
 """The records that every data source becomes: samples, splits, a data set."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -48,6 +48,11 @@ class Split:
         """
         return self.reader(self.samples[index].key)
 
+    def holding(self, samples: Iterable[Sample]) -> "Split":
+        """Return a split with these samples in its place, numbered by their order."""
+        numbered = tuple(replace(sample, index=index) for index, sample in enumerate(samples))
+        return replace(self, samples=numbered)
+
 
 @dataclass(frozen=True)
 class Damage:
@@ -84,6 +89,11 @@ class Scan:
     facts: Mapping[str, Facts] = field(default_factory=dict[str, Facts])
     damaged: tuple[Damage, ...] = ()
     contradictory: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def images(self) -> int:
+        """How many were looked at."""
+        return len(self.facts) + len(self.damaged)
 
 
 @dataclass(frozen=True)

@@ -52,20 +52,29 @@ def scan(keys: Sequence[str], reader: Reader, *, full: bool, decode: bool | None
     return Scan(facts=facts, damaged=damaged)
 
 
-def refuse_damage(found: Scan, *, skip_damaged: bool) -> None:
+def refuse_damage(damaged: Sequence[Damage], *, images: int, skip_damaged: bool) -> None:
     """Stop at damaged images, unless they may be skipped.
 
     Raises:
         DataError: one line with the number of them and the first few by name.
     """
-    if not found.damaged or skip_damaged:
+    if not damaged or skip_damaged:
         return
-    listed = "; ".join(damage.reason for damage in found.damaged[:SHOWN])
-    more = len(found.damaged) - SHOWN
+    listed = "; ".join(damage.reason for damage in damaged[:SHOWN])
+    more = len(damaged) - SHOWN
     raise DataError(
-        f"{len(found.damaged)} of {len(found.damaged) + len(found.facts)} images cannot be used: "
+        f"{len(damaged)} of {images} images cannot be used: "
         f"{listed}{f'; and {more} more' if more > 0 else ''} "
         "(--skip-damaged goes on without them)"
+    )
+
+
+def damage_notes(damaged: Sequence[Damage]) -> tuple[str, ...]:
+    """Return what is said of images that were left out: the first few by name."""
+    more = len(damaged) - SHOWN
+    return (
+        *(f"left out: {damage.reason}" for damage in damaged[:SHOWN]),
+        *([f"left out: {more} more"] if more > 0 else ()),
     )
 
 

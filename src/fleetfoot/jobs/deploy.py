@@ -277,9 +277,8 @@ def _own_images(
 def _readable(split: Split, everything: Split) -> Split | None:
     """Return the images of a split that can be read; None if none can."""
     known = {sample.key for sample in everything.samples}
-    kept = [sample for sample in split.samples if sample.key in known]
-    samples = tuple(replace(sample, index=index) for index, sample in enumerate(kept))
-    return replace(split, samples=samples) if samples else None
+    readable = split.holding(sample for sample in split.samples if sample.key in known)
+    return readable if len(readable) else None
 
 
 def _open(spec: str, network: Network, **words: Any) -> Split:

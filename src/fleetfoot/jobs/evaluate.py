@@ -6,6 +6,7 @@ views of an image, and several networks, answer by the mean of their probabiliti
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TextIO
 
@@ -17,7 +18,8 @@ from fleetfoot.core.listener import SILENT, Listener
 from fleetfoot.data.decode import Pixels
 from fleetfoot.data.multi_crop import check_count, seen, views_of
 from fleetfoot.data.open_data import open_for_evaluation
-from fleetfoot.data.samples import Split
+from fleetfoot.data.samples import Damage, Split
+from fleetfoot.data.scan import damage_notes, refuse_damage
 from fleetfoot.jobs.own_split import own_splits
 from fleetfoot.jobs.requests import EvaluateRequest
 from fleetfoot.jobs.runs import Network, load_network, resolve
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from fleetfoot.deploy.bundle import Bundle
 
 BATCH = 64
+READ_AT_ONCE = 2  # pictures at full size in memory: they may be large
 EAGER = "eager"  # the word for a run's trained weights in torch
 NOT_SHOWN = {"classes", "pairs"}  # of an Evaluation
 
@@ -100,8 +103,9 @@ def evaluate(request: EvaluateRequest, *, listener: Listener = SILENT) -> Evalua
     listener.stage(f"reading {request.data}")
     images = _images(request, source)
     listener.stage(f"evaluating {len(images)} images: {form}")
+    logits, images = _answers(answerers, images, request, listener)
     found = evaluate_logits(
-        _all_logits(answerers, images, request.crops, listener),
+        logits,
         images.labels,
         classes=source.classes,
         keys=[sample.key for sample in images.samples],
@@ -127,6 +131,7 @@ def _images(request: EvaluateRequest, source: "Bundle | Network") -> Split:
             allow_class_mismatch=request.allow_class_mismatch,
             skip_damaged=request.skip_damaged,
             depth=source.preprocess.depth,
+            decode=False,
         )
 
     own = own_splits(resolve(request.run))
@@ -165,18 +170,44 @@ def _form(answerers: Sequence[_Answerer], crops: int) -> str:
     return f"{forms}{views}" + (f", mean of {len(answerers)}" if len(answerers) > 1 else "")
 
 
-def _all_logits(
-    answerers: Sequence[_Answerer], images: Split, crops: int, listener: Listener
-) -> NDArray[np.floating]:
+def _answers(
+    answerers: Sequence[_Answerer], images: Split, request: EvaluateRequest, listener: Listener
+) -> tuple[NDArray[np.floating], Split]:
+    """Return logits, and the images that they are of: each is read once, and may be damaged.
+
+    Raises:
+        DataError: images are damaged and may not be skipped, or all are.
+    """
     parts: list[NDArray[np.floating]] = []
-    seers = [one for one in answerers for _ in range(crops)]
-    for start in range(0, len(images), BATCH):
-        stop = min(start + BATCH, len(images))
-        rows = [_seen(answerers, images.read(index), crops) for index in range(start, stop)]
-        answers = [one.logits(np.stack(crop)) for one, crop in zip(seers, zip(*rows))]
-        parts.append(answers[0] if len(answers) == 1 else averaged(answers))
-        listener.update(done=stop, total=len(images))
-    return np.concatenate(parts)
+    damaged: list[Damage] = []
+    seers = [one for one in answerers for _ in range(request.crops)]
+
+    def read(index: int) -> list[Pixels] | Damage:
+        try:
+            return _seen(answerers, images.read(index), request.crops)
+        except DataError as error:
+            return Damage(images.samples[index].key, str(error))
+
+    with ThreadPoolExecutor(READ_AT_ONCE) as pool:
+        for start in range(0, len(images), BATCH):
+            stop = min(start + BATCH, len(images))
+            found = list(pool.map(read, range(start, stop)))
+            damaged += [one for one in found if isinstance(one, Damage)]
+            rows = [row for row in found if not isinstance(row, Damage)]
+            if rows and (request.skip_damaged or not damaged):
+                answers = [one.logits(np.stack(crop)) for one, crop in zip(seers, zip(*rows))]
+                parts.append(answers[0] if len(answers) == 1 else averaged(answers))
+            listener.update(done=stop, total=len(images))
+    if len(damaged) == len(images):
+        raise DataError(
+            f"{request.data}: none of its {len(images)} images can be used; the first: "
+            f"{damaged[0].reason}"
+        )
+    refuse_damage(damaged, images=len(images), skip_damaged=request.skip_damaged)
+    bad = {damage.key for damage in damaged}
+    images = images.holding(sample for sample in images.samples if sample.key not in bad)
+    notes = (*images.notes, *damage_notes(damaged))
+    return np.concatenate(parts), replace(images, notes=notes)
 
 
 def _seen(answerers: Sequence[_Answerer], picture: Pixels, crops: int) -> list[Pixels]:

@@ -71,9 +71,8 @@ class OwnSplits:
         then, everything = self.pixels(name), self._all()
         there = {sample.key: sample for sample in now.samples}
         hashes = _hashes([key for key, pixels in then.items() if pixels and key in there], now)
-        same = {
-            key for key in then if key in there and (not hashes or hashes.get(key) == then[key])
-        }
+        # one that was not looked at, or is damaged, is what its name says: reading it tells
+        same = {key for key in then if key in there and hashes.get(key, then[key]) == then[key]}
         lost = {key: pixels for key, pixels in then.items() if key not in same}
         renamed = _renamed(lost, [key for key in there if key not in everything], now)
         added = there.keys() - everything - set(renamed.values())
@@ -89,12 +88,7 @@ class OwnSplits:
         samples = [there[key] for key in order if key is not None]
         if not samples:
             raise DataError(f"none of the {len(then)} {name} images of {self.run} is there")
-        return replace(
-            now,
-            name=name,
-            samples=tuple(replace(sample, index=i) for i, sample in enumerate(samples)),
-            notes=tuple(notes),
-        )
+        return replace(now.holding(samples), name=name, notes=tuple(notes))
 
     def find_in(self, spec: str, name: str, now: Split) -> Split | None:
         """Return `find` of a data set; None if it only has the names of the run's, not its pixels.

@@ -80,14 +80,10 @@ def without_added(folder: Path, data: Data) -> Data:
     record = read_json(folder / "data.json", what="run")
     there = {s.key: s for split in data.splits.values() for s in split.samples}
     kept = {
-        name: replace(
-            data.train,
-            name=name,
-            samples=tuple(
-                replace(there[key], index=index, label=label)
-                for index, (key, label) in enumerate(split["samples"])
-                if key in there and data.classes[there[key].label] == record["classes"][label]
-            ),
+        name: replace(data.train, name=name).holding(
+            replace(there[key], label=label)
+            for key, label in split["samples"]
+            if key in there and data.classes[there[key].label] == record["classes"][label]
         )
         for name, split in record.get("splits", {}).items()
     }

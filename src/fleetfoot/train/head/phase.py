@@ -8,7 +8,7 @@ Letters  N images (times views), F features, C classes
 """
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -119,7 +119,7 @@ def some_of(split: Split, images: int | None) -> Split:
         return split
     places = np.linspace(0, len(split) - 1, images).round().astype(int).tolist()
     kept = (split.samples[place] for place in places)
-    return replace(split, samples=tuple(replace(s, index=i) for i, s in enumerate(kept)))
+    return split.holding(kept)
 
 
 def shape_head(net: nn.Module, classes: int, *, like: dict[str, Tensor] | None = None) -> None:
