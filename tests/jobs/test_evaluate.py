@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 import weakref
@@ -10,7 +11,7 @@ import pytest
 
 from fleetfoot import cli
 from fleetfoot.core.errors import DataError, UsageError
-from fleetfoot.core.files import read_json
+from fleetfoot.core.files import read_json, sha256_of
 from fleetfoot.core.listener import SILENT
 from fleetfoot.data import decode, scan
 from fleetfoot.data.decode import pixels_of
@@ -19,6 +20,7 @@ from fleetfoot.data.samples import Sample, Split
 from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs import evaluate as job
 from fleetfoot.jobs.evaluate import EvaluateRecord
+from fleetfoot.jobs.known import Known
 from fleetfoot.jobs.predict import predict
 from fleetfoot.jobs.requests import EvaluateRequest
 from fleetfoot.jobs.run_data import write_data
@@ -288,3 +290,32 @@ def test_a_damaged_image_of_the_runs_own_split_is_not_one_that_was_changed(
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(DataError, match=f"1 of {len(data.val)} images cannot be used"):
         evaluate(str(bundle.parent), str(pictures))
+
+
+def test_weights_are_of_networks_by_name(bundle: Path, pictures: Path):
+    for run in (bundle, bundle.parent):
+        with pytest.raises(UsageError, match=r"--weights own\.pt: .* brings its own; leave it out"):
+            evaluate(str(run), str(pictures), weights="own.pt")
+
+
+def test_far_fewer_correct_answers_than_are_known_are_remarked(bundle: Path, pictures: Path):
+    for path in list((pictures / "red").iterdir()):
+        path.rename(pictures / "blue" / f"red {path.name}")
+    record = evaluate(str(bundle), str(pictures), known=Known(accuracy=0.99))
+    assert record.notes == (
+        "the network is right on 66.7 % of these images, --accuracy says 99.0 %: look at "
+        "preprocessing, order of classes and images before you use it",
+    )
+    assert evaluate(str(bundle), str(pictures), known=Known(accuracy=0.8)).notes == ()
+
+
+def test_networks_that_read_16_bits_otherwise_are_not_averaged(bundle: Path, pictures: Path):
+    other = bundle.parent / "other"
+    shutil.copytree(bundle, other)
+    contract = read_json(bundle / "preprocess.json") | {"depth": 12}
+    (other / "preprocess.json").write_text(json.dumps(contract))
+    content = read_json(other / "bundle.json")
+    content["files"]["preprocess.json"] = sha256_of(other / "preprocess.json")
+    (other / "bundle.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match="other: reads 16 bits otherwise than"):
+        evaluate(str(bundle), str(pictures), average=(str(other),))

@@ -91,3 +91,25 @@ def test_published_weights_are_not_known_better():
 def test_an_accuracy_is_a_share(share: float):
     with pytest.raises(UsageError, match="--accuracy"):
         Known(accuracy=share)
+
+
+def test_many_names_and_editors_marks(tmp_path: Path):
+    many = tuple(f"class {number}" for number in range(100))
+    assert Known(classes=",".join(many)).names == many  # longer than a file's name may be
+    for name, text in (("names.txt", "cat\ndog\n"), ("labels.json", '["cat", "dog"]')):
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+        assert Known(classes=str(tmp_path / name)).names == ("cat", "dog")
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '["cat", null]', '["cat", ["dog"]]', '"cat"'])
+def test_a_file_that_holds_no_names_is_refused(tmp_path: Path, text: str):
+    (tmp_path / "labels.json").write_text(text)
+    with pytest.raises(DataError, match=r"labels\.json: (cannot be read|holds no list of names)"):
+        _ = Known(classes=str(tmp_path / "labels.json")).names
+
+
+def test_long_words_are_no_file():
+    with pytest.raises(UsageError, match="--preprocess x"):
+        _ = Known(preprocess="size=16,mean=0,std=1," + "x" * 300).contract
+    with pytest.raises(DataError, match="no such file; or write size="):
+        _ = Known(preprocess="x" * 300).contract

@@ -1,7 +1,9 @@
 """The split of a run, found again after the folder of its images has changed."""
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,26 +69,26 @@ def test_images_that_were_added_are_in_no_split(photos: Path, own: OwnSplits):
     (photos / "cow").mkdir()
     picture(photos / "cow" / "0.png", 2)
     found = own.find("val", now(photos))
-    assert keys(found) == set(own.pixels("val"))
+    assert keys(found) == set(own.pixels["val"])
     assert found.notes == (
         "40 images added since the run: in none of its splits (cat/new0.png, ...)",
     )
 
 
 def test_renamed_images_are_known_by_their_pixels(photos: Path, own: OwnSplits):
-    first, second, *_ = sorted(own.pixels("val"))
+    first, second, *_ = sorted(own.pixels["val"])
     (photos / first).rename(photos / "dog" / "renamed.png")
-    trained = min(own.pixels("train"))
+    trained = min(own.pixels["train"])
     (photos / trained).rename(photos / "dog" / "of training.png")
     found = own.find("val", now(photos))
-    assert keys(found) == {*own.pixels("val"), "dog/renamed.png"} - {first}
+    assert keys(found) == {*own.pixels["val"], "dog/renamed.png"} - {first}
     assert found.notes[0].startswith("1 val images of the run known by their pixels")
     assert "of training.png" in found.notes[1]
     assert second in keys(found)
 
 
 def test_changed_and_lost_images_are_left_out(photos: Path, own: OwnSplits):
-    changed, gone, damaged, *rest = sorted(own.pixels("val"))
+    changed, gone, damaged, *rest = sorted(own.pixels["val"])
     picture(photos / changed, 5000)
     (photos / gone).unlink()
     (photos / damaged).write_bytes(b"no picture")
@@ -102,13 +104,13 @@ def test_changed_and_lost_images_are_left_out(photos: Path, own: OwnSplits):
 def test_a_training_image_under_the_name_of_a_validation_image_is_not_taken(
     photos: Path, own: OwnSplits
 ):
-    val, trained = min(own.pixels("val")), min(own.pixels("train"))
+    val, trained = min(own.pixels["val"]), min(own.pixels["train"])
     shutil.copy(photos / trained, photos / val)
     assert val not in keys(own.find("val", now(photos)))
 
 
 def test_with_none_of_its_images_there_is_no_split(photos: Path, own: OwnSplits):
-    for key in own.pixels("val"):
+    for key in own.pixels["val"]:
         (photos / key).unlink()
     with pytest.raises(DataError, match=r"none of the \d+ val images of \S+ is there"):
         own.find("val", now(photos))
@@ -123,7 +125,7 @@ def test_the_data_of_a_run_are_known_when_they_have_moved(
         assert own.may_be(str(place))
         found = own.find_in(str(place), "val", now(place))
         assert found is not None
-        assert keys(found) == set(own.pixels("val"))
+        assert keys(found) == set(own.pixels["val"])
     assert not own.may_be("digits")
     for number, file in enumerate(sorted(moved.rglob("*.png"))):
         picture(file, 9000 + number)  # other images of the same names
@@ -138,5 +140,15 @@ def test_a_bundle_belongs_to_the_run_it_lies_in(own: OwnSplits):
     (own.run / "bundle" / "bundle.json").touch()
     found = own_splits(resolve(str(own.run / "bundle")))
     assert found is not None
-    assert found.record == own.record
+    assert found == own
     assert own_splits(Target("net", "alexnet", None)) is None
+
+
+@pytest.mark.parametrize(
+    "splits",
+    [[1], {"val": {}}, {"val": 3}, {"val": {"samples": [["a", 0]], "pixels_sha256": ["", ""]}}],
+)
+def test_a_damaged_record_is_one_line(own: OwnSplits, splits: Any):
+    (own.run / "data.json").write_text(json.dumps({"spec": "digits", "splits": splits}))
+    with pytest.raises(DataError, match=r"data\.json: is damaged"):
+        own_splits(Target("run", "run", own.run))

@@ -193,17 +193,24 @@ def test_what_is_no_image_is_said_and_the_others_are_answered(
     bundle: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     (tmp_path / "nothing").mkdir()
-    odd = ["", "-", str(tmp_path / "nothing"), str(tmp_path / "absent.png"), "~$a.jpg"]
+    odd = ["", "-", str(tmp_path / "nothing"), str(tmp_path / "absent.png"), "~$a.jpg", "x" * 300]
     record = job.predict(str(bundle), [*odd, pictures / "red" / "0.png"])
     errors = [p.error or "" for p in record.predictions]
     for error, words in zip(
         errors,
-        ("is empty", "standard input", "has no image files", "no such file", "no such file"),
+        (
+            "is empty",
+            "standard input",
+            "has no image files",
+            "no such file",
+            "no such file",
+            "too long",
+        ),
         strict=False,
     ):
         assert words in error
     assert (record.predictions[-1].label, record.exit_code) == ("red", 3)
-    assert len(record.failures) == 5
+    assert len(record.failures) == 6
     assert cli.run(["predict", str(bundle), ""]) == 2
     assert capsys.readouterr().err == "fleetfoot: '': is empty; name it or leave it out\n"
 

@@ -4,7 +4,13 @@ from typing import Any
 import pytest
 
 from fleetfoot.core.errors import UsageError
-from fleetfoot.jobs.requests import FitRequest, MeasureRequest
+from fleetfoot.jobs.requests import (
+    ClaimsRequest,
+    DeployRequest,
+    EvaluateRequest,
+    FitRequest,
+    MeasureRequest,
+)
 
 
 def test_what_differs_from_the_default_was_given():
@@ -55,3 +61,20 @@ def test_what_a_request_to_measure_stands_for():
     assert request.engines == ("eager", "tensorrt")  # the second is to be a row that says so
     assert (request.thread_counts, request.batches, request.sizes) == ((1, 2), (4,), (96, 128))
     assert (request.layouts, MeasureRequest().thread_counts) == (None, ())
+
+
+@pytest.mark.parametrize("kind", [FitRequest, MeasureRequest, DeployRequest, ClaimsRequest])
+def test_a_home_is_spelled_out_in_every_path(kind: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", "/home/somebody")
+    more: dict[str, Any] = {"word": "list"} if kind is ClaimsRequest else {}
+    assert kind(out=Path("~/out"), **more).out == Path("/home/somebody/out")
+    assert FitRequest(config=Path("~/config.toml")).config == Path("/home/somebody/config.toml")
+    for weights, known in (("~/own.pt", "/home/somebody/own.pt"), ("./auto", "./auto")):
+        assert EvaluateRequest(weights=weights).weights == known
+        assert DeployRequest(weights=weights).weights == known
+
+
+def test_eager_has_one_precision():
+    EvaluateRequest(engine="eager", precision="float32")
+    with pytest.raises(UsageError, match="--precision bfloat16: --engine eager computes in fl"):
+        EvaluateRequest(engine="eager", precision="bfloat16")

@@ -64,8 +64,11 @@ def test_portable_weights_are_named_as_create_names_them(here: Path):
 
 def test_the_bundle_of_a_run_is_inside_it(here: Path):
     (here / "r" / "bundle").mkdir(parents=True)
-    with pytest.raises(DataError, match="fleetfoot deploy r"):
-        runs.bundle_of("r")
+    (here / "my run").mkdir()
+    (here / "my run" / "run.json").touch()
+    for name, quoted in (("r", "r"), ("my run", "'my run'")):
+        with pytest.raises(DataError, match=f"fleetfoot deploy {quoted}`"):
+            runs.bundle_of(name)
     (here / "r" / "bundle" / "bundle.json").write_text("{}")
     assert runs.bundle_of("r") == Path("r/bundle")
     assert runs.bundle_of("r/bundle") == Path("r/bundle")

@@ -76,6 +76,12 @@ def test_licence_of_the_initial_weights(run_folder: Path) -> None:
     assert line() == ("trained from scratch", "yours")
 
 
+def test_the_command_can_be_copied(run_folder: Path) -> None:
+    change(run_folder, "run.json", command=["fleetfoot", "fit", "my photos"])
+    provenance = build_report(read_run(run_folder))["provenance"]
+    assert provenance["command"] == "fleetfoot fit 'my photos'"
+
+
 def test_manifests_are_counted_not_copied(run_folder: Path) -> None:
     splits = build_report(read_run(run_folder))["data"]["splits"]
     assert {name: split["images"] for name, split in splits.items()} == {

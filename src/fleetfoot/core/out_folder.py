@@ -24,6 +24,24 @@ def expanded(path: str | Path) -> Path:
         return Path(path)
 
 
+def is_file(path: Path) -> bool:
+    """Return whether a file is there; words that are too long for a name are none."""
+    return not _is_too_long(path) and path.is_file()
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether a folder is there, likewise."""
+    return not _is_too_long(path) and path.is_dir()
+
+
+def _is_too_long(path: Path) -> bool:
+    try:
+        path.lstat()
+    except OSError as error:
+        return error.errno == errno.ENAMETOOLONG
+    return False
+
+
 def is_vacant(path: Path, *, but: str = "") -> bool:
     """Return whether nothing is there, or a folder without content ``but`` one file."""
     if not path.is_dir():

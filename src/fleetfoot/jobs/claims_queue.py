@@ -1,7 +1,7 @@
 """`claims run --queue` and `claims queue`: work through a queue of claims; say how far it is."""
 
+import shlex
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TextIO
 
 from fleetfoot.claims.claim import OWN
@@ -12,7 +12,7 @@ from fleetfoot.core.errors import DataError, UsageError, require
 from fleetfoot.core.file_lock import is_locked
 from fleetfoot.core.listener import Listener
 from fleetfoot.core.machine_lock import is_measuring
-from fleetfoot.core.out_folder import check_out
+from fleetfoot.core.out_folder import check_out, expanded
 from fleetfoot.jobs.requests import ClaimsRequest
 from fleetfoot.jobs.screen import table
 from fleetfoot.measure.device import allowed_threads, usable_threads
@@ -78,7 +78,7 @@ def claims_queue(request: ClaimsRequest, listener: Listener) -> QueueRecord:
     if request.word == "queue":
         if len(request.ids) != 1 or request.queue is not None:
             raise UsageError("claims queue takes one folder: fleetfoot claims queue DIR")
-        return _record(Queue(Path(request.ids[0])), request.jobs)
+        return _record(Queue(expanded(request.ids[0])), request.jobs)
     if request.word != "run" or request.queue is None:
         raise UsageError(f"claims {request.word} --queue: only `claims run` works on a queue")
     if request.device != "cpu":
@@ -156,7 +156,8 @@ def show(record: QueueRecord, stream: TextIO) -> None:
     if record.measuring:
         stream.write("a measurement holds the machine: the queue waits for its end\n")
     if not record.at_work and record.running + record.waiting:
-        stream.write(f"nothing works on it: fleetfoot claims run --queue {record.folder}\n")
+        command = f"fleetfoot claims run --queue {shlex.quote(record.folder)}"
+        stream.write(f"nothing works on it: {command}\n")
 
 
 def _state(row: QueueRow, record: QueueRecord) -> str:

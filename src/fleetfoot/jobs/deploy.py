@@ -11,12 +11,13 @@ from typing import Any, TextIO
 from fleetfoot.core.errors import DataError, UsageError, require
 from fleetfoot.core.files import new_folder, read_json, write_json
 from fleetfoot.core.listener import SILENT, Listener
-from fleetfoot.core.out_folder import check_out, expanded, is_vacant
+from fleetfoot.core.out_folder import check_out, is_vacant
 from fleetfoot.core.results import to_json
 from fleetfoot.data.open_data import open_for_evaluation, training_images
 from fleetfoot.data.samples import Split
 from fleetfoot.deploy.options import Options
 from fleetfoot.deploy.write_bundle import Card
+from fleetfoot.jobs.known import SAID, far_below
 from fleetfoot.jobs.own_split import OwnSplits, own_splits
 from fleetfoot.jobs.requests import DeployRequest
 from fleetfoot.jobs.run_data import kept_data, open_run_data
@@ -27,7 +28,6 @@ from fleetfoot.jobs.stored_run import read_run
 from fleetfoot.measure.device import usable_threads
 
 NOISE = "noise"
-MARGIN = 0.02  # of accuracy, beyond the interval of the gate: this much images may differ
 TOLERANT = {"allow_class_mismatch": True, "skip_damaged": True}
 OTHERWISE = "give --calibrate DATA"
 EXPORTED = {".onnx": (".onnx",), ".xml": (".xml", ".bin")}
@@ -143,24 +143,20 @@ def _deployed(
 def accuracy_remark(record: DeployRecord, known: float | None, target: Target) -> str | None:
     """Return a remark where the network itself is far worse on the gate than it is known to be.
 
-    Known by the user, or by the run's own validation. Most often the preprocessing, the order of
-    the classes or the images are not those of the training.
+    Known by the user, or by the run's own validation.
     """
-    top1, high = record.reference.get("top1"), record.reference.get("top1_high")
-    who = "--accuracy says"
+    who = SAID
     if known is None and target.folder is not None:
         known, who = _validated(target.folder), "its run had"
-    if known is None or top1 is None or high is None or high >= known - MARGIN:
-        return None
-    return (
-        f"the network is right on {percent(top1)} of the gate's images, {who} {percent(known)}: "
-        "look at preprocessing, order of classes and images before you use it"
-    )
+    top1, high = (record.reference.get(name) for name in ("top1", "top1_high"))
+    return far_below(known, top1, high, images="the gate's images", who=who)
 
 
 def _validated(run: Path) -> float | None:
     path = run / "evaluation.json"
-    return read_json(path, what="run")["val"]["top1"] if path.is_file() else None
+    found = read_json(path, what="run").get("val") if path.is_file() else None
+    top1 = found.get("top1") if isinstance(found, dict) else None
+    return top1 if isinstance(top1, float) else None
 
 
 def _run_of(target: Target) -> Target:
@@ -312,7 +308,7 @@ def _folder(target: Target, request: DeployRequest) -> Path:
     """
     kind = request.to or "bundle"
     if request.out is not None:
-        folder = expanded(request.out)
+        folder = request.out
     elif target.folder is not None:
         folder = target.folder / kind
     else:

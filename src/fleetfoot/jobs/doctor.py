@@ -216,4 +216,5 @@ def show(record: DoctorRecord, stream: TextIO) -> None:
     rows = [(c.status, c.name, c.detail, c.fix or "") for c in record.checks]
     table(stream, ("", "what", "found", "mend with"), rows)
     wrong = sum(c.status == "wrong" for c in record.checks)
-    stream.write("\nnothing is wrong\n" if not wrong else f"\n{wrong} things are wrong\n")
+    things = "1 thing is" if wrong == 1 else f"{wrong} things are"
+    stream.write(f"\n{things if wrong else 'nothing is'} wrong\n")

@@ -20,9 +20,10 @@ from fleetfoot.data.multi_crop import check_count, seen, views_of
 from fleetfoot.data.open_data import open_for_evaluation
 from fleetfoot.data.samples import Damage, Split
 from fleetfoot.data.scan import damage_notes, refuse_damage
+from fleetfoot.jobs.known import far_below
 from fleetfoot.jobs.own_split import own_splits
 from fleetfoot.jobs.requests import EvaluateRequest
-from fleetfoot.jobs.runs import Network, load_network, resolve
+from fleetfoot.jobs.runs import Network, Target, load_network, resolve
 from fleetfoot.jobs.screen import MOST_CLASSES, interval, lines, number, percent, table
 from fleetfoot.measure.accuracy import (
     Calibration,
@@ -94,11 +95,8 @@ def evaluate(request: EvaluateRequest, *, listener: Listener = SILENT) -> Evalua
     check_count(request.crops)
     if request.threads is not None:
         request = replace(request, threads=usable_threads(request.threads, listener.message))
-    answerers = [_answerer(word, request) for word in (request.run, *request.average)]
+    answerers = _answerers(request)
     source = answerers[0].source
-    for word, other in zip(request.average, answerers[1:]):
-        if other.source.classes != source.classes:
-            raise UsageError(f"--average {word}: has other classes than {request.run}")
     form = _form(answerers, request.crops)
     listener.stage(f"reading {request.data}")
     images = _images(request, source)
@@ -110,13 +108,36 @@ def evaluate(request: EvaluateRequest, *, listener: Listener = SILENT) -> Evalua
         classes=source.classes,
         keys=[sample.key for sample in images.samples],
     )
+    remark = far_below(request.known.accuracy, found.top1, found.top1_high, images="these images")
     scores = {name: score for name, score in vars(found).items() if name not in NOT_SHOWN}
     return EvaluateRecord(
         **scores,
         split=images.name,
         form=form,
-        notes=(*dict.fromkeys(n for one in answerers for n in one.notes), *images.notes),
+        notes=(
+            *dict.fromkeys(note for one in answerers for note in one.notes),
+            *images.notes,
+            *([remark] if remark else []),
+        ),
     )
+
+
+def _answerers(request: EvaluateRequest) -> list[_Answerer]:
+    """Return what answers: the run, and those to average with.
+
+    Raises:
+        UsageError: they do not go together, or a word is for what none of them is.
+    """
+    targets = [resolve(word) for word in (request.run, *request.average)]
+    if request.weights != "auto" and not any(target.kind == "net" for target in targets):
+        raise UsageError(f"--weights {request.weights}: {request.run} brings its own; leave it out")
+    first, *others = [_answerer(target, request) for target in targets]
+    for word, other in zip(request.average, others):
+        if other.source.classes != first.source.classes:
+            raise UsageError(f"--average {word}: has other classes than {request.run}")
+        if other.source.preprocess.depth != first.source.preprocess.depth:
+            raise UsageError(f"--average {word}: reads 16 bits otherwise than {request.run}")
+    return [first, *others]
 
 
 def _images(request: EvaluateRequest, source: "Bundle | Network") -> Split:
@@ -149,9 +170,9 @@ def _images(request: EvaluateRequest, source: "Bundle | Network") -> Split:
     return replace(found, notes=(*now.notes, *found.notes))
 
 
-def _answerer(word: str, request: EvaluateRequest) -> _Answerer:
+def _answerer(target: Target, request: EvaluateRequest) -> _Answerer:
     """Return what answers for a bundle, a run or a network by name."""
-    target, eager = resolve(word), request.engine == EAGER
+    word, eager = target.text, request.engine == EAGER
     if eager and target.kind == "bundle":
         raise UsageError(f"--engine {EAGER}: {word} is a bundle; evaluate the run it came from")
     has_bundle = target.folder is not None and (target.folder / "bundle" / "bundle.json").is_file()
@@ -159,7 +180,10 @@ def _answerer(word: str, request: EvaluateRequest) -> _Answerer:
         return _bundle_answerer(str(target.folder), request)
     if not eager and (request.engine is not None or request.precision is not None):
         raise UsageError(f"--engine and --precision are for deployed forms: {word} has no bundle")
-    network = load_network(target, weights=request.weights, known=request.known)
+    if target.kind == "net":
+        network = load_network(target, weights=request.weights, known=request.known)
+    else:  # it says itself what it is; the words are for a network by name beside it
+        network = load_network(target)
     return _net_answerer(network, request.threads)
 
 

@@ -17,7 +17,6 @@ from fleetfoot.core.errors import (
     require,
 )
 from fleetfoot.core.listener import SILENT, Listener
-from fleetfoot.core.out_folder import expanded
 from fleetfoot.data.audit import audit
 from fleetfoot.data.open_data import absolute, open_data
 from fleetfoot.data.samples import Data
@@ -112,7 +111,7 @@ def fit(request: FitRequest, *, listener: Listener = SILENT) -> FitRecord:
     from fleetfoot.train.process.distributed import from_first, process_group
 
     if request.resume is not None:
-        run = expanded(request.resume)
+        run = request.resume
         read_run(run)  # refuses what is no run
         with process_group(device=_device("auto")) as process, _alone(run, process):
             return _go_on(run, listener)
@@ -206,7 +205,8 @@ def _run(
     try:
         result = run(spec, data, folder=folder, listener=listener, resume=resume)
     except KeyboardInterrupt:
-        stopped = Interrupted(f"stopped; `fleetfoot fit --resume {folder}` goes on")
+        command = f"fleetfoot fit --resume {shlex.quote(str(folder))}"
+        stopped = Interrupted(f"stopped; `{command}` goes on")
         _end_with(stopped, record)
         raise stopped from None
     except (FleetfootError, OSError) as error:

@@ -9,10 +9,13 @@ from cyclopts import Parameter
 
 from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.core.files import read_json
-from fleetfoot.core.out_folder import expanded
+from fleetfoot.core.out_folder import expanded, is_file, is_folder
+from fleetfoot.jobs.screen import percent
 from fleetfoot.jobs.words import check_share
 
 TYPICAL = "size=224,mean=0.485/0.456/0.406,std=0.229/0.224/0.225"
+MARGIN = 0.02  # of accuracy, beyond the interval of what was seen: this much images may differ
+SAID = "--accuracy says"
 WORDS = ("size", "channels", "crop", "interpolation", "mean", "std")
 
 
@@ -58,7 +61,7 @@ class Known:
         if self.classes is None:
             return None
         path = expanded(self.classes)
-        names = _names_in(path) if path.is_file() else self.classes.split(",")
+        names = _names_in(path) if is_file(path) else self.classes.split(",")
         names = tuple(name.strip() for name in names if name.strip())
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
@@ -78,22 +81,45 @@ class Known:
         if self.preprocess is None:
             return None
         path = expanded(self.preprocess)
-        path = path / "preprocess.json" if path.is_dir() else path
-        if path.is_file():
+        path = path / "preprocess.json" if is_folder(path) else path
+        if is_file(path):
             return read_json(path, what="preprocessing")
         if "=" not in self.preprocess:
             raise DataError(f"--preprocess {self.preprocess}: no such file; or write {TYPICAL}")
         return _contract_of(self.preprocess)
 
 
+def far_below(
+    known: float | None, top1: float | None, high: float | None, *, images: str, who: str = SAID
+) -> str | None:
+    """Return a remark where a network answers far worse than it is known to.
+
+    Most often the preprocessing, the order of the classes or the images are not those of the
+    training.
+
+    Args:
+        known: its accuracy elsewhere.
+        top1: its accuracy here; None is unknown.
+        high: upper end of the interval of ``top1``.
+        images: which these are, in words.
+        who: knows it, in words.
+    """
+    if known is None or top1 is None or high is None or high >= known - MARGIN:
+        return None
+    return (
+        f"the network is right on {percent(top1)} of {images}, {who} {percent(known)}: "
+        "look at preprocessing, order of classes and images before you use it"
+    )
+
+
 def _names_in(path: Path) -> list[str]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors begin a file with a mark
         value = json.loads(text) if path.suffix.lower() == ".json" else text.splitlines()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"--classes {path}: cannot be read ({error})") from error
     value = value.get("classes") if isinstance(value, dict) else value
-    if not isinstance(value, list):
+    if not isinstance(value, list) or any(isinstance(name, list | dict | None) for name in value):
         raise DataError(f"--classes {path}: holds no list of names")
     return [str(name) for name in value]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fleetfoot.core.errors import DataError
+from fleetfoot.core.errors import DataError, first_line
 from fleetfoot.core.files import read_json
 from fleetfoot.data.open_data import absolute, read_source
 from fleetfoot.data.samples import Split
@@ -21,22 +21,24 @@ SPLITS = ("train", "val", "test")
 
 @dataclass(frozen=True)
 class OwnSplits:
-    """What `data.json` of a run says of its images."""
+    """What `data.json` of a run says of its images.
+
+    Attributes:
+        run: the folder.
+        spec: the data set.
+        pixels: of each split the hash of each image by its name; None where it was not looked at.
+        knows_pixels: whether the run kept what tells changed images; a version before did not.
+    """
 
     run: Path
-    record: Mapping[str, Any]
-
-    def pixels(self, name: str) -> dict[str, str | None]:
-        """Return the hash of each image of a split by its name; None where it was not looked at."""
-        split = self.record["splits"][name]
-        keys = [key for key, _ in split["samples"]]
-        hashes = split.get("pixels_sha256") or [None] * len(keys)
-        return dict(zip(keys, hashes, strict=True))
+    spec: str
+    pixels: Mapping[str, Mapping[str, str | None]]
+    knows_pixels: bool
 
     @property
     def names(self) -> tuple[str, ...]:
         """The splits that the run has."""
-        return tuple(name for name in SPLITS if name in self.record["splits"])
+        return tuple(self.pixels)
 
     @property
     def final(self) -> str:
@@ -45,7 +47,7 @@ class OwnSplits:
 
     def is_at(self, spec: str) -> bool:
         """Return whether these words name the data set of the run."""
-        return absolute(spec) == absolute(str(self.record["spec"]))
+        return absolute(spec) == absolute(self.spec)
 
     def may_be(self, spec: str) -> bool:
         """Return whether a data set may be the one of the run, perhaps moved: names agree."""
@@ -57,18 +59,13 @@ class OwnSplits:
         own = self._all()
         return 2 * sum(key in keys for key in own) > len(own)
 
-    @property
-    def knows_pixels(self) -> bool:
-        """Whether the run kept what tells changed images; a version before did not."""
-        return all("pixels_sha256" in split for split in self.record["splits"].values())
-
     def find(self, name: str, now: Split) -> Split:
         """Return a split of the run among the images that are there now, with notes.
 
         Raises:
             DataError: none of its images is there.
         """
-        then, everything = self.pixels(name), self._all()
+        then, everything = self.pixels[name], self._all()
         there = {sample.key: sample for sample in now.samples}
         hashes = _hashes([key for key, pixels in then.items() if pixels and key in there], now)
         # one that was not looked at, or is damaged, is what its name says: reading it tells
@@ -102,27 +99,45 @@ class OwnSplits:
             if self.is_at(spec):
                 raise
             return None
-        return found if self.is_at(spec) or 2 * len(found) >= len(self.pixels(name)) else None
+        return found if self.is_at(spec) or 2 * len(found) >= len(self.pixels[name]) else None
 
     def trained_on(self, now: Split) -> str:
         """Return how many of these images the run was trained on, by their names."""
-        known = self.pixels("train").keys()
+        known = self.pixels["train"].keys()
         count = sum(sample.key in known for sample in now.samples)
         return f"{count} of these {len(now)} images are the run's training images"
 
     def _all(self) -> set[str]:
-        return {key for name in self.names for key in self.pixels(name)}
+        return {key for name in self.names for key in self.pixels[name]}
 
 
 def own_splits(target: Target) -> OwnSplits | None:
-    """Return the splits of a run, or of the run that a bundle lies in; None where none are kept."""
+    """Return the splits of a run, or of the run that a bundle lies in; None where none are kept.
+
+    Raises:
+        DataError: its record of them is damaged.
+    """
     if target.folder is None:
         return None
     run = target.folder if target.kind == "run" else target.folder.resolve().parent
     if not (run / "data.json").is_file():
         return None
     record = read_json(run / "data.json", what="run")
-    return OwnSplits(run, record) if "spec" in record and "splits" in record else None
+    if "spec" not in record or "splits" not in record:
+        return None
+    try:
+        there = record["splits"]
+        splits = {name: there[name] for name in SPLITS if name != "test" or name in there}
+        pixels = {name: _pixels(split) for name, split in splits.items()}
+    except (TypeError, ValueError, LookupError) as error:
+        raise DataError(f"{run / 'data.json'}: is damaged ({first_line(error)})") from error
+    kept = all("pixels_sha256" in split for split in splits.values())
+    return OwnSplits(run, str(record["spec"]), pixels, kept)
+
+
+def _pixels(split: Mapping[str, Any]) -> dict[str, str | None]:
+    keys = [str(key) for key, _ in split["samples"]]
+    return dict(zip(keys, split.get("pixels_sha256") or [None] * len(keys), strict=True))
 
 
 def _told(keys: Collection[str], images: str, what: str) -> str:

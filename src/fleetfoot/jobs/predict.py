@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from fleetfoot.core.errors import DataError, UsageError, printable
-from fleetfoot.core.out_folder import expanded
+from fleetfoot.core.out_folder import expanded, is_folder
 from fleetfoot.data.image_files import LeftOut, images_in
 from fleetfoot.data.picture_formats import EXTENSIONS
 from fleetfoot.deploy.bundle import Prediction, load
@@ -86,7 +86,7 @@ def expand(image: str | Path, notes: list[str]) -> Iterable[Path]:
     if str(image) == "-":
         raise DataError("-: images are not read from standard input; name a file or a folder")
     path = expanded(image)
-    if not path.is_dir():
+    if not is_folder(path):
         yield path
         return
     left_out = LeftOut(path)

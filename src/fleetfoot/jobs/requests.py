@@ -14,6 +14,7 @@ from cyclopts import Parameter
 
 from fleetfoot.claims.claim import DEVICES, SCALES, Device, Scale
 from fleetfoot.core.errors import DataError, UsageError
+from fleetfoot.core.out_folder import expanded
 from fleetfoot.deploy.names import ENGINES, EXPORT_ENGINES, MAX_DROP, PRECISIONS, TIMED_ENGINES
 from fleetfoot.jobs.known import Known
 from fleetfoot.jobs.words import (
@@ -94,6 +95,7 @@ class FitRequest:
     config: Path | None = None
 
     def __post_init__(self) -> None:
+        _spell_homes(self)
         if self.resume is not None and self.given().keys() != {"resume"}:
             raise UsageError("--resume takes everything from the run folder; leave the rest out")
         check_number("threads", self.threads, 1)
@@ -161,6 +163,7 @@ class EvaluateRequest:
     known: Known = field(default_factory=Known)
 
     def __post_init__(self) -> None:
+        _spell_homes(self)
         for word, value, known in (
             ("--split", self.split, ("train", "val", "test", "all")),
             ("--engine", self.engine, ("eager", *ENGINES)),
@@ -169,6 +172,8 @@ class EvaluateRequest:
             if value is not None:
                 one_of(word, value, known)
         check_number("threads", self.threads, 1)
+        if self.engine == "eager" and self.precision not in (None, "float32"):
+            raise UsageError(f"--precision {self.precision}: --engine eager computes in float32")
         self.known.check(self.weights)
 
 
@@ -206,6 +211,7 @@ class MeasureRequest:
     out: Path | None = None
 
     def __post_init__(self) -> None:
+        _spell_homes(self)
         one_of("--device", self.device, DEVICES)
         if self.samples is not None and len(numbers("samples", self.samples)) > 1:
             raise UsageError(f"--samples {self.samples}: takes one number")
@@ -296,6 +302,7 @@ class DeployRequest:
     known: GateKnown = field(default_factory=GateKnown)
 
     def __post_init__(self) -> None:
+        _spell_homes(self)
         if self.to is not None:
             one_of("--to", self.to, EXPORT_ENGINES)
         check_number("threads", self.threads, 1)
@@ -349,6 +356,7 @@ class ClaimsRequest:
     retry: bool = False
 
     def __post_init__(self) -> None:
+        _spell_homes(self)
         one_of("--device", self.device, DEVICES)
         if self.scale is not None:
             one_of("--scale", self.scale, SCALES)
@@ -357,6 +365,16 @@ class ClaimsRequest:
                 raise UsageError("--jobs and --retry are for a queue: give its folder with --queue")
         elif self.word == "queue" and (self.scale or self.data or self.out or self.retry):
             raise UsageError("claims queue DIR shows how far a queue is; it takes --jobs alone")
+
+
+def _spell_homes(request: Any) -> None:
+    """Spell out the ``~`` of paths: a shell leaves that of ``--out=~/run`` as it is."""
+    for word in fields(request):
+        value = getattr(request, word.name)
+        if isinstance(value, Path):
+            object.__setattr__(request, word.name, expanded(value))
+        elif word.name == "weights" and value.startswith("~"):  # a path, auto or none
+            object.__setattr__(request, word.name, str(expanded(value)))
 
 
 def stated(value: T | None) -> T:

@@ -1,6 +1,7 @@
 """RUN arguments: a run or bundle folder, portable weights, a network; and new run folders."""
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -94,7 +95,7 @@ def bundle_of(text: str) -> Path:
     """
     target = resolve(text)
     if target.kind == "local":
-        raise DataError(f"{text}: is no bundle; `fleetfoot deploy {text}` writes one")
+        raise DataError(f"{text}: is no bundle; `fleetfoot deploy {shlex.quote(text)}` writes one")
     if target.folder is None:
         raise DataError(
             f"{text}: no such folder; `fleetfoot fit` or `fleetfoot deploy` writes a bundle"
@@ -103,7 +104,8 @@ def bundle_of(text: str) -> Path:
         return target.folder
     folder = target.folder / "bundle"
     if not (folder / "bundle.json").is_file():
-        raise DataError(f"{text}: has no bundle yet; `fleetfoot deploy {text}` writes it")
+        command = f"fleetfoot deploy {shlex.quote(text)}"
+        raise DataError(f"{text}: has no bundle yet; `{command}` writes it")
     return folder
 
 
@@ -237,14 +239,14 @@ def load_network(target: Target, *, weights: str = "auto", known: Known | None =
     known.check("auto" if target.kind != "net" else weights)
     if target.kind == "bundle":
         raise UsageError(f"{target.text}: is a bundle; this needs the run that it came from")
+    if target.kind != "net" and weights != "auto":
+        raise UsageError(f"--weights {weights}: {target.text} brings its own; leave it out")
     if target.folder is not None:
         folder = target.folder / "weights"
         if not folder.is_dir():
             raise DataError(f"{target.text}: has no weights/ yet; the run did not finish")
         return _portable(folder)
     if target.kind == "local":
-        if weights != "auto":
-            raise UsageError(f"--weights {weights}: {target.text} brings its own; leave it out")
         return _portable(_local(target.text))
     check_net(target.text, or_folder=True)
     if weights not in ("auto", "none") and Path(weights).is_dir():

@@ -1,5 +1,6 @@
 """From the files of a run to `report.json`: one object that holds every figure of the page."""
 
+import shlex
 from typing import Any
 
 import fleetfoot
@@ -136,7 +137,7 @@ def _line(what: str, source: str | None, licence: str | None) -> Json:
 def _provenance(run: Json) -> Json | None:
     if not run:
         return None
-    return _without(run, *SHOWN_ELSEWHERE) | {"command": " ".join(run["command"])}
+    return _without(run, *SHOWN_ELSEWHERE) | {"command": shlex.join(run["command"])}
 
 
 def _missing(files: RunFiles, rows: list[Json]) -> list[Json]:

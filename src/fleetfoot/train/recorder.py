@@ -6,6 +6,7 @@ one is due, and only a last state that cannot be saved is an error.
 
 import contextlib
 import math
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -167,5 +168,5 @@ class Recorder:
         """Return what a person who stopped the run can do, in words."""
         return (
             f"stopped after step {self.state.progress.step} of {self._total}, the state "
-            f"is saved; go on with `fleetfoot fit --resume {self.states.parent}`"
+            f"is saved; go on with `fleetfoot fit --resume {shlex.quote(str(self.states.parent))}`"
         )
