@@ -82,6 +82,12 @@ def test_the_command_can_be_copied(run_folder: Path) -> None:
     assert provenance["command"] == "fleetfoot fit 'my photos'"
 
 
+def test_without_a_bundle_there_is_no_parity(run_folder: Path) -> None:
+    assert build_report(read_run(run_folder))["parity"] is not None
+    (run_folder / "bundle" / "bundle.json").unlink()
+    assert build_report(read_run(run_folder))["parity"] is None
+
+
 def test_manifests_are_counted_not_copied(run_folder: Path) -> None:
     splits = build_report(read_run(run_folder))["data"]["splits"]
     assert {name: split["images"] for name, split in splits.items()} == {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torch import nn
 
+Json = dict[str, Any]  # an object, as `to_json` and `read_json` give it
 FLAT = "flat"  # in the metadata of a field: the keys of this part are among those of the whole
 
 

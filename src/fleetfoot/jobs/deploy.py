@@ -20,7 +20,7 @@ from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.jobs.known import SAID, far_below
 from fleetfoot.jobs.own_split import OwnSplits, own_splits
 from fleetfoot.jobs.requests import DeployRequest
-from fleetfoot.jobs.run_data import kept_data, open_run_data
+from fleetfoot.jobs.run_data import TOLERANCES, kept_data, open_run_data
 from fleetfoot.jobs.runs import Network, Target, alone_on, load_network, net_name, resolve
 from fleetfoot.jobs.screen import interval, lines, number, percent, table, with_golden
 from fleetfoot.jobs.stored_run import NAME as CONFIG
@@ -28,7 +28,7 @@ from fleetfoot.jobs.stored_run import read_run
 from fleetfoot.measure.device import usable_threads
 
 NOISE = "noise"
-TOLERANT = {"allow_class_mismatch": True, "skip_damaged": True}
+TOLERANT = dict.fromkeys(TOLERANCES, True)
 OTHERWISE = "give --calibrate DATA"
 EXPORTED = {".onnx": (".onnx",), ".xml": (".xml", ".bin")}
 
@@ -232,9 +232,9 @@ def images_for(
         return Images(gate=data.val, training=data.train, source=data.spec)
     listener.stage(f"reading {spec}")
     # What a run put up with in its own data it puts up with here.
-    asked = ("skip_damaged", "allow_class_mismatch")
     kept = {} if run is None else kept_data(run)[1]
-    tolerances = {name: getattr(request.known, name) or kept.get(name, False) for name in asked}
+    asked = {name: getattr(request.known, name) for name in TOLERANCES}
+    tolerances = {name: said or kept.get(name, False) for name, said in asked.items()}
     gate = _open(spec, network, **tolerances)
     for note in gate.notes:
         listener.message(note)

@@ -6,7 +6,6 @@ number of threads. What cannot run is a row with the reason in ``error``; the ot
 
 import itertools
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -26,7 +25,7 @@ from fleetfoot.measure.conditions import disturbances, thread_limit, throttled_m
 from fleetfoot.measure.device import device_profile, load_1min, usable_threads
 from fleetfoot.measure.energy import Meter, find_meter
 from fleetfoot.measure.latency import Schedule, samples_for
-from fleetfoot.measure.provenance import accelerator
+from fleetfoot.measure.provenance import accelerator, utc_now
 from fleetfoot.measure.roofline import Ceilings, attainable_gflops, measure_ceilings
 
 MOST_AT_ONCE = 16  # processes that are held open side by side
@@ -71,7 +70,7 @@ def measure(
     for subject in subjects:
         subject.check(request)
     run = _Run(request, schedule, listener, root)
-    started, stopped = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), throttled_ms(root)
+    started, stopped = utc_now(), throttled_ms(root)
     with tempfile.TemporaryDirectory(prefix="fleetfoot-") as scratch:
         rows = run.rows(subjects, Path(scratch))
     after = throttled_ms(root)

@@ -5,12 +5,12 @@ float32, at the first size, batch and thread count that its cells have.
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fleetfoot.core.errors import FleetfootError, require
 from fleetfoot.core.listener import Listener
 from fleetfoot.core.out_folder import check_out
-from fleetfoot.core.results import to_json
+from fleetfoot.core.results import Json, to_json
 from fleetfoot.deploy.bundle import load
 from fleetfoot.jobs.measure_plan import torch_is_there
 from fleetfoot.jobs.measure_record import SCHEMA, MeasureRecord
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from fleetfoot.measure.layers import LayerPoint
 
 PRECISION = "float32"
-
-Json = dict[str, Any]
 
 
 def check_page(folder: Path) -> None:
@@ -57,7 +55,6 @@ def write_page(
     Raises:
         MissingError: Jinja2 is not installed.
     """
-    require("jinja2", extra="train")
     from fleetfoot.report.measure_page import build_measure_report, write_measure_page
 
     measured = to_json(record, schema=SCHEMA)
@@ -70,8 +67,7 @@ def write_page(
     for name, cell in first.items():
         found: Json = {"ceilings": None, "points": (), "mem_access": None, "reason": None}
         try:
-            net, image = _network(name, cell["size"])
-            counts = _counts(net, image, cell["batch"])
+            net, image, counts = _counted(name, cell["size"], cell["batch"])
             memory.append({"net": name, **_memory(counts)})
             found["mem_access"] = _mem_access(counts)
             if device != "cpu":
@@ -116,21 +112,17 @@ def known_accuracy(name: str) -> Json | None:
     return {"top1": top1, "source": source, "size": size, "precision": precision}
 
 
-def _network(name: str, size: int) -> "tuple[nn.Module, tuple[int, ...]]":
-    """Return a network in evaluation mode, and the shape of one image of this size."""
+def _counted(name: str, size: int, batch: int) -> "tuple[nn.Module, tuple[int, ...], Counts]":
+    """Return a network in evaluation mode, the shape of one image, and the counts of a batch."""
     if resolve(name).folder is not None:
         raise FleetfootError("a bundle is timed as a whole: measure its network by name")
     require("torch", extra="train")
+    from fleetfoot.measure.counts import count
     from fleetfoot.nets.catalog import entry
     from fleetfoot.nets.create import create
 
-    return create(name).eval(), (entry(name).input[0], size, size)
-
-
-def _counts(net: "nn.Module", image: tuple[int, ...], batch: int) -> "Counts":
-    from fleetfoot.measure.counts import count
-
-    return count(net, image, batch=batch)
+    net, image = create(name).eval(), (entry(name).input[0], size, size)
+    return net, image, count(net, image, batch=batch)
 
 
 def _memory(counts: "Counts") -> Json:

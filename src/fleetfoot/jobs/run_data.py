@@ -17,7 +17,7 @@ from fleetfoot.data.samples import Data
 from fleetfoot.jobs.stored_run import read_run
 
 SCHEMA = "fleetfoot.data/1"
-TOLERANCES = {"skip_damaged", "allow_class_mismatch"}  # keys of run.json
+TOLERANCES = ("skip_damaged", "allow_class_mismatch")  # words, and keys of run.json
 
 
 def write_data(folder: Path, data: Data, *, audit: Any) -> None:
@@ -115,7 +115,7 @@ def check_same_data(folder: Path, data: Data, *, otherwise: str) -> None:
 def kept_data(folder: Path) -> tuple[str, dict[str, bool]]:
     """Return the data and tolerances of a run; a version before kept these in config.toml."""
     record = read_json(folder / "run.json", what="run")
-    if record.keys() >= TOLERANCES:
+    if record.keys() >= set(TOLERANCES):
         return record["data"], {name: record[name] for name in TOLERANCES}
     request, _ = read_run(folder)
     if request.data is None:

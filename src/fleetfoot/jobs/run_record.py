@@ -1,7 +1,6 @@
 """`run.json`: what was run, on what, with what, and how it ended."""
 
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from fleetfoot import __version__
 from fleetfoot.core.files import read_json, write_json
 from fleetfoot.core.results import to_json
 from fleetfoot.measure.device import device_profile
-from fleetfoot.measure.provenance import git_state
+from fleetfoot.measure.provenance import git_state, utc_now
 
 SCHEMA = "fleetfoot.run/1"
 
@@ -21,11 +20,6 @@ class RunRecord:
 
     folder: Path
 
-    @property
-    def path(self) -> Path:
-        """The file."""
-        return self.folder / "run.json"
-
     def begin(self, **facts: Any) -> None:
         """Write what is known before training: command, versions, device, ``facts``."""
         record = {
@@ -34,23 +28,16 @@ class RunRecord:
             "command": ["fleetfoot", *sys.argv[1:]],
             "git": git_state(),
             "device": device_profile(),
-            "started": _now(),
+            "started": utc_now(),
             "finished": None,
             "status": "running",
             "exit_code": None,
             **facts,
         }
-        write_json(self.path, to_json(record, schema=SCHEMA))
-
-    def add(self, **facts: Any) -> None:
-        """Add or replace facts."""
-        record = read_json(self.path, what="run")
-        write_json(self.path, {**record, **to_json(facts)})
+        write_json(self.folder / "run.json", to_json(record, schema=SCHEMA))
 
     def end(self, *, exit_code: int, status: str, **facts: Any) -> None:
         """Write how it ended."""
-        self.add(exit_code=exit_code, status=status, finished=_now(), **facts)
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        record = read_json(self.folder / "run.json", what="run")
+        ended = {"exit_code": exit_code, "status": status, "finished": utc_now(), **facts}
+        write_json(self.folder / "run.json", {**record, **to_json(ended)})

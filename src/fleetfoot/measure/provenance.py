@@ -43,12 +43,17 @@ class Provenance:
     load_1min: float | None
 
 
+def utc_now() -> str:
+    """Return date and time, to the second."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
 def provenance(*, device: str = "cpu") -> Provenance:
     """Return the provenance of what is about to be measured on ``device``."""
     profile = device_profile()
     git = git_state()
     return Provenance(
-        date=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        date=utc_now(),
         machine={
             "cpu": profile.cpu,
             "cores": profile.threads,

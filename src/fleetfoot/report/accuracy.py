@@ -1,9 +1,9 @@
 """What evaluation.json says, per split, with the role that each split played."""
 
 import re
-from typing import Any
 
-Json = dict[str, Any]
+from fleetfoot.core.results import Json
+
 Pairs = list[tuple[int, int, int]]
 
 # A larger matrix is no picture any more; the most confused pairs say the same.

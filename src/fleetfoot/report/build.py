@@ -4,11 +4,11 @@ import shlex
 from typing import Any
 
 import fleetfoot
-from fleetfoot.core.results import to_json
+from fleetfoot.core.results import Json, to_json
 from fleetfoot.report import accuracy, latency
 from fleetfoot.report.checks import audit_checks
 from fleetfoot.report.curves import curves
-from fleetfoot.report.run_files import Json, RunFiles
+from fleetfoot.report.run_files import RunFiles
 from fleetfoot.report.use import how_to_use
 
 SCHEMA = "fleetfoot.report/2"
@@ -48,7 +48,7 @@ def build_report(files: RunFiles) -> Json:
         "evaluation": splits,
         "curves": curves(files.metrics),
         "latency": rows,
-        "parity": latency.chosen_parity(bundle),
+        "parity": next((row["parity"] for row in rows if row["chosen"]), None),
         "reference": bundle.get("reference"),
         "data": _data(files),
         "input": files.plan.get("input"),
@@ -122,16 +122,13 @@ def _data(files: RunFiles) -> Json | None:
 def _licences(files: RunFiles) -> list[Json]:
     """Return one line per thing with a licence; None where nobody said which."""
     weights = files.run.get("initial_weights") or files.bundle.get("weights") or {}
-    return [
-        _line("Fleetfoot", f"version {fleetfoot.__version__}", "Apache-2.0"),
-        _line("initial weights", weights.get("source"), weights.get("licence")),
-        _line("training data", files.data.get("spec") or files.run.get("data"), None),
-        _line("trained weights", "this run", "yours, as far as those allow"),
-    ]
-
-
-def _line(what: str, source: str | None, licence: str | None) -> Json:
-    return {"what": what, "source": source, "licence": licence}
+    rows = (
+        ("Fleetfoot", f"version {fleetfoot.__version__}", "Apache-2.0"),
+        ("initial weights", weights.get("source"), weights.get("licence")),
+        ("training data", files.data.get("spec") or files.run.get("data"), None),
+        ("trained weights", "this run", "yours, as far as those allow"),
+    )
+    return [dict(zip(("what", "source", "licence"), row)) for row in rows]
 
 
 def _provenance(run: Json) -> Json | None:

@@ -2,9 +2,8 @@
 
 from typing import Any
 
+from fleetfoot.core.results import Json
 from fleetfoot.report.figures import shown
-
-Json = dict[str, Any]
 
 EXAMPLES = 6
 MEMBERS = 4  # of a group of duplicates that are named

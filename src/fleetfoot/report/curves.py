@@ -1,9 +1,8 @@
 """Training curves from metrics.jsonl, thinned to what a chart can show."""
 
 from collections.abc import Sequence
-from typing import Any
 
-Json = dict[str, Any]
+from fleetfoot.core.results import Json
 
 STEP_FIELDS = ("loss", "accuracy", "lr", "images_per_second")
 EPOCH_FIELDS = ("train_loss", "val_loss", "val_top1", "val_top5", "val_top1_ema", "seconds")

@@ -1,9 +1,8 @@
 """One row per engine and precision that was tried: figures, parity, kept or why not."""
 
 import math
-from typing import Any
 
-Json = dict[str, Any]
+from fleetfoot.core.results import Json
 
 CELL = (
     "engine",
@@ -44,7 +43,7 @@ def latency_rows(bundle: Json) -> list[Json]:
     eager = eager_ms(bundle)
     rows = [_row(cell, "candidate", eager, chosen) for cell in bundle.get("candidates", ())]
     rows += [_row(cell, "baseline", eager, {}) for cell in bundle.get("baselines", ())]
-    return sorted(rows, key=lambda row: (_time(row), str(row["engine"]), str(row["precision"])))
+    return sorted(rows, key=_order)
 
 
 def eager_ms(bundle: Json) -> float | None:
@@ -58,11 +57,6 @@ def eager_ms(bundle: Json) -> float | None:
         ),
         None,
     )
-
-
-def chosen_parity(bundle: Json) -> Json | None:
-    """Return the parity record of the chosen form, or None where it was not compared."""
-    return next((row["parity"] for row in latency_rows(bundle) if row["chosen"]), None)
 
 
 def _row(cell: Json, kind: str, eager: float | None, chosen: Json) -> Json:
@@ -86,5 +80,6 @@ def _same(cell: Json, chosen: Json) -> bool:
     return bool(chosen) and all(cell[name] == chosen[name] for name in names)
 
 
-def _time(row: Json) -> float:
-    return math.inf if row["latency_ms_p50"] is None else row["latency_ms_p50"]
+def _order(row: Json) -> tuple[float, str, str]:
+    time = row["latency_ms_p50"]
+    return (math.inf if time is None else time, str(row["engine"]), str(row["precision"]))

@@ -57,7 +57,7 @@ def _strength(share: float, hit: bool) -> float:
 
 def _labels(names: Sequence[str], size: int, *, left: float, top: float, cell: float) -> list[str]:
     parts: list[str] = []
-    font = _font(cell)
+    font = max(6.0, min(12.0, cell * 0.62))
     for index in range(size):
         middle = (index + 0.5) * cell
         text = escape(name(names, index, letters=LABEL_LETTERS))
@@ -68,7 +68,3 @@ def _labels(names: Sequence[str], size: int, *, left: float, top: float, cell: f
             f'{left + middle + font / 3:.1f} {top - 6}) rotate(-55)">{text}</text>'
         )
     return parts
-
-
-def _font(cell: float) -> float:
-    return max(6.0, min(12.0, cell * 0.62))

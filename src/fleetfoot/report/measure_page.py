@@ -6,7 +6,7 @@ from typing import Any
 
 import fleetfoot
 from fleetfoot.core.files import write_json, write_text
-from fleetfoot.core.results import to_json
+from fleetfoot.core.results import Json, to_json
 from fleetfoot.report.measure_pictures import measure_pictures
 from fleetfoot.report.page import render
 
@@ -15,8 +15,6 @@ COUNTS = (
     *("params", "macs", "elementwise_ops", "activations", "bytes_moved", "bytes_moved_fused"),
     *("peak_live_bytes", "arena_bytes", "least_peak_bytes"),
 )
-
-Json = dict[str, Any]
 
 
 def build_measure_report(

@@ -1,15 +1,13 @@
 """The charts of the page of `fleetfoot measure`, drawn from its figures."""
 
 from collections.abc import Sequence
-from typing import Any
 
+from fleetfoot.core.results import Json
 from fleetfoot.report.figures import shown
 from fleetfoot.report.memory import memory_chart
 from fleetfoot.report.plane import Axis
 from fleetfoot.report.roofline import roofline
 from fleetfoot.report.scatter import Curve, Dot, pareto, scatter, stairs
-
-Json = dict[str, Any]
 
 ENGINES = {"eager": "c1", "onnxruntime": "c2", "openvino": "c3", "compile": "c4"}
 

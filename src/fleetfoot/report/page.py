@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fleetfoot.core.errors import require
+from fleetfoot.core.results import Json
 from fleetfoot.report.checks import COVERED
 from fleetfoot.report.figures import ABSENT, UNKNOWN, kind_of, plain_name, shown
 from fleetfoot.report.pictures import pictures
@@ -18,7 +19,6 @@ TEMPLATES = Path(__file__).parent / "templates"
 STYLES = ("chart.css", "page.css")
 LISTED = 12  # items of a long list that the page shows; the JSON has all of them
 
-Json = dict[str, Any]
 Fact = tuple[str, str, str]
 
 

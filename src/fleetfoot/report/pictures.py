@@ -2,11 +2,11 @@
 
 from typing import Any
 
+from fleetfoot.core.results import Json
 from fleetfoot.report.charts import Bar, Line, bar_chart, line_chart, reliability
 from fleetfoot.report.figures import shown
 from fleetfoot.report.matrix import SMALL, matrix
 
-Json = dict[str, Any]
 BARS = 24
 
 

@@ -9,13 +9,12 @@ import json
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from fleetfoot.core.errors import DataError
 from fleetfoot.core.files import read_json
+from fleetfoot.core.results import Json
 from fleetfoot.deploy.read_record import as_of_today
 
-Json = dict[str, Any]
 OF_RUN, OF_BUNDLE = ("run", "data", "plan", "head", "evaluation"), ("bundle", "preprocess")
 OF_SOME_RUNS = ("head",)  # parts that nobody misses
 

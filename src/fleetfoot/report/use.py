@@ -3,7 +3,8 @@
 import json
 import shlex
 
-from fleetfoot.report.run_files import Json, RunFiles
+from fleetfoot.core.results import Json
+from fleetfoot.report.run_files import RunFiles
 
 PYTHON = """\
 import fleetfoot

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from fleetfoot.core.errors import DataError
 from fleetfoot.core.files import write_json, write_text
+from fleetfoot.core.results import Json
 from fleetfoot.report.build import build_report
 from fleetfoot.report.page import render
-from fleetfoot.report.run_files import Json, read_run
+from fleetfoot.report.run_files import read_run
 
 
 def write_report(run: Path) -> Json:
