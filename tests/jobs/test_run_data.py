@@ -1,13 +1,15 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fleetfoot.core.errors import DataError
-from fleetfoot.core.files import read_json
+from fleetfoot.core.files import read_json, write_json
+from fleetfoot.core.listener import SILENT
 from fleetfoot.data.open_data import open_data
 from fleetfoot.data.samples import Data
-from fleetfoot.jobs.run_data import check_same_data, data_hash, write_data
+from fleetfoot.jobs.run_data import check_same_data, data_hash, open_run_data, write_data
 
 
 @pytest.fixture(scope="module")
@@ -32,3 +34,18 @@ def test_the_same_data_pass_and_other_data_do_not(tmp_path: Path, digits: Data):
     assert data_hash(moved) != data_hash(digits)
     with pytest.raises(DataError, match=r"digits: is not the data.*; stop$"):
         check_same_data(tmp_path, moved, otherwise="stop")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [{"splits": 3}, {"splits": {"train": {}, "val": {}}}, {"splits": {"train": {"samples": [1]}}}],
+)
+def test_a_damaged_record_is_one_line(tmp_path: Path, damage: dict[str, Any]):
+    words = {"skip_damaged": False, "allow_class_mismatch": False}
+    write_json(tmp_path / "run.json", {"data": "digits", **words})
+    write_json(tmp_path / "data.json", damage)
+    with pytest.raises(DataError, match=r"data\.json: is damaged"):
+        open_run_data(tmp_path, listener=SILENT, otherwise="stop")
+    write_json(tmp_path / "run.json", {"data": 4, **words})
+    with pytest.raises(DataError, match=r"no config\.toml"):
+        open_run_data(tmp_path, listener=SILENT, otherwise="stop")

@@ -107,7 +107,7 @@ def _deploy(
     network = load_network(target, weights=request.weights, known=request.known)
     if target.folder is not None:  # a run knows what its weights began as
         known = read_json(target.folder / "run.json", what="run").get("initial_weights")
-        network = replace(network, weights=known or network.weights)
+        network = replace(network, weights=known if isinstance(known, dict) else network.weights)
         if (target.folder / CONFIG).is_file() and read_run(target.folder)[0].no_golden:
             request = replace(request, no_golden=True)
     if request.size is not None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from fleetfoot.core.errors import DataError
+from fleetfoot.core.errors import DataError, first_line
 from fleetfoot.core.files import read_json, write_json
 from fleetfoot.core.listener import Listener
 from fleetfoot.core.results import to_json
@@ -67,7 +67,10 @@ def open_run_data(folder: Path, *, listener: Listener, otherwise: str) -> Data:
         data = open_data(spec, **tolerances)
     except DataError as error:
         raise DataError(f"the data of {folder} cannot be opened: {error}; {otherwise}") from error
-    own = without_added(folder, data)
+    try:
+        own = without_added(folder, data)
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise DataError(f"{folder / 'data.json'}: is damaged ({first_line(error)})") from error
     check_same_data(folder, own, otherwise=otherwise)
     added = sum(map(len, data.splits.values())) - sum(map(len, own.splits.values()))
     if added:
@@ -113,10 +116,14 @@ def check_same_data(folder: Path, data: Data, *, otherwise: str) -> None:
 
 
 def kept_data(folder: Path) -> tuple[str, dict[str, bool]]:
-    """Return the data and tolerances of a run; a version before kept these in config.toml."""
+    """Return the data and tolerances of a run; a version before kept these in config.toml.
+
+    Raises:
+        DataError: neither file names the data.
+    """
     record = read_json(folder / "run.json", what="run")
-    if record.keys() >= set(TOLERANCES):
-        return record["data"], {name: record[name] for name in TOLERANCES}
+    if isinstance(record.get("data"), str) and record.keys() >= set(TOLERANCES):
+        return record["data"], {name: bool(record[name]) for name in TOLERANCES}
     request, _ = read_run(folder)
     if request.data is None:
         raise DataError(f"{folder}: neither run.json nor config.toml names its data")
