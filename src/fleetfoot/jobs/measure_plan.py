@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fleetfoot.core.errors import FleetfootError, MissingError, UsageError, one_line, require
+from fleetfoot.core.errors import FleetfootError, MissingError, one_line, require
 from fleetfoot.deploy.cells import Cell
 from fleetfoot.deploy.engines import engine_precisions, installed_engines
 from fleetfoot.deploy.names import BASELINES, PRECISIONS, TIMED_ENGINES
@@ -14,7 +14,7 @@ from fleetfoot.jobs.words import one_of
 from fleetfoot.measure.totals import Totals
 
 if TYPE_CHECKING:
-    from fleetfoot.measure.counts import Counts
+    from torch import nn
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1}
 
@@ -25,11 +25,14 @@ class Counted(NamedTuple):
     totals: Totals = Totals()
     note: str | None = None
 
-    @classmethod
-    def of(cls, counts: "Counts") -> "Counted":
-        """Return what a row says of ``counts``."""
-        note = f"not counted: {', '.join(counts.uncounted)}" if counts.uncounted else None
-        return cls(counts.totals, note)
+
+def counted(net: "nn.Module", image: tuple[int, ...], *, batch: int, precision: str) -> Counted:
+    """Return the counts of a call with this many images."""
+    from fleetfoot.measure.counts import count
+
+    found = count(net, image, batch=batch, bytes_per_element=BYTES.get(precision, 4))
+    note = f"not counted: {', '.join(found.uncounted)}" if found.uncounted else None
+    return Counted(found.totals, note)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +74,14 @@ class Planned:
         return f"{' '.join(map(str, astuple(self.setup)))}{' best' if self.best else ''}"
 
 
-def why_unknown(engine: str, precision: str) -> str | None:
-    """Return why an engine or precision cannot be measured: there is none of that name."""
-    try:
-        one_of("--engine", engine, TIMED_ENGINES)
-        one_of("--precision", precision, PRECISIONS)
-    except UsageError as error:
-        return str(error)
-    return None
+def refuse_unknown(setup: Setup) -> None:
+    """Refuse an engine or precision that does not exist.
+
+    Raises:
+        UsageError: there is none of that name.
+    """
+    one_of("--engine", setup.engine, TIMED_ENGINES)
+    one_of("--precision", setup.precision, PRECISIONS)
 
 
 def torch_is_there() -> bool:

@@ -15,12 +15,12 @@ from fleetfoot.deploy.form import GraphForm
 from fleetfoot.deploy.names import BASELINES
 from fleetfoot.deploy.worker import POOL
 from fleetfoot.jobs.measure_plan import (
-    BYTES,
     Counted,
     Planned,
+    counted,
     named_engines,
     named_precisions,
-    why_unknown,
+    refuse_unknown,
 )
 from fleetfoot.jobs.measure_record import Setup
 from fleetfoot.jobs.requests import LAYOUTS, MeasureRequest
@@ -54,15 +54,11 @@ class NetSubject:
                 check_size(net, size, name=self.name)
 
     def counted(self, size: int, batch: int, precision: str) -> Counted:
-        from fleetfoot.measure.counts import count
-
-        shape = (self.entry.input[0], size, size)
-        width = BYTES.get(precision, 4)
+        image = (self.entry.input[0], size, size)
         try:
-            counts = count(self._net, shape, batch=batch, bytes_per_element=width)
+            return counted(self._net, image, batch=batch, precision=precision)
         except Exception:  # whatever a forward pass raises: the row itself says what
             return Counted(Totals(params=self.entry.params))
-        return Counted.of(counts)
 
     def plan(self, request: MeasureRequest, folder: Path) -> Iterator[Planned]:
         sizes = request.sizes or (self.entry.input[-1],)
@@ -100,7 +96,9 @@ class NetSubject:
         replay = plan.setup.form == "replayed"
         cell = plan.timed(image, device=device, replay=replay)
         try:
-            _refuse_unknown(plan, device)
+            refuse_unknown(plan.setup)
+            if device == "cuda" and plan.setup.engine not in BASELINES:
+                raise UsageError(f"{plan.setup.engine} is measured on the cpu alone")
             self._refuse_too_large(plan)
             if plan.setup.engine in BASELINES:
                 return replace(plan, cell=replace(cell, module=self._net))
@@ -180,11 +178,3 @@ class NetSubject:
         from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 
         return fold_batch_norm(self._net).model
-
-
-def _refuse_unknown(plan: Planned, device: str) -> None:
-    reason = why_unknown(plan.setup.engine, plan.setup.precision)
-    if reason is not None:
-        raise UsageError(reason)
-    if device == "cuda" and plan.setup.engine not in BASELINES:
-        raise UsageError(f"{plan.setup.engine} is measured on the cpu alone")
