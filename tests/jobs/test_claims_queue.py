@@ -80,7 +80,7 @@ def shown(record: QueueRecord) -> str:
 
 
 def test_the_screen_says_what_runs_and_how_long_it_takes(tmp_path: Path) -> None:
-    folder = tmp_path / "queue"
+    folder = tmp_path / "my queue"
     run(folder, ID, "efficientnet/macs")
     queue = Queue(folder)
     since = "2026-12-01T01:02:03+00:00"
@@ -90,7 +90,7 @@ def test_the_screen_says_what_runs_and_how_long_it_takes(tmp_path: Path) -> None
     text = shown(claims_queue(asked, Silent()))
     assert f"{ID} stopped 1 h 05 min 2: step 40 of 120 2026-12-01T01:02:03 measuring" in text
     assert "0 done, 0 running, 2 left; time left: unknown until a claim of this queue" in text
-    assert f"nothing works on it: fleetfoot claims run --queue {folder}" in text
+    assert f"nothing works on it: fleetfoot claims run --queue '{folder}'" in text
     (tmp_path / "out" / "efficientnet.macs.smoke.json").write_text("{}")
     queue.write("efficientnet/macs", Entry(state="done", worked_minutes=90.0))
     with locked(queue.lock):

@@ -161,7 +161,7 @@ def test_a_learning_rate_far_too_high_is_said_to_be_so(tmp_path: Path) -> None:
 def test_the_first_signal_saves_and_says_how_to_go_on(asked_by: int, tmp_path: Path) -> None:
     recipe = tiny.recipe(epochs=2, ema=0.9)
     tiny.run(tmp_path / "whole", recipe)
-    tiny.plan(tmp_path / "cut", recipe)
+    tiny.plan(tmp_path / "my cut", recipe)
 
     def interrupted(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Any]:
         if context.step == 3:
@@ -169,13 +169,13 @@ def test_the_first_signal_saves_and_says_how_to_go_on(asked_by: int, tmp_path: P
         return supervised_step(net, batch, context)
 
     with pytest.raises(Interrupted) as caught:
-        tiny.run(tmp_path / "cut", recipe, step=interrupted)
+        tiny.run(tmp_path / "my cut", recipe, step=interrupted)
     text = str(caught.value)
     assert "stopped after step 4 of 12" in text
-    assert f"fleetfoot fit --resume {tmp_path / 'cut'}" in text
-    assert (tmp_path / "cut" / "state" / "latest").read_text().strip() == "step-4"
-    tiny.run(tmp_path / "cut", recipe, resume=True)
-    assert tiny.fingerprint(tmp_path / "cut") == tiny.fingerprint(tmp_path / "whole")
+    assert f"fleetfoot fit --resume '{tmp_path / 'my cut'}'" in text
+    assert (tmp_path / "my cut" / "state" / "latest").read_text().strip() == "step-4"
+    tiny.run(tmp_path / "my cut", recipe, resume=True)
+    assert tiny.fingerprint(tmp_path / "my cut") == tiny.fingerprint(tmp_path / "whole")
 
 
 def test_a_finished_run_resumes_to_its_result(tmp_path: Path) -> None:
