@@ -27,11 +27,9 @@ def audit(data: str, *, listener: Listener = SILENT) -> "Audit":
 def show(record: "Audit", stream: TextIO) -> None:
     """Write the record for a person."""
     smallest, largest = record.smallest, record.largest
-    sides = (
-        "unknown"
-        if smallest is None or largest is None
-        else f"{_by(smallest)} to {_by(largest)} px"
-    )
+    sides = "unknown"
+    if smallest is not None and largest is not None:
+        sides = "{} x {} to {} x {} px".format(*smallest, *largest)
     pairs = [
         ("images", f"{_counts(record.images)} ({record.looked_at} looked at)"),
         ("imbalance", f"{number(record.imbalance, '{:.1f}')} : 1, largest to smallest class"),
@@ -56,10 +54,6 @@ def show(record: "Audit", stream: TextIO) -> None:
     table(stream, ("class", *splits), rows, right=range(1, len(splits) + 1))
     if len(record.classes) > MOST_CLASSES:
         stream.write(f"{len(record.classes)} classes; --json has every one\n")
-
-
-def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]} x {size[1]}"
 
 
 def _counts(counts: dict[str, int]) -> str:

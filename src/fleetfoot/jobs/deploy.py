@@ -19,8 +19,8 @@ from fleetfoot.deploy.options import Options
 from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.jobs.known import SAID, far_below
 from fleetfoot.jobs.own_split import OwnSplits, own_splits
-from fleetfoot.jobs.requests import DeployRequest
-from fleetfoot.jobs.run_data import TOLERANCES, kept_data, open_run_data
+from fleetfoot.jobs.requests import TOLERANCES, DeployRequest
+from fleetfoot.jobs.run_data import kept_data, open_run_data
 from fleetfoot.jobs.runs import Network, Target, alone_on, load_network, net_name, resolve
 from fleetfoot.jobs.screen import interval, lines, number, percent, table, with_golden
 from fleetfoot.jobs.stored_run import NAME as CONFIG

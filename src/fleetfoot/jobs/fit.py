@@ -214,17 +214,17 @@ def _run(
         raise
     if result is None:
         return from_first(None)
-    met = result.bundle.budget_met
+    done = _record(spec, folder, result)
     record.end(
-        exit_code=0 if met is not False else 4,
+        exit_code=done.exit_code,
         status="finished",
-        budget={"budget_ms": spec.budget_ms, "met": met},
+        budget={"budget_ms": spec.budget_ms, "met": done.budget_met},
         seconds=round(time.perf_counter() - started, 1),
         train_seconds=round(result.training.seconds, 1),
     )
     listener.stage("report")
     write_report(folder)
-    return from_first(_record(spec, folder, result))
+    return from_first(done)
 
 
 def _end_with(error: Exception, record: RunRecord) -> None:

@@ -33,6 +33,7 @@ POSITIONAL = Parameter(parse=False)
 TEXT = Parameter(metavar="STR")  # in --help; Python may give a number
 OPEN = Parameter(show_default=False)  # "" is not given; None would be read from the word none
 BLANKS = (None, (), [], {})
+TOLERANCES = ("skip_damaged", "allow_class_mismatch")  # of damaged images, and of unknown classes
 LAYOUTS = ("nchw", "nhwc")
 
 
@@ -122,10 +123,7 @@ class FitRequest:
     @property
     def tolerances(self) -> dict[str, bool]:
         """What to do about data that are not as they should be: words of `open_data`."""
-        return {
-            "skip_damaged": self.skip_damaged,
-            "allow_class_mismatch": self.allow_class_mismatch,
-        }
+        return {name: getattr(self, name) for name in TOLERANCES}
 
 
 @Parameter(name="*")

@@ -14,10 +14,10 @@ from fleetfoot.core.listener import Listener
 from fleetfoot.core.results import to_json
 from fleetfoot.data.open_data import open_data
 from fleetfoot.data.samples import Data
+from fleetfoot.jobs.requests import TOLERANCES
 from fleetfoot.jobs.stored_run import read_run
 
 SCHEMA = "fleetfoot.data/1"
-TOLERANCES = ("skip_damaged", "allow_class_mismatch")  # words, and keys of run.json
 
 
 def write_data(folder: Path, data: Data, *, audit: Any) -> None:
