@@ -319,3 +319,8 @@ def test_networks_that_read_16_bits_otherwise_are_not_averaged(bundle: Path, pic
     (other / "bundle.json").write_text(json.dumps(content))
     with pytest.raises(UsageError, match="other: reads 16 bits otherwise than"):
         evaluate(str(bundle), str(pictures), average=(str(other),))
+
+
+def test_views_that_there_are_not_are_refused_before_the_data_are_read(bundle: Path):
+    with pytest.raises(UsageError, match="10 crops: this network is evaluated on the whole sq"):
+        evaluate(str(bundle), "no/such/data", crops=10)

@@ -137,6 +137,9 @@ def _answerers(request: EvaluateRequest) -> list[_Answerer]:
             raise UsageError(f"--average {word}: has other classes than {request.run}")
         if other.source.preprocess.depth != first.source.preprocess.depth:
             raise UsageError(f"--average {word}: reads 16 bits otherwise than {request.run}")
+    for one in (first, *others):  # refuses views that its square does not have, before the work
+        size = one.source.preprocess.size
+        views_of(size, size, one.source.preprocess, request.crops)
     return [first, *others]
 
 
