@@ -152,9 +152,10 @@ def _keeps_the_protocol(name: str, *, channels: int) -> None:
     assert pooled.shape == net.forward_pooled(x).shape
     assert isinstance(net.classifier, nn.Identity)
     classifier = skeleton(name).classifier
-    assert isinstance(classifier, (nn.Linear, nn.Conv2d))  # a convolution classifies each position
-    features, classes = classifier.weight.shape[1], classifier.weight.shape[0]
-    assert (features, classes) == (pooled.shape[1], known.classes)
+    # A convolution classifies each position; a binary layer has a norm behind it.
+    assert isinstance(classifier, (nn.Linear, nn.Conv2d, nn.Sequential))
+    weight = next(classifier.parameters())
+    assert tuple(weight.shape[:2]) == (known.classes, pooled.shape[1])
     pyramid = skeleton(name, in_chans=channels, features_only=True).eval()
     assert [tuple(m.shape) for m in pyramid(x)] == [tuple(m.shape) for m in net.forward_features(x)]
     assert pyramid.feature_info == net.feature_info

@@ -65,3 +65,42 @@ def test_a_map_that_is_renamed_is_given_up() -> None:
     chain = nn.Sequential(*(nn.Sigmoid() for _ in range(4)))
     size = 4 * FLOATS  # a Sequential gives a map up when the next module returns
     assert record(chain, (1, 4, 3, 3)).held_bytes == (2 * size, *(3 * size,) * 3)
+
+
+class WithSigns(nn.Module):
+    """Multiplies by the signs of its weights, and takes the sign of what comes in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        signs = (self.weight >= 0).to(x.dtype).mul_(2).sub_(1)
+        return (x * signs >= 0).to(x.dtype)
+
+
+def test_what_is_computed_from_parameters_alone_is_a_parameter() -> None:
+    recording = record(WithSigns(), (1, 4, 3, 3))
+    assert [r.op for r in recording.records] == [
+        "aten.mul.Tensor",
+        "aten.ge.Scalar",
+        "aten._to_copy.default",
+    ]
+    # The comparison is a step too, which ties the sign to what it is the sign of.
+    assert recording.memory.steps == (Step((0,), (1,)), Step((1,), (2,)), Step((2,), (3,)))
+
+
+class AddsToParameter(nn.Module):
+    """Begins with a copy of a parameter, to which the image is added where it lies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(1, 4, 3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weight.clone().add_(x).relu()
+
+
+def test_what_an_image_was_added_to_is_no_parameter() -> None:
+    recording = record(AddsToParameter(), (1, 4, 3, 3))
+    assert [r.op for r in recording.records] == ["aten.add_.Tensor", "aten.relu.default"]

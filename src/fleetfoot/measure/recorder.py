@@ -1,7 +1,9 @@
 """Every operator of one forward pass, recorded without computing anything.
 
 Method   the network runs on meta tensors (shapes without data), and a dispatch mode sees every
-         operator that torch would call; nothing is estimated from module types
+         operator that torch would call; nothing is estimated from module types. What is
+         computed from parameters alone, such as the signs of binary weights, is one for all images:
+         it counts as a parameter, and its computing as nothing
 """
 
 import copy
@@ -120,6 +122,7 @@ class _Recorder(TorchDispatchMode):
         self._storages: dict[int, StorageWeakRef] = {}  # kept: no storage is met twice
         self._named: dict[int, int] = {}  # storage -> its elements, while a variable names it
         self._path: list[str] = []
+        self._fixed: set[int] = set()  # storages that no image changes
 
     def watch(self, net: nn.Module) -> None:
         """Keep track of the module that is running."""
@@ -139,6 +142,7 @@ class _Recorder(TorchDispatchMode):
         self.elements.append(tensor.untyped_storage().nbytes() // tensor.element_size())
         if is_parameter:
             self.parameters.add(number)
+            self._fixed.add(key)
         else:
             self._named[key] = self.elements[-1]
         return number
@@ -152,8 +156,10 @@ class _Recorder(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         result = func(*args, **(kwargs or {}))
-        read = _floats((args, kwargs))
-        written = _floats(result)
+        if self._is_fixed((args, kwargs), result):
+            return result
+        read = _values((args, kwargs))
+        written = _values(result)
         if isinstance(result, tuple):  # further results (statistics, indices) serve training only
             written = written[:1]
         sources = {_storage_key(t) for t in read}
@@ -161,6 +167,18 @@ class _Recorder(TorchDispatchMode):
         if written and not (is_view and not func._schema.is_mutable):
             self._record(func, args, read, written)
         return result
+
+    def _is_fixed(self, given: Any, result: Any) -> bool:
+        """Return whether an operator read parameters alone; what it made then counts as one."""
+        reads, writes = _tensors(given), _tensors(result)
+        fixed = bool(reads) and all(_storage_key(t) in self._fixed for t in reads)
+        for tensor in writes:
+            key = _storage_key(tensor)
+            if not fixed:
+                self._fixed.discard(key)
+            elif key not in self._fixed:
+                self.name(tensor, is_parameter=True)
+        return fixed
 
     def _record(
         self, func: Any, args: tuple[Any, ...], read: list[Tensor], written: list[Tensor]
@@ -205,7 +223,11 @@ def _storage_key(tensor: Tensor) -> int:
     return tensor.untyped_storage()._cdata  # pyright: ignore[reportPrivateUsage]  no public id
 
 
-def _floats(tree: Any) -> list[Tensor]:
-    """Return the tensors of real numbers that are not empty."""
-    leaves = (t for t in tree_leaves(tree) if isinstance(t, Tensor))
-    return [t for t in leaves if t.is_floating_point() and t.numel()]
+def _values(tree: Any) -> list[Tensor]:
+    """Return the tensors of real numbers, or of what is true, that are not empty."""
+    kinds = (t for t in _tensors(tree) if t.is_floating_point() or t.dtype == torch.bool)
+    return [t for t in kinds if t.numel()]
+
+
+def _tensors(tree: Any) -> list[Tensor]:
+    return [t for t in tree_leaves(tree) if isinstance(t, Tensor)]

@@ -44,7 +44,8 @@ class Classifier(nn.Module):
         flatten: (N, C, 1, 1) to (N, C).
         dropout: in front of the classifier.
         classifier: `nn.Linear`; an `nn.Conv2d` in networks that classify each position and
-            average last; `nn.Identity` for ``num_classes=0``.
+            average last; a binary layer and its norm in binary networks; `nn.Identity` for
+            ``num_classes=0``.
         feature_info: the maps of `forward_features`, finest first.
         min_size: least height and width of an image.
         only_size: the one height and width of an image that the network takes, if there is one.

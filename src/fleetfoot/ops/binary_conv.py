@@ -4,8 +4,7 @@ Paper    Hubara et al., "Quantized Neural Networks", 2016, arXiv:1609.07061, sec
          `ops.binary_weight` names
 Departs  the input is taken as it comes: a `Sign` in front makes it binary, and without one it is
          the first layer, which reads real numbers. No bias: a norm follows
-Cost     that of a plain layer in float32; the signs are taken anew in every call. Packed, a
-         multiply-add is a bit (`kernels`)
+Cost     that of a plain layer; the signs are one for all images. Packed, a multiply-add is a bit
 Letters  N batch, C channels, H height, W width, O outputs, I inputs
 """
 
@@ -129,19 +128,14 @@ class BinaryLinear(nn.Module):
         return f"{inputs}, {outputs}, scale={self.scale}"
 
 
-def _cost_of_bits(layer: BinaryConv2d | BinaryLinear) -> int:
-    """Signs take 2 operations a weight; sizes, their mean and the product with it 3 more."""
-    return (2 if layer.scale == "none" else 5) * layer.weight.numel()
-
-
 @cost_formula(BinaryConv2d)
 def _binary_conv_cost(layer: BinaryConv2d, in_shape: Shape) -> Cost:
     batch, _, *sides = in_shape
     kernel = layer.weight.shape[-1]
     places = [(side + 2 * layer.padding - kernel) // layer.stride + 1 for side in sides]
-    return Cost(batch * math.prod(places) * layer.weight.numel(), _cost_of_bits(layer))
+    return Cost(batch * math.prod(places) * layer.weight.numel())
 
 
 @cost_formula(BinaryLinear)
 def _binary_linear_cost(layer: BinaryLinear, in_shape: Shape) -> Cost:
-    return Cost(math.prod(in_shape[:-1]) * layer.weight.numel(), _cost_of_bits(layer))
+    return Cost(math.prod(in_shape[:-1]) * layer.weight.numel())

@@ -220,10 +220,8 @@ def _chunks(weight: Tensor, *rows: Tensor) -> Any:
 def _drop_connect_cost(module: DropConnect, in_shape: Shape) -> Cost:
     outputs = math.prod(in_shape[:-1]) * module.weight.shape[0]
     work = outputs * module.weight.shape[1]
-    biases = 0 if module.bias is None else module.bias.numel()
     per_bias = 0 if module.bias is None else outputs
     if module.inference == "mean":
         return Cost(work, per_bias)
-    squares = module.weight.numel() + biases + math.prod(in_shape)
     each = 18 if module.inference == "closed" else 6 + 3 * SAMPLES
-    return Cost(2 * work, squares + 2 * per_bias + each * outputs)
+    return Cost(2 * work, math.prod(in_shape) + 2 * per_bias + each * outputs)

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fleetfoot.core.arguments import above_zero, one_of
-from fleetfoot.core.costs import Cost, Shape, cost_formula, per_element
+from fleetfoot.core.costs import cost_formula, per_element
 
 FORWARD_GAIN = 1.300
 """Of first weights that keep the mean square of normal activations; for ReLU it is 1.414."""
@@ -145,10 +145,4 @@ class PFPLUS(nn.Module):
 
 
 cost_formula(FPLUS)(per_element(3))
-
-
-@cost_formula(PFPLUS)
-def _pfplus_cost(module: PFPLUS, in_shape: Shape) -> Cost:
-    stored: Any = module.amplitude
-    factors = 0 if module.positive == "none" else 2 * stored.numel()
-    return Cost(elementwise_ops=5 * math.prod(in_shape) + factors)
+cost_formula(PFPLUS)(per_element(5))

@@ -4,7 +4,7 @@ Paper    Hubara et al., "Quantized Neural Networks", 2016, arXiv:1609.07061, sec
          k counts the sign; k = 1 is the sign itself (`ops.sign`)
 Departs  the paper does not say which form its 6-bit gradients take: powers of two here, since
          gradients have long tails, drawn so that their mean stays (`stochastic=True`)
-Cost     linear four operations an element, logarithmic thirteen
+Cost     linear four operations an element, logarithmic fifteen
 """
 
 from typing import Any
@@ -65,14 +65,14 @@ def log_quantise(x: Tensor, bits: int) -> Tensor:
 class _Quantise(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, bits: int, form: str) -> Tensor:
-        low, high = linear_levels(bits) if form == "linear" else (-1.0, 1.0)
-        ctx.save_for_backward((x >= low) & (x <= high))
+        ctx.save_for_backward(x)
+        ctx.range = linear_levels(bits) if form == "linear" else (-1.0, 1.0)
         return linear_quantise(x, bits) if form == "linear" else log_quantise(x, bits)
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
-        (inside,) = ctx.saved_tensors
-        return grads[0] * inside, None, None
+        (x,), (low, high) = ctx.saved_tensors, ctx.range
+        return grads[0] * ((x >= low) & (x <= high)), None, None
 
 
 def quantise(x: Tensor, bits: int, *, form: str = "linear") -> Tensor:
@@ -146,7 +146,7 @@ class Quantise(nn.Module):
 
 @cost_formula(Quantise)
 def _quantise_cost(module: Quantise, in_shape: Shape) -> Cost:
-    return per_element(4 if module.form == "linear" else 13)(module, in_shape)
+    return per_element(4 if module.form == "linear" else 15)(module, in_shape)
 
 
 def _check_bits(bits: int) -> None:

@@ -3,7 +3,7 @@
 Paper    Liu et al., "ReActNet", ECCV 2020, arXiv:2003.03488, section 4.2
 Departs  the shifts have one axis (C,), so that a recipe that spares norms and biases does not decay
          them; in the authors' code they have four, and are decayed
-Cost     RSign three operations an element, RPReLU three
+Cost     RSign four operations an element, RPReLU three
 Letters  N batch, C channels
 """
 
@@ -65,5 +65,5 @@ class RPReLU(nn.Module):
         return str(self.weight.numel())
 
 
-cost_formula(RSign)(per_element(3))
+cost_formula(RSign)(per_element(4))
 cost_formula(RPReLU)(per_element(3))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from fleetfoot.core.arguments import above_zero, at_least
-from fleetfoot.core.costs import Cost, Shape, cost_formula, per_element
+from fleetfoot.core.costs import cost_formula, per_element
 from fleetfoot.ops.quantise import power_of_two
 
 MOMENTUM = 0.125
@@ -85,7 +85,4 @@ class ShiftBatchNorm(nn.Module):
         return f"{self.weight.numel()}, eps={self.eps:g}, momentum={self.momentum:g}"
 
 
-@cost_formula(ShiftBatchNorm)
-def _shift_batch_norm_cost(module: ShiftBatchNorm, in_shape: Shape) -> Cost:
-    rounding = 2 * 9 * module.weight.numel()  # of deviation and weight
-    return per_element(4)(module, in_shape) + Cost(elementwise_ops=rounding)
+cost_formula(ShiftBatchNorm)(per_element(4))

@@ -4,7 +4,7 @@ Paper    Hubara et al., "Quantized Neural Networks", 2016, arXiv:1609.07061, sec
          Larq's documentation for the family of slopes
 Departs  from `torch.sign` and the code of FDA-BNN, ReActNet and ReCU, where the sign of 0 is 0: a
          bit has two values
-Cost     two operations an element beside the comparison; the slope only in training
+Cost     three operations an element; the slope only in training
 
 The sign's own derivative is 0 almost everywhere, so training puts another one in its place: a
 *slope*, a function of the number whose sign was taken.
@@ -139,4 +139,4 @@ class Sign(nn.Module):
         return f"{self.slope}, stochastic={self.stochastic}"
 
 
-cost_formula(Sign)(per_element(2))
+cost_formula(Sign)(per_element(3))

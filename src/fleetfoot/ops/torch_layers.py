@@ -64,6 +64,7 @@ for _kind in (*_ACTIVATIONS, *_MORE_ACTIVATIONS, nn.AdaptiveAvgPool2d, nn.Adapti
 for _kind in (nn.Identity, nn.Dropout, nn.Flatten, nn.Unflatten):
     cost_formula(_kind)(free)
 cost_formula(nn.BatchNorm2d)(per_element(2))
+cost_formula(nn.BatchNorm1d)(per_element(2))
 
 
 @cost_formula(nn.MaxPool2d)
