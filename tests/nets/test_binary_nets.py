@@ -36,13 +36,10 @@ def windows(x_HWC: np.ndarray, side: int, step: int) -> np.ndarray:
 def naive(image_CHW: np.ndarray, state: dict[str, np.ndarray], name: str) -> np.ndarray:
     """Return the logits of one image."""
     x = image_CHW.transpose(1, 2, 0)
-    layers = sum(key.endswith("conv.weight") for key in state)
-    for layer in range(layers):
+    for layer in range(sum(key.endswith("conv.weight") for key in state)):
         path = f"stages.{layer}"
         weight = bits(state[f"{path}.conv.weight"])
         kernel = weight.shape[-1]
-        if weight.shape[1] != x.shape[-1]:  # a map becomes a row, channel by channel
-            x = x.transpose(2, 0, 1).reshape(1, 1, -1)
         stride, padding = STRIDES.get(name, {}).get(layer, (1, kernel // 2))
         padded = np.pad(x, ((padding,) * 2, (padding,) * 2, (0, 0)))
         x = np.einsum("hwckl,ockl->hwo", windows(padded, kernel, stride), weight, optimize=True)
@@ -50,6 +47,9 @@ def naive(image_CHW: np.ndarray, state: dict[str, np.ndarray], name: str) -> np.
             x = windows(x, *POOLS[name][layer]).max(axis=(3, 4))
         x = bits(norm(x, state, path))
     row = x.transpose(2, 0, 1).reshape(-1)
+    for layer in range(sum("hidden" in key and "linear" in key for key in state)):
+        path = f"hidden.{layer}"
+        row = bits(norm(bits(state[f"{path}.linear.weight"]) @ row, state, path))
     return norm(bits(state["classifier.linear.weight"]) @ row, state, "classifier")
 
 

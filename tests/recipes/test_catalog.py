@@ -28,7 +28,16 @@ from fleetfoot.train.steps.step import Context, supervised_step
 from fleetfoot.train.steps.take_steps import take_step
 from fleetfoot.train.train_state import TrainState, prepare
 
-FAMILIES = ("alexnet", "allcnn", "bn_inception", "efficientnet", "fasternet", "nin", "vovnet")
+FAMILIES = (
+    "alexnet",
+    "allcnn",
+    "bn_inception",
+    "efficientnet",
+    "fasternet",
+    "nin",
+    "qnn",
+    "vovnet",
+)
 QUICK = ("cuda_convnet", "fasternet_t0", "nin_mnist", "allcnn_c", "vovnet39", "mnist_sigmoid_bn")
 NAMES = [
     name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in PUBLISHED

@@ -87,6 +87,7 @@ BARE: dict[str, Any] = {"logit_relu": False}
 # Depthwise convolutions are faster in float32 here; so few steps want gentle ones and no dropout.
 MOBILE: dict[str, Any] = {"precision": "float32", "batch": 32, "lr": 0.01, "epochs": 6}
 PLAIN: dict[str, Any] = {"drop_path": 0.0, "dropout": 0.0}
+BINARY: dict[str, Any] = {"weight_decay": 0.0, "batch": 100, "epochs": 6, "lr": 5e-3}
 RUNS = (
     ShortRun(
         net="cuda_convnet_26",
@@ -99,6 +100,7 @@ RUNS = (
     replace(on_digits("nin_mnist", images=16_000, **ADAM), options=BARE | {"dropout": 0.2}),
     replace(on_digits("allcnn_a_strided", images=10_000, **ADAM), options=BARE | {"dropout": 0.0}),
     on_digits("bn_inception"),
+    on_digits("bnn_mnist", images=20_000, **MOBILE | ADAM | BINARY),
     on_digits("mnist_sigmoid_bn", images=20_000, lr=0.5, epochs=6),
     on_photos("vovnet27_slim"),
     on_digits("osa_cifar_5x43", images=3000, size=14),

@@ -4,12 +4,12 @@ Paper    Hubara et al., "Quantized Neural Networks", 2016, arXiv:1609.07061, sec
          authors' code; each layer is binary weights, pool if any, batch norm, sign. AlexNet has
          three times the width of the original in its first four layers, as in their PyTorch port
 Departs  the hard tanh in front of the sign is not computed: its slope is the sign's (`window`).
-         Layers have no bias: the norm has one. A fully connected layer is the 1x1 convolution of a
-         map of one position that it is, so that norm and packing meet one form
+         Layers have no bias: the norm has one
 Letters  N batch, H height, W width
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -48,6 +48,8 @@ class BinaryNetSpec:
 class BinaryNet(Classifier):
     """Images (N, in_chans, size, size) to logits (N, num_classes); the first layer reads numbers.
 
+    Perceptrons have no maps, so that `forward_features` is empty.
+
     Args:
         num_classes: 0 gives the last bits in front of the classifier.
         in_chans: channels of the images.
@@ -84,45 +86,46 @@ class BinaryNet(Classifier):
                 padding=row.padding,
                 pad_value=pad_value,
             )
-            self.stages.append(_layer(conv, row.channels, pool=row.pool, stochastic=stochastic))
+            self.stages.append(
+                _layer(conv, nn.BatchNorm2d, row.channels, pool=row.pool, stochastic=stochastic)
+            )
             side = (side + 2 * row.padding - row.kernel) // row.stride + 1
             if row.pool[0]:
                 side = (side - row.pool[0]) // row.pool[1] + 1
             at_least(1, side, f"side of the map behind {row}")
             info.append(FeatureInfo(len(info), row.channels, round(whole / side)))
             channels = row.channels
-        for outputs in spec.hidden:
-            layer = _layer(
-                BinaryConv2d(channels * side**2, outputs, 1), outputs, stochastic=stochastic
-            )
-            if side > 1:
-                flat = nn.Unflatten(1, (channels * side**2, 1, 1))
-                layer = nn.Sequential(
-                    OrderedDict(
-                        flatten=nn.Flatten(), unflatten=flat, **dict(layer.named_children())
-                    )
-                )
-            self.stages.append(layer)
-            info.append(FeatureInfo(len(info), outputs, whole))
-            channels, side = outputs, 1
         self.feature_info, self.exact_reduction = tuple(info), False
         self.flatten = nn.Flatten()
+        self.hidden = nn.Sequential()
+        features = channels * side**2
+        for outputs in spec.hidden:
+            linear = BinaryLinear(features, outputs)
+            self.hidden.append(_layer(linear, nn.BatchNorm1d, outputs, stochastic=stochastic))
+            features = outputs
         self.dropout = nn.Dropout(rate(dropout, "dropout"))
-        self.classifier = _classifier(channels * side**2, num_classes)
+        self.classifier = _classifier(features, num_classes)
 
     def forward_pooled(self, x: Tensor) -> Tensor:
         """Return the bits in front of dropout and classifier, (N, C)."""
-        return self.flatten(self.forward_features(x)[-1])
+        maps = self.forward_features(x)
+        return self.hidden(self.flatten(maps[-1] if maps else self.stem(x)))
 
 
 def _layer(
-    conv: BinaryConv2d, channels: int, *, pool: tuple[int, int] = (0, 0), stochastic: bool
+    weighted: nn.Module,
+    norm: Callable[..., nn.Module],
+    channels: int,
+    *,
+    pool: tuple[int, int] = (0, 0),
+    stochastic: bool,
 ) -> nn.Sequential:
-    """Return ``conv``, ``pool`` on whole numbers, ``norm`` and ``act``."""
-    layers: OrderedDict[str, nn.Module] = OrderedDict(conv=conv)
+    """Return ``conv`` or ``linear``, ``pool`` on whole numbers, ``norm`` and ``act``."""
+    name = "conv" if isinstance(weighted, BinaryConv2d) else "linear"
+    layers: OrderedDict[str, nn.Module] = OrderedDict({name: weighted})
     if pool[0]:
         layers["pool"] = nn.MaxPool2d(*pool)
-    layers["norm"] = nn.BatchNorm2d(channels, eps=EPS, momentum=NORM_MOMENTUM)
+    layers["norm"] = norm(channels, eps=EPS, momentum=NORM_MOMENTUM)
     layers["act"] = Sign(stochastic=stochastic)
     return nn.Sequential(layers)
 

@@ -9,14 +9,13 @@ Letters  O filters, the rest of a filter's axes are its own
 """
 
 import math
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from fleetfoot.core.arguments import one_of
 from fleetfoot.core.errors import UsageError
-from fleetfoot.ops.sign import SLOPES, binarise, sign
+from fleetfoot.ops.sign import SLOPES, binarise, identity
 
 SCALES = ("none", "layer", "filter")
 RECU_TAU = 0.85, 0.99  # at the first and the last epoch
@@ -66,19 +65,7 @@ def recu_weight(weight: Tensor, tau: float) -> Tensor:
     even = 2 * math.sqrt(2) * centred / (variance + 1e-5).sqrt()
     edge = -math.log(2 - 2 * tau) * even.detach().abs().mean()
     clamped = torch.minimum(torch.maximum(even, -edge), edge)
-    return _PassedSign.apply(clamped)  # pyright: ignore[reportReturnType]
-
-
-class _PassedSign(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        del ctx
-        return sign(x)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        del ctx
-        return grads[0]
+    return binarise(clamped, identity)
 
 
 def recu_tau(progress: float, *, first: float = RECU_TAU[0], last: float = RECU_TAU[1]) -> float:

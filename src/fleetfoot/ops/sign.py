@@ -77,7 +77,8 @@ class _Binarise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         (x,) = ctx.saved_tensors
-        return grads[0] * ctx.slope(x), None
+        above = grads[0]
+        return above if ctx.slope is identity else above * ctx.slope(x), None
 
 
 def binarise(x: Tensor, slope: Slope = window) -> Tensor:

@@ -5,7 +5,16 @@ from functools import partial
 
 from fleetfoot.core.arguments import nearest
 from fleetfoot.core.errors import UsageError
-from fleetfoot.recipes import alexnet, allcnn, bn_inception, efficientnet, fasternet, nin, vovnet
+from fleetfoot.recipes import (
+    alexnet,
+    allcnn,
+    bn_inception,
+    efficientnet,
+    fasternet,
+    nin,
+    qnn,
+    vovnet,
+)
 from fleetfoot.recipes.fixres import fix_resolution
 from fleetfoot.recipes.photographs import scratch, transfer
 from fleetfoot.recipes.published import Published
@@ -15,7 +24,7 @@ from fleetfoot.train.recipe import Recipe
 
 PUBLISHED: dict[str, Published] = {
     name: published
-    for family in (alexnet, allcnn, bn_inception, efficientnet, fasternet, nin, vovnet)
+    for family in (alexnet, allcnn, bn_inception, efficientnet, fasternet, nin, qnn, vovnet)
     for name, published in family.PUBLISHED.items()
 }
 RECIPES: dict[str, Callable[[], Recipe]] = (

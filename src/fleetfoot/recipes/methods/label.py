@@ -9,6 +9,7 @@ from fleetfoot.nets.create import create
 from fleetfoot.nets.protocol import created_as
 from fleetfoot.recipes.method import Method, method
 from fleetfoot.train.steps.jocor import Pair, jocor_step
+from fleetfoot.train.steps.squared_hinge import squared_hinge_step
 from fleetfoot.train.steps.tsla import two_stage_smoothing
 
 
@@ -36,6 +37,12 @@ def jocor(noise: float = 0.2, weight: float = 0.9, ramp: int = 10) -> Method:
         loss=jocor_step(noise=noise, weight=weight, ramp=ramp),
         finish=lambda net: net.first if isinstance(net, Pair) else net,
     )
+
+
+@method(acts="label", paper="Hubara et al., 2016, arXiv:1609.07061")
+def hinge() -> Method:
+    """The loss is the squared hinge, as of binary networks; without label smoothing."""
+    return Method(loss=squared_hinge_step)
 
 
 def _paired(net: nn.Module) -> PassResult:

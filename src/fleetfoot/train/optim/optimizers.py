@@ -11,11 +11,21 @@ from torch import nn
 from torch.optim import Optimizer
 
 from fleetfoot.train.optim import muon, rmsprop_tf, velocity_sgd
+from fleetfoot.train.optim.latent_weights import clip_latent_weights
 from fleetfoot.train.optim.rules import SGD, AdamW, Groups, Muon, RMSProp, Rule, VelocitySGD
 
 
 def make_optimizer(net: nn.Module, rule: Rule) -> Optimizer:
-    """Return the optimizer of a rule over the parameters of ``net`` that need gradients."""
+    """Return the optimizer of a rule over the parameters of ``net`` that need gradients.
+
+    Latent weights of bits are clipped after each of its steps.
+    """
+    optimizer = _optimizer(net, rule)
+    clip_latent_weights(net, optimizer)
+    return optimizer
+
+
+def _optimizer(net: nn.Module, rule: Rule) -> Optimizer:
     groups, lr, momentum = parameter_groups(net, rule), rule.lr, rule.momentum
     fused = all(parameter.is_floating_point() for parameter in net.parameters())
     match rule:
