@@ -13,7 +13,7 @@ Letters  N batch, H height, W width, C channels, O outputs, T taps, M rows, K pr
 # What Numba compiles is typed by what it is given.
 # pyright: reportMissingParameterType=false
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -149,6 +149,9 @@ class PackedConv:
     dilation: int = 1
     groups: int = 1
     pad_value: int = 0
+    _corrections: dict[tuple[int, int], NDArray[np.int32]] = field(
+        default_factory=dict[tuple[int, int], NDArray[np.int32]], repr=False, compare=False
+    )
 
     @staticmethod
     def of(
@@ -184,13 +187,15 @@ class PackedConv:
         batch, groups, height, width, _ = maps.shape
         if groups != self.groups:
             raise ShapeError(f"maps of {groups} groups meet a convolution of {self.groups}")
-        shifts = self._shifts(height, width)
+        correction = self._correction(height, width)
         parts = np.split(self.words, groups)
         sums = [
             packed_product(self._patches(maps[:, group]), part, self.channels * self.kernel**2)
             for group, part in enumerate(parts)
         ]
-        return np.concatenate(sums, axis=1).reshape(batch, *shifts.shape) - shifts
+        whole = sums[0] if groups == 1 else np.concatenate(sums, axis=1)
+        whole = whole.reshape(batch, *correction.shape)
+        return whole if self.pad_value == 1 or not self.padding else whole - correction
 
     def _patches(self, maps: Bytes) -> Words:
         """Return the bytes under each place of the filter as rows of words; the border is +1."""
@@ -209,11 +214,14 @@ class PackedConv:
         steps[-1] = steps[-2] = slice(None, None, self.dilation)
         return seen[tuple(steps)]
 
-    def _shifts(self, height: int, width: int) -> NDArray[np.int32]:
-        """Return what a border of +1 gave too much at each place, (H', W', O)."""
-        beyond = np.pad(np.zeros((height, width), np.int32), self.padding, constant_values=1)
-        taps = self._windows(beyond, axis=(0, 1))  # (H', W', K, K)
-        return (1 - self.pad_value) * np.einsum("hwkl,okl->hwo", taps, self.tap_sums)
+    def _correction(self, height: int, width: int) -> NDArray[np.int32]:
+        """Return what a border of +1 gives too much at each place, (H', W', O), once a size."""
+        if (height, width) not in self._corrections:
+            beyond = np.pad(np.zeros((height, width), np.int32), self.padding, constant_values=1)
+            taps = self._windows(beyond, axis=(0, 1))  # (H', W', K, K)
+            found = np.einsum("hwkl,okl->hwo", taps, self.tap_sums, dtype=np.int32)
+            self._corrections[height, width] = (1 - self.pad_value) * found
+        return self._corrections[height, width]
 
 
 def pack_maps(x: NDArray[np.floating], *, groups: int = 1) -> Bytes:
