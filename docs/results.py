@@ -274,6 +274,18 @@ def _measure(f: Figures) -> str:
     return f"{found['cells']} rows of {found['nets']} networks in {f['wall_seconds']:.0f} s"
 
 
+def _packed(f: Figures) -> str:
+    def ratio(group: str, name: str) -> str:
+        return f"{f[group][name]['packed']['times_as_fast']:.1f}"
+
+    convs = [row["packed"]["times_as_fast"] for row in f["convolutions"].values()]
+    return (
+        f"{ratio('products', '2048 cubed')} times as fast at 2048 cubed, "
+        f"{ratio('products', '4096 x 4096, batch 1')} in a 4096 x 4096 layer at batch 1, "
+        f"{min(convs):.1f} to {max(convs):.1f} in 3x3 convolutions; equal to the integer"
+    )
+
+
 def _unknown_classes(f: Figures) -> str:
     return (
         f"{percent(f['with_weights']['val_top1'])} validation top-1 with weights, "
@@ -315,5 +327,6 @@ ROWS = (
     Row("yardsticks", "times as fast as eager, now against before", _yardsticks),
     Row("peak_memory", "peak memory of one image, counted and measured", _peak_memory),
     Row("measure_nets", "`measure --engine all --threads 1`, layers included", _measure),
+    Row("packed", "products of packed signs against float32, one thread, packing counted", _packed),
     Row("startup", "`fleetfoot --help`, whole process", _startup),
 )
