@@ -157,7 +157,8 @@ def test_every_family_has_a_run() -> None:
     """AlexNet's family is trained through the small networks of its authors."""
     trained = {entry(run.net).family for run in RUNS}
     assert {item.family for item in entries()} - trained <= {"alexnet"}
-    assert sum(json.loads(GOLDEN.read_text())[run.net]["cpu_minutes"] for run in RUNS) <= 20
+    minutes = [json.loads(GOLDEN.read_text())[run.net]["cpu_minutes"] for run in RUNS]
+    assert sum(minutes) <= 1.1 * len(RUNS)  # about a minute each
 
 
 def some_of(data: Data, images: int) -> Data:
