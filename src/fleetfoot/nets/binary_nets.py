@@ -108,8 +108,8 @@ class BinaryNet(Classifier):
 
     def forward_pooled(self, x: Tensor) -> Tensor:
         """Return the bits in front of dropout and classifier, (N, C)."""
-        maps = self.forward_features(x)
-        return self.hidden(self.flatten(maps[-1] if maps else self.stem(x)))
+        last = self.forward_features(x)[-1] if len(self.stages) else self.stem(x)
+        return self.hidden(self.flatten(last))
 
 
 def _layer(
