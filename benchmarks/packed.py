@@ -2,13 +2,18 @@
 
     python benchmarks/packed.py [--quick] [--out DIR]
 
-Three groups: square products of 1024 and 2048; the 4096 x 4096 layer of the MNIST perceptron at
-batch 1 and 100; 3x3 convolutions of ResNet-18's shapes at batch 1. `packed` begins with float signs
-and packs them in every call, `packed_bits` begins with what a layer before packed, float32 in torch
-begins with float signs. All three give the same numbers, which is checked first.
+Square products of 1024 and 2048; the 4096 x 4096 layer of the MNIST perceptron at batch 1 and 100;
+3x3 convolutions of ResNet-18's shapes at batch 1. `packed` begins with float signs and packs them
+in every call, `packed_bits` begins with what a layer before packed, float32 in torch begins with
+float signs. All give the same numbers, which is checked first. Then two whole networks, packed and
+in float32 in both engines; their norms are drawn, since the time does not depend on them. There the
+first layer's sums are rounded in another order, and a sum that all but meets a threshold may fall
+on the other side of it: `same` is the share of images with equal logits.
 """
 
 import argparse
+import itertools
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +24,8 @@ import torch.nn.functional as F
 from record import RESULTS, write_result
 
 from fleetfoot.core.seeds import rng
+from fleetfoot.deploy.engines import open_engine
+from fleetfoot.deploy.export_onnx import export_onnx
 from fleetfoot.kernels.packed_bits import (
     PackedConv,
     pack_bytes,
@@ -28,6 +35,9 @@ from fleetfoot.kernels.packed_bits import (
 )
 from fleetfoot.measure.latency import Schedule, measure_interleaved
 from fleetfoot.measure.provenance import provenance
+from fleetfoot.nets.catalog import entry
+from fleetfoot.nets.create import create
+from fleetfoot.passes.pack_binary import pack_binary
 
 SCHEDULE = Schedule(min_samples=30, min_seconds=1.0, rounds=10, warm_up_seconds=0.3)
 QUICK = Schedule(min_samples=3, min_seconds=0.0, rounds=3, warm_up_seconds=0.05)
@@ -36,6 +46,8 @@ LAYERS = {"4096 x 4096, batch 1": (1, 4096, 4096), "4096 x 4096, batch 100": (10
 CONVS = {
     f"{c} channels at {side}": (c, side) for c, side in ((64, 56), (128, 28), (256, 14), (512, 7))
 }
+LEAST_SAME = 0.9
+NETS = ("bnn_mnist_4096", "bnn_cifar10")
 Calls = dict[str, Callable[[], Any]]
 
 
@@ -69,14 +81,36 @@ def convolution(channels: int, side: int) -> Calls:
     }
 
 
+def whole(name: str, batch: int, folder: Path) -> Calls:
+    """A network of bits: packed, and exported to float32 for both engines."""
+    net, shape = create(name, in_chans=entry(name).input[0]).eval(), entry(name).input
+    generator = torch.Generator().manual_seed(0)
+    for module in net.modules():
+        if isinstance(module, (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)):
+            module.get_buffer("running_mean").normal_(0, 20, generator=generator)
+            module.get_buffer("running_var").uniform_(100, 1000, generator=generator)
+    file = export_onnx(net, folder / f"{name}{batch}.onnx", image=shape, batch=batch)
+    x = rng("packed", name).standard_normal((batch, *shape), dtype="f4")
+    engines = {word: open_engine(file, engine=word) for word in ("openvino", "onnxruntime")}
+    packed = pack_binary(net).net
+    calls: Calls = {
+        f"{word} float32": lambda engine=engine: engine.run(x) for word, engine in engines.items()
+    }
+    return calls | {"packed": lambda: packed(x)}
+
+
 def compared(calls: Calls, macs: int, schedule: Schedule) -> dict[str, Any]:
-    """Check that all give the same numbers, time them, and return times and ratios to float32."""
-    results = [call() for call in calls.values()]
-    if not all(np.array_equal(results[0], result) for result in results):
-        raise SystemExit("packed and float32 differ: nothing was timed")
+    """Check that all give the same numbers, time them, and return times and ratios to the fastest
+    float32.
+    """
+    first, *others = (call() for call in calls.values())
+    near = [np.isclose(first, other, rtol=1e-4, atol=1e-4) for other in others]
+    same = min(float(rows.reshape(len(first), -1).all(axis=1).mean()) for rows in near)
+    if same < LEAST_SAME:
+        raise SystemExit(f"packed and float32 agree in {same:.0%} of the rows: nothing was timed")
     times = measure_interleaved(calls, schedule)
-    float32 = times["float32"].ms_p50
-    return {
+    float32 = min(latency.ms_p50 for name, latency in times.items() if "float32" in name)
+    return {"same": same} | {
         name: {
             "ms_p50": latency.ms_p50,
             "ms_iqr": latency.ms_iqr,
@@ -94,7 +128,7 @@ def main() -> None:
     words = parser.parse_args()
     torch.set_num_threads(1)
     started, schedule = provenance(), QUICK if words.quick else SCHEDULE
-    figures: dict[str, Any] = {"threads": 1, "products": {}, "convolutions": {}}
+    figures: dict[str, Any] = {"threads": 1, "products": {}, "convolutions": {}, "networks": {}}
     with torch.inference_mode():
         for name, (rows, columns, length) in (PRODUCTS | LAYERS).items():
             calls = product(rows, columns, length)
@@ -103,6 +137,11 @@ def main() -> None:
             calls = convolution(channels, side)
             macs = 9 * channels**2 * side**2
             figures["convolutions"][name] = compared(calls, macs, schedule)
+        with tempfile.TemporaryDirectory(prefix="fleetfoot-packed-") as folder:
+            for name, batch in itertools.product(NETS, (1, 100)):
+                calls = whole(name, batch, Path(folder))
+                macs = batch * entry(name).macs
+                figures["networks"][f"{name}, batch {batch}"] = compared(calls, macs, schedule)
     write_result("packed", __doc__.splitlines()[0], figures, started=started, folder=words.out)
 
 
