@@ -27,7 +27,8 @@ def fold_batch_norm(model: nn.Module) -> PassResult:
     traced = trace(copy.deepcopy(model).eval())
     changed: list[str] = []
     skipped: list[Skip] = []
-    for norm_node in [node for node in traced.graph.nodes if _calls(traced, node, nn.BatchNorm2d)]:
+    norms = (nn.BatchNorm1d, nn.BatchNorm2d)
+    for norm_node in [n for n in traced.graph.nodes if any(_calls(traced, n, k) for k in norms)]:
         reason = _why_not(traced, norm_node)
         if reason is not None:
             skipped.append(Skip(site=str(norm_node.target), reason=reason))
