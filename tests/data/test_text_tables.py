@@ -83,8 +83,13 @@ def test_lines_that_are_not_json_objects(tmp_path: Path) -> None:
     path.write_text("[" * 100_000)
     with pytest.raises(DataError, match="line 1: is not JSON"):
         read_records(path)
-    path.write_text("[1]\n")
-    with pytest.raises(DataError, match="line 1: is no JSON object"):
+    rows = '[\n {"path": "a", "label": 1},\n {"path": "b", "label": 2}\n]\n'
+    for whole in ("[1]\n", rows, rows.replace("\n", "")):
+        path.write_text(whole)
+        with pytest.raises(DataError, match=r"line 1: is no.*; write one object a line: `jq -c"):
+            read_records(path)
+    path.write_text("1\n2\n")
+    with pytest.raises(DataError, match=r"line 1: is no JSON object$"):
         read_records(path)
     path.write_text('{"path": "a", "label": 1}\n{"path": "a", "label": 1, "label": 2}\n')
     with pytest.raises(

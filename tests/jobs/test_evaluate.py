@@ -191,6 +191,21 @@ def test_networks_of_other_classes_are_not_averaged(bundle: Path, pictures: Path
         evaluate(str(bundle), str(pictures), average=("mnist_sigmoid",))
 
 
+def test_accents_of_two_forms_are_one_class_where_networks_are_averaged(
+    bundle: Path, pictures: Path
+):
+    other = bundle.parent / "other"
+    shutil.copytree(bundle, other)
+    content = read_json(bundle / "bundle.json")
+    for place, name in ((bundle, "bl\u00e9u"), (other, "ble\u0301u")):
+        classes = [name if known == "blue" else known for known in content["classes"]]
+        (place / "bundle.json").write_text(json.dumps(content | {"classes": classes}))
+    (pictures / "blue").rename(pictures / "bl\u00e9u")
+    found = evaluate(str(bundle), str(pictures), split="all", average=(str(other),))
+    assert found.form == "onnxruntime float32, mean of 2"
+    assert found.images > 0
+
+
 def test_a_run_answers_with_its_bundle_unless_asked(bundle: Path, pictures: Path):
     run = bundle.parent
     assert evaluate(str(run), str(pictures), split="all").form == "onnxruntime float32"

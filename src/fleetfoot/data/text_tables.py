@@ -86,11 +86,22 @@ def _json_rows(path: Path, text: str) -> Iterator[Record]:
         try:
             row = json.loads(content, object_pairs_hook=_each_once)
         except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}, line {line}: is not JSON ({error})") from None
+            raise DataError(
+                f"{path}, line {line}: is not JSON ({error}){_if_it_is_one_text(text)}"
+            ) from None
         if not isinstance(row, dict):
-            raise DataError(f"{path}, line {line}: is no JSON object")
+            raise DataError(f"{path}, line {line}: is no JSON object{_if_it_is_one_text(text)}")
         columns = folded(list(row), where=f"{path}, line {line}")
         yield Record(line, dict(zip(columns, row.values())))
+
+
+def _if_it_is_one_text(text: str) -> str:
+    """Return what to do with a file that holds one JSON list or object over all of its lines."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return ""
+    return "; write one object a line: `jq -c '.[]' FILE` makes lines of a list"
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from fleetfoot.core.errors import DataError, UsageError
 from fleetfoot.core.listener import SILENT, Listener
 from fleetfoot.data.decode import Pixels
 from fleetfoot.data.multi_crop import check_count, seen, views_of
+from fleetfoot.data.names import one_form
 from fleetfoot.data.open_data import open_for_evaluation
 from fleetfoot.data.samples import Damage, Split
 from fleetfoot.data.scan import damage_notes, refuse_damage
@@ -133,7 +134,7 @@ def _answerers(request: EvaluateRequest) -> list[_Answerer]:
         raise UsageError(f"--weights {request.weights}: {request.run} brings its own; leave it out")
     first, *others = [_answerer(target, request) for target in targets]
     for word, other in zip(request.average, others):
-        if other.source.classes != first.source.classes:
+        if [*map(one_form, other.source.classes)] != [*map(one_form, first.source.classes)]:
             raise UsageError(f"--average {word}: has other classes than {request.run}")
         if other.source.preprocess.depth != first.source.preprocess.depth:
             raise UsageError(f"--average {word}: reads 16 bits otherwise than {request.run}")
