@@ -29,6 +29,8 @@ class Progress:
             later one).
         history: the "epoch" lines of metrics.jsonl.
         stretch: how the schedule was stretched, if it was.
+        epoch_share: the share of the run that was done when the epoch began, which decides the size
+            of its images; None in states of before.
     """
 
     step: int = 0
@@ -41,6 +43,7 @@ class Progress:
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     stretch: Stretch | None = None
+    epoch_share: float | None = None
 
     def __post_init__(self) -> None:
         if self.stretch is not None:

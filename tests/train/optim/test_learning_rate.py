@@ -11,6 +11,7 @@ from fleetfoot.train.optim.schedules import (
     Schedule,
     Steps,
 )
+from fleetfoot.train.optim.stretch import Stretch
 from fleetfoot.train.recipe import Recipe
 
 
@@ -89,3 +90,20 @@ def test_epochwise_keeps_the_rate_of_an_epochs_first_step() -> None:
 def test_errors_are_those_of_the_averaged_weights_where_there_are_any() -> None:
     history = [{"val_top1": 0.25, "val_top1_ema": None}, {"val_top1": 0.5, "val_top1_ema": 0.75}]
     assert validation_errors(history) == [0.75, 0.25]
+
+
+def test_an_epochwise_rate_never_rises_where_a_run_is_shrunk_inside_an_epoch() -> None:
+    recipe = Recipe(schedule=Exponential(epochwise=True))
+    shrunk = Stretch(12, 12.0, 20)  # the line drawn back to step 10 ends below 0
+    rates = [
+        lr_at(
+            step,
+            recipe,
+            total_steps=100,
+            warmup_steps=5,
+            steps_per_epoch=10,
+            stretch=shrunk if step >= shrunk.step else None,
+        )
+        for step in range(10, 20)
+    ]
+    assert rates == sorted(rates, reverse=True)

@@ -1,5 +1,6 @@
 """The loop itself: where it begins and ends, what it hands out."""
 
+import json
 import math
 import threading
 from typing import Any
@@ -14,9 +15,10 @@ from fleetfoot.core.file_lock import ALONE, flock
 from fleetfoot.core.machine_lock import working
 from fleetfoot.data.loader import Batch, Loader
 from fleetfoot.train.inputs import Normalise
+from fleetfoot.train.optim.stretch import Stretch
 from fleetfoot.train.steps.step import Context, supervised_step
 from fleetfoot.train.steps.take_steps import LossError, steps_left
-from fleetfoot.train.train_state import TrainState, prepare
+from fleetfoot.train.train_state import Progress, TrainState, prepare
 
 RECIPE = tiny.recipe(epochs=2, batch=4, warmup=0.5, schedule="linear", lr=0.1)
 
@@ -59,6 +61,25 @@ def test_steps_are_those_of_a_training_that_was_not_cut() -> None:
     torch.rand(5)  # other draws meanwhile
     rest = [taken.loss for taken in steps_left(cut, context, lambda _: loader)]
     assert first + rest == all_of_it
+
+
+def test_an_epoch_that_is_resumed_after_a_stretch_has_the_images_it_began_with() -> None:
+    state, context, loader = begun()
+    shares: list[float] = []
+
+    def loader_at(share: float) -> Loader:
+        shares.append(share)
+        return loader
+
+    left = steps_left(state, context, loader_at)
+    for _ in range(4):
+        next(left)
+    left.close()
+    state.progress.stretch = Stretch(4, 4.0, 50)
+    saved = json.loads(json.dumps(vars(state.progress)))
+    state.progress = Progress(**saved)
+    next(steps_left(state, context, loader_at))
+    assert shares == [0.0, 3 / 5, 3 / 5]
 
 
 def test_a_finished_training_has_none_left() -> None:

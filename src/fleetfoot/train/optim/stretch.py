@@ -18,10 +18,13 @@ class Stretch(NamedTuple):
 def planned_step(step: int, stretch: Stretch | None, *, planned: int) -> float:
     """Return how many of the ``planned`` steps are done after ``step`` steps of the run.
 
-    >>> [planned_step(step, Stretch(10, 10.0, 20), planned=50) for step in (10, 15, 20)]
-    [10.0, 30.0, 50.0]
+    Steps before it was stretched, such as the first of its epoch, count as that moment: the line
+    drawn backwards would say that the run had hardly begun.
+
+    >>> [planned_step(step, Stretch(10, 10.0, 20), planned=50) for step in (8, 10, 15, 20)]
+    [10.0, 10.0, 30.0, 50.0]
     """
     if stretch is None:
         return step
     rate = (planned - stretch.position) / max(1, stretch.total - stretch.step)
-    return max(0.0, stretch.position + (step - stretch.step) * rate)
+    return stretch.position + max(0, step - stretch.step) * rate

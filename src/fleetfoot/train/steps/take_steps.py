@@ -61,8 +61,10 @@ def steps_left(
     while done.step < done.ends_at(context.total_steps):
         training_mode(state.net, context.recipe)
         epoch, start = divmod(done.step, context.steps_per_epoch)
-        now = dataclasses.replace(context, step=done.step - start, stretch=done.stretch)
-        batches = loader_at(now.progress).epoch(epoch, start)
+        if start == 0 or done.epoch_share is None:
+            first = dataclasses.replace(context, step=done.step - start, stretch=done.stretch)
+            done.epoch_share = first.progress
+        batches = loader_at(done.epoch_share).epoch(epoch, start)
         while done.step < done.ends_at(context.total_steps):
             rest()
             began = time.perf_counter()
