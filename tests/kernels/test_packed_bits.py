@@ -139,5 +139,11 @@ def test_what_is_no_threshold_and_what_does_not_fit():
         pack_maps(signs(1, 3, 4, 4), groups=2)
     with pytest.raises(ShapeError, match="filters that reach over 5 positions do not fit"):
         PackedConv.of(signs(2, 3, 3, 3), dilation=2)(pack_maps(signs(1, 3, 4, 9)))
-    with pytest.raises(ShapeError, match="maps of 1 groups meet a convolution of 2"):
+    with pytest.raises(ShapeError, match=r"not .O, C, K, K., O a multiple of 3 groups"):
+        PackedConv.of(signs(4, 3, 3, 3), groups=3)
+    with pytest.raises(ShapeError, match=r"not .O, C, K, K."):
+        PackedConv.of(signs(4, 3, 3, 1))
+    with pytest.raises(ShapeError, match="2 bytes a position meet a convolution of 1 groups of 8"):
+        PackedConv.of(signs(4, 8, 3, 3))(pack_maps(signs(1, 9, 5, 5)))
+    with pytest.raises(ShapeError, match="maps of 1 groups and 1 bytes a position meet"):
         PackedConv.of(signs(4, 3, 3, 3), groups=2)(pack_maps(signs(1, 6, 5, 5)))

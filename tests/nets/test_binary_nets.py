@@ -114,7 +114,7 @@ def test_a_size_of_ones_own_and_what_is_too_small() -> None:
     assert create("bnn_cifar10", size=16)(torch.randn(2, 3, 16, 16)).shape == (2, 10)
     with pytest.raises(ShapeError, match="takes 28 x 28 images, got 32 x 32"):
         create("bnn_mnist")(torch.randn(1, 3, 32, 32))
-    with pytest.raises(UsageError, match="side of the map behind"):
+    with pytest.raises(UsageError, match="size=4 is too small: no position is left"):
         create("bnn_cifar10", size=4)
     with pytest.raises(UsageError, match=r"pad_value=2\.0 is not offered"):
         create("bnn_cifar10", pad_value=2)

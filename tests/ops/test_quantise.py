@@ -97,6 +97,9 @@ def test_bits_and_forms_that_are_not_offered():
         Quantise(1)
     with pytest.raises(UsageError, match="bits=17 is not 2 to 16"):
         quantise(torch.ones(1), 17)
+    with pytest.raises(UsageError, match="bits=9: float32 has no power of two as small"):
+        quantise(torch.zeros(1), 9, form="log")
+    assert quantise_gradient(torch.zeros(0)).numel() == 0
     with pytest.raises(UsageError, match="form='cubic' is not offered"):
         Quantise(4, form="cubic")
     assert repr(Quantise(4, form="log")) == "Quantise(4, log)"

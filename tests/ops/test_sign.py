@@ -13,7 +13,6 @@ from fleetfoot.ops.sign import (
     binarise_at_random,
     identity,
     polynomial,
-    refuse_nan,
     sign,
     swish,
     window,
@@ -34,13 +33,6 @@ def test_both_zeros_and_everything_above_are_plus_one(dtype: torch.dtype):
         x[2], x[5] = -1e-4, 1e-4
     assert sign(x).tolist() == [-1, -1, -1, 1, 1, 1, 1, 1]
     assert sign(x).dtype == dtype
-
-
-def test_what_is_no_number_is_refused_where_it_is_checked():
-    x = torch.tensor([1.0, math.nan])
-    with pytest.raises(UsageError, match="weights has 1 values that are no numbers"):
-        refuse_nan(x, "weights")
-    assert refuse_nan(x[:1], "weights").tolist() == [1.0]
 
 
 @pytest.mark.parametrize("name", SLOPES)

@@ -167,9 +167,14 @@ class PackedConv:
 
         Raises:
             UsageError: a filter holds NaN, or ``pad_value`` is no border.
+            ShapeError: filters are not square, or their number is no multiple of the groups.
         """
         if pad_value not in (0, 1, -1):
             raise UsageError(f"pad_value={pad_value} is not 0, 1 or -1")
+        if weight.ndim != 4 or weight.shape[2] != weight.shape[3] or len(weight) % groups:
+            raise ShapeError(
+                f"filters of {weight.shape} are not (O, C, K, K), O a multiple of {groups} groups"
+            )
         taps_last = np.moveaxis(weight, 1, -1)  # (O, K, K, C)
         rows = pack_bytes(taps_last, name="weight").reshape(len(weight), -1)
         signs = np.where(weight < 0, -1, 1).sum(axis=1).astype(np.int32)
@@ -183,10 +188,18 @@ class PackedConv:
         return self.tap_sums.shape[-1]
 
     def __call__(self, maps: Bytes) -> NDArray[np.int32]:
-        """Return the sums (N, H', W', O) of packed maps (N, groups, H, W, bytes of C / groups)."""
-        batch, groups, height, width, _ = maps.shape
-        if groups != self.groups:
-            raise ShapeError(f"maps of {groups} groups meet a convolution of {self.groups}")
+        """Return the sums (N, H', W', O) of packed maps (N, groups, H, W, bytes of C / groups).
+
+        Raises:
+            ShapeError: they have other groups or bytes. Bytes do not say how many channels they
+                hold: that they are `channels` is the caller's word.
+        """
+        batch, groups, height, width, width_bytes = maps.shape
+        if (groups, width_bytes) != (self.groups, -(-self.channels // 8)):
+            raise ShapeError(
+                f"maps of {groups} groups and {width_bytes} bytes a position meet a convolution of "
+                f"{self.groups} groups of {self.channels} channels"
+            )
         correction = self._correction(height, width)
         parts = np.split(self.words, groups)
         sums = [

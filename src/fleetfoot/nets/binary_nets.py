@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from fleetfoot.core.arguments import at_least, rate
+from fleetfoot.core.errors import UsageError
 from fleetfoot.core.registry import Member, register_family
 from fleetfoot.nets.protocol import Classifier, FeatureInfo
 from fleetfoot.ops.binary_conv import BinaryConv2d, BinaryLinear
@@ -57,6 +58,9 @@ class BinaryNet(Classifier):
         stochastic: bits between layers are drawn in training, the authors' regulariser.
         pad_value: 0 as in the authors' code, or +1 or -1, which a packed kernel need not correct.
         dropout: rate before the classifier.
+
+    Raises:
+        UsageError: a size at which a map has no position left.
     """
 
     def __init__(
@@ -92,7 +96,8 @@ class BinaryNet(Classifier):
             side = (side + 2 * row.padding - row.kernel) // row.stride + 1
             if row.pool[0]:
                 side = (side - row.pool[0]) // row.pool[1] + 1
-            at_least(1, side, f"side of the map behind {row}")
+            if side < 1:
+                raise UsageError(f"size={whole} is too small: no position is left of the map")
             info.append(FeatureInfo(len(info), row.channels, round(whole / side)))
             channels = row.channels
         self.feature_info, self.exact_reduction = tuple(info), False

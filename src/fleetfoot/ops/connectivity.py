@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from fleetfoot.core.arguments import one_of
+from fleetfoot.ops.sign import identity, window
 
 Proxy = Callable[[Tensor], Tensor]
 LEAK = 0.1  # slope of the leaky proxy where a connection is off
@@ -30,11 +31,6 @@ def connected(mask: Tensor) -> Tensor:
     return (mask > 0).to(mask.dtype)
 
 
-def identity(mask: Tensor) -> Tensor:
-    """Return 1 everywhere, the paper's choice: every variable moves, whatever its value."""
-    return torch.ones_like(mask)
-
-
 def leaky(mask: Tensor) -> Tensor:
     """Return 1 where connected, else `LEAK`."""
     return torch.where(mask > 0, torch.ones_like(mask), torch.full_like(mask, LEAK))
@@ -45,11 +41,7 @@ def softplus(mask: Tensor) -> Tensor:
     return torch.sigmoid(mask)
 
 
-def window(mask: Tensor) -> Tensor:
-    """Return 1 for |m| <= 1, else 0: the control, at which a variable far off can never return."""
-    return (mask.abs() <= 1).to(mask.dtype)
-
-
+# The window is the control: at it, a variable far off can never return.
 PROXIES: dict[str, Proxy] = {f.__name__: f for f in (identity, leaky, softplus, window)}
 
 

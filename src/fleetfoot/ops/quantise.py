@@ -56,8 +56,15 @@ def linear_quantise(x: Tensor, bits: int) -> Tensor:
 
 
 def log_quantise(x: Tensor, bits: int) -> Tensor:
-    """Return LogQ: the nearest power of two within ``bits``; 0 takes the least, with a plus."""
+    """Return LogQ: the nearest power of two within ``bits``; 0 takes the least, with a plus.
+
+    Raises:
+        UsageError: the type of ``x`` does not reach down so far; float32 does to 7 bits.
+    """
     low, high = log_levels(bits)
+    if low < torch.finfo(x.dtype).tiny:
+        kind = str(x.dtype).removeprefix("torch.")
+        raise UsageError(f"bits={bits}: {kind} has no power of two as small as {bits} bits ask for")
     size = power_of_two(x).abs().clamp(low, high)
     return torch.where(x < 0, -size, size)
 
@@ -93,11 +100,13 @@ def quantise_gradient(grad: Tensor, bits: int = 6, *, stochastic: bool = True) -
     """Return a gradient as powers of two: the largest 2^(bits - 1) below its largest size, and 0.
 
     Args:
-        grad: any shape.
+        grad: any shape; finite, which the loop has checked of the loss.
         bits: 2 to 16, the sign among them.
         stochastic: draw between the two powers around a number, so that its mean is the number; a
             number below the least power becomes that or 0. Else the nearest by logarithm.
     """
+    if not grad.numel():
+        return grad
     least_of_one, _ = log_levels(bits)
     top = power_of_two(grad.abs().max().clamp_min(torch.finfo(grad.dtype).tiny))
     low, size = top * least_of_one, grad.abs()

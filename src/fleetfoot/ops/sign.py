@@ -30,18 +30,6 @@ def sign(x: Tensor) -> Tensor:
     return (x >= 0).to(x.dtype).mul_(2).sub_(1)
 
 
-def refuse_nan(x: Tensor, name: str) -> Tensor:
-    """Return ``x``, which has to have a sign everywhere: a check before packing, not in a network.
-
-    Raises:
-        UsageError: it holds NaN.
-    """
-    lost = int(torch.isnan(x).sum())
-    if lost:
-        raise UsageError(f"{name} has {lost} values that are no numbers (NaN), which have no sign")
-    return x
-
-
 def identity(x: Tensor) -> Tensor:
     """Return 1 everywhere: the straight-through estimator without saturation."""
     return torch.ones_like(x)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from fleetfoot.core.errors import DataError
+from fleetfoot.core.errors import DataError, first_line
 from fleetfoot.train.optim.ema import Ema
 from fleetfoot.train.optim.optimizers import in_classifier, make_optimizer
 from fleetfoot.train.optim.stretch import Stretch
@@ -124,7 +124,7 @@ class TrainState:
         """Become what the state was saved from.
 
         Raises:
-            DataError: it was saved from another network or recipe.
+            DataError: it was saved from another network or recipe, or is damaged.
         """
         _restore(_tensors(self.net), saved.tensors, prefix="net.")
         if self.ema is not None:
@@ -137,7 +137,10 @@ class TrainState:
             index, name = key.split(".", 1)
             parameter = parameters[int(index)]
             self.optimizer.state[parameter][name] = tensor.to(parameter.device)
-        self.progress = Progress(**saved.scalars["progress"])
+        try:
+            self.progress = Progress(**saved.scalars["progress"])
+        except TypeError as error:
+            raise DataError(f"the saved state is damaged: progress ({first_line(error)})") from None
         restore_random(saved.scalars["random"], saved.tensors)
 
 

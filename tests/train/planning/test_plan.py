@@ -110,7 +110,16 @@ def test_evaluations_and_states_are_where_the_plan_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "damage", [{"schema": "fleetfoot.plan/9"}, {"total_steps": None, "odd": 1}]
+    "damage",
+    [
+        {"schema": "fleetfoot.plan/9"},
+        {"total_steps": None, "odd": 1},
+        {"total_steps": "many"},
+        {"threads": -3},
+        {"measured": None},
+        {"measured": [3]},
+        {"measured": [{"way": "fast"}]},
+    ],
 )
 def test_a_damaged_plan_is_refused(tmp_path: Path, damage: dict[str, object]) -> None:
     tiny.plan(tmp_path, tiny.recipe())

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from fleetfoot.core.errors import DataError, TrainingError
+from fleetfoot.core.arguments import at_least, of_kind
+from fleetfoot.core.errors import DataError, TrainingError, UsageError, first_line
 from fleetfoot.core.files import read_json, write_json
 from fleetfoot.core.results import to_json
 from fleetfoot.train.loaders import Loaders
@@ -131,7 +132,15 @@ def read_plan(folder: Path) -> Plan:
     if set(record) != names:
         odd = ", ".join(sorted(set(record) ^ names))
         raise DataError(f"{path}: the plan is damaged ({odd})")
-    record["measured"] = tuple(Cell(**cell) for cell in record["measured"])
+    try:
+        record["measured"] = tuple(Cell(**cell) for cell in record["measured"])
+        for field in fields(Plan):
+            if field.name in record:
+                of_kind(record[field.name], field.type, field.name)
+        for name in ("batch", "steps_per_epoch", "threads", "world"):
+            at_least(1, record[name], name)
+    except (TypeError, UsageError) as error:
+        raise DataError(f"{path}: the plan is damaged ({first_line(error)})") from None
     return Plan(**record)
 
 

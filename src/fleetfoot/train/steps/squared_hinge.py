@@ -9,6 +9,7 @@ Letters  N batch, C classes
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fleetfoot.core.errors import UsageError
 from fleetfoot.data.loader import Batch
 from fleetfoot.train.steps.step import Context, Metrics, accuracy_of, inputs_of
 
@@ -26,7 +27,15 @@ def squared_hinge(logits_NC: Tensor, targets: Tensor) -> Tensor:
 
 
 def squared_hinge_step(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
-    """Compute the loss of a step; it knows no label smoothing and no weights of classes."""
+    """Compute the loss of a step; it knows no label smoothing.
+
+    Raises:
+        UsageError: classes are weighted, which this loss cannot do.
+    """
+    if context.class_weights is not None:
+        raise UsageError(
+            "method hinge has no weights of classes: set examples.balance to sampler or none"
+        )
     images, targets = inputs_of(batch, context)
     with context.autocast():
         logits_NC = net(images)
