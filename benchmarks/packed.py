@@ -92,7 +92,7 @@ def whole(name: str, batch: int, folder: Path) -> Calls:
     file = export_onnx(net, folder / f"{name}{batch}.onnx", image=shape, batch=batch)
     x = rng("packed", name).standard_normal((batch, *shape), dtype="f4")
     engines = {word: open_engine(file, engine=word) for word in ("openvino", "onnxruntime")}
-    packed = pack_binary(net).net
+    packed = pack_binary(net, shape).net
     calls: Calls = {
         f"{word} float32": lambda engine=engine: engine.run(x) for word, engine in engines.items()
     }

@@ -190,6 +190,22 @@ def test_without_the_chosen_engine_the_fallback_answers(
     np.testing.assert_allclose(loaded.logits(subject.crops), subject.logits, atol=1e-4)
 
 
+def test_bits_need_numba_and_another_form_answers_without(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+):
+    edit(copy, chosen={**load(copy).choice, "engine": "packed", "precision": "w1a1"})
+    monkeypatch.setattr(bundle_module, "is_installed", lambda engine: False)
+    loaded = load(copy)
+    assert (loaded.choice["engine"], loaded.choice["precision"]) == ("onnxruntime", "float32")
+    assert loaded.notes == ("numba is not installed: the ONNX float32 form answers",)
+
+
+@pytest.mark.parametrize("words", [{"engine": "packed"}, {"precision": "w1a1"}])
+def test_a_bundle_without_bits_says_so(copy: Path, words: dict[str, str]):
+    with pytest.raises(UsageError, match="this bundle holds no w1a1 for"):
+        load(copy, **words)
+
+
 def test_without_any_engine_it_says_what_to_install(copy: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(bundle_module, "installed_engines", lambda: ())
     with pytest.raises(MissingError, match="pip install onnxruntime openvino"):

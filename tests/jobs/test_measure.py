@@ -57,6 +57,23 @@ def small_ceilings(monkeypatch: pytest.MonkeyPatch) -> None:
     job._ceilings.cache_clear()
 
 
+def test_a_binary_network_has_a_packed_row_and_others_say_why_not():
+    pytest.importorskip("torch")
+    pytest.importorskip("numba")
+    record = measured("bnn_mnist", "fleetnet_small", engine="packed", threads=1)
+    bits, none = record.cells
+    assert (bits.setup.form, bits.setup.precision, bits.error) == ("tuned", "w1a1", None)
+    assert "MB in bits" in str(bits.note)
+    assert bits.times.roof_fraction is None
+    assert (none.exit_code, none.error) == (
+        2,
+        "FleetNet cannot be packed: it has no binary layer",
+    )
+    cells = measured("bnn_mnist", engine="openvino,packed", precision="w1a1,float32").cells
+    forms = [(cell.setup.engine, cell.setup.precision, cell.error) for cell in cells]
+    assert forms == [("openvino", "float32", None), ("packed", "w1a1", None)]
+
+
 def test_a_network_in_its_eager_and_exported_forms():
     pytest.importorskip("torch")
     record = measured(

@@ -56,6 +56,18 @@ def test_a_request_to_measure_refuses_what_cannot_be(words: dict[str, Any], mess
         MeasureRequest(**words)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [{"engine": "packed", "precision": "int8"}, {"engine": "openvino", "precision": "w1a1"}],
+)
+def test_bits_belong_to_their_engine(words: dict[str, Any]):
+    with pytest.raises(UsageError, match="packed computes in w1a1, and no other engine does"):
+        DeployRequest(run="x", **words)
+    with pytest.raises(UsageError, match="packed computes in w1a1, and no other engine does"):
+        MeasureRequest(nets=("x",), **words)
+    assert DeployRequest(run="x", engine="packed").precisions[-1] == "w1a1"
+
+
 def test_what_a_request_to_measure_stands_for():
     request = MeasureRequest(engine="eager,tensorrt", threads="1,2", batch=4, size="96, 128")
     assert request.engines == ("eager", "tensorrt")  # the second is to be a row that says so

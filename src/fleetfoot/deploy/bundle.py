@@ -21,7 +21,7 @@ from fleetfoot.core.errors import DataError, FleetfootError, MissingError, Usage
 from fleetfoot.core.files import read_json
 from fleetfoot.data.decode import ImageSource, decode, picture_of
 from fleetfoot.data.preprocess import Preprocess
-from fleetfoot.deploy.engines import Engine, installed_engines, open_engine
+from fleetfoot.deploy.engines import Engine, installed_engines, is_installed, open_engine
 from fleetfoot.deploy.form import GraphForm
 from fleetfoot.deploy.read_record import read_record
 from fleetfoot.measure.accuracy import softmax
@@ -219,23 +219,41 @@ def _choices(
     chosen, fallback = record["chosen"], record["fallback"]
     installed = installed_engines()
     if engine or precision:
-        wanted_engine = engine or chosen["engine"]
-        wanted_precision = precision or "float32"
+        wanted_engine, wanted_precision = _wanted(chosen, fallback, engine, precision)
         if (chosen["engine"], chosen["precision"]) == (wanted_engine, wanted_precision):
             return [chosen], []
+        if wanted_engine == "packed" or wanted_precision == "w1a1":
+            raise UsageError(
+                f"this bundle holds no {wanted_precision} for {wanted_engine}: it answers with "
+                f"{chosen['engine']} {chosen['precision']}, and from ONNX float32"
+            )
         return [{**fallback, "engine": wanted_engine, "precision": wanted_precision}], []
     plain = [
         {**fallback, "engine": name, "precision": "float32"}
         for name in sorted(installed, key=lambda name: name != fallback["engine"])
     ]
-    if chosen["engine"] not in installed:
-        return plain, [f"{chosen['engine']} is not installed: the ONNX float32 form answers"]
+    if chosen["engine"] not in (*installed, *(("packed",) if is_installed("packed") else ())):
+        package = "numba" if chosen["engine"] == "packed" else chosen["engine"]
+        return plain, [f"{package} is not installed: the ONNX float32 form answers"]
     if fingerprint() != record["device"].get("fingerprint"):
         return plain, [
             "tuned on another kind of machine: the ONNX float32 form answers; "
             "`fleetfoot deploy RUN`, of the run that it came from, tunes for this one"
         ]
     return [chosen, *plain], []
+
+
+def _wanted(
+    chosen: Mapping[str, Any],
+    fallback: Mapping[str, Any],
+    engine: str | None,
+    precision: str | None,
+) -> tuple[str, str]:
+    """Return engine and precision, of which one was named; packed and w1a1 belong together."""
+    if engine is None:
+        both = (chosen["engine"] == "packed") == (precision == "w1a1")
+        engine = chosen["engine"] if both else fallback["engine"]
+    return str(engine), precision or ("w1a1" if engine == "packed" else "float32")
 
 
 def _open_first(

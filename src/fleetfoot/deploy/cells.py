@@ -77,6 +77,7 @@ class CellTiming:
         name: of the cell.
         latency: of its calls.
         actual_precision: what the engine says it computes in.
+        note: what it has to say of itself beyond that.
         open_ms: cold start: importing, reading, compiling and the first call, in a fresh process.
         first_call_ms: the first call alone.
         process_bytes: highest resident size of the process in a call after the first: interpreter,
@@ -89,6 +90,7 @@ class CellTiming:
     name: str
     latency: Latency | None = None
     actual_precision: str | None = None
+    note: str | None = None
     open_ms: float | None = None
     error: str | None = None
     first_call_ms: float | None = None
@@ -214,6 +216,7 @@ class _Worker:
             name=self.cell.name,
             latency=latency,
             actual_precision=self._facts.get("actual_precision"),
+            note=self._facts.get("note"),
             open_ms=self._facts.get("open_ms"),
             error=self.error,
             first_call_ms=self._facts.get("first_call_ms"),

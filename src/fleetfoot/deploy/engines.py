@@ -1,4 +1,4 @@
-"""Run a deployed graph: ONNX Runtime or OpenVINO, threads pinned down, precision read back.
+"""Run a deployed network: ONNX Runtime, OpenVINO or packed bits, threads pinned down.
 
 Both engines may compute in another precision than the file's: OpenVINO takes bf16 unasked on a CPU
 that has it. So the precision is always given, and `Engine.actual_precision` says what it became.
@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 
 from fleetfoot.core.errors import DataError, MissingError, UsageError, require
 from fleetfoot.deploy.guard_pools import guard_pools
-from fleetfoot.deploy.names import ENGINES, PRECISIONS
+from fleetfoot.deploy.names import ENGINES, GRAPH_ENGINES, PRECISIONS
+from fleetfoot.deploy.packed_engine import PRECISION, PackedEngine
 
-_SUFFIXES = {"onnxruntime": (".onnx",), "openvino": (".onnx", ".xml")}
+_SUFFIXES = {"onnxruntime": (".onnx",), "openvino": (".onnx", ".xml"), "packed": (".npz",)}
 
 
 class Engine(Protocol):
@@ -59,7 +60,7 @@ def open_engine(path: Path, *, engine: str, precision: str = "float32", threads:
     """Compile the graph in ``path``.
 
     Args:
-        path: ``.onnx`` for both engines, ``.xml`` for OpenVINO.
+        path: ``.onnx`` for both graph engines, ``.xml`` for OpenVINO, ``.npz`` of packed bits.
         engine: one of `ENGINES`.
         precision: one of `PRECISIONS`; int8 is a property of the file, and what it leaves in
             floating point then runs in the cheapest type the device has.
@@ -80,18 +81,27 @@ def open_engine(path: Path, *, engine: str, precision: str = "float32", threads:
         raise UsageError(f"{path}: {engine} reads {' or '.join(_SUFFIXES[engine])}")
     if not path.is_file():
         raise DataError(f"{path}: the bundle has no such file")
+    if engine == "packed":
+        return PackedEngine(path, precision=precision)
     if engine == "onnxruntime":
         return OnnxRuntimeEngine(path, precision=precision, threads=threads)
     return OpenVinoEngine(path, precision=precision, threads=threads)
 
 
 def installed_engines() -> tuple[str, ...]:
-    """Return those of `ENGINES` that can be found here, without importing them."""
-    return tuple(name for name in ENGINES if importlib.util.find_spec(name) is not None)
+    """Return those of `GRAPH_ENGINES` that can be found here, without importing them."""
+    return tuple(name for name in GRAPH_ENGINES if is_installed(name))
+
+
+def is_installed(engine: str) -> bool:
+    """Return whether an engine can be found here."""
+    return importlib.util.find_spec("numba" if engine == "packed" else engine) is not None
 
 
 def engine_precisions(engine: str) -> tuple[str, ...]:
     """Return the precisions that ``engine`` computes in on this device."""
+    if engine == "packed":
+        return (PRECISION,)
     if engine == "onnxruntime":
         return ("float32", "int8")
     capabilities = set(_openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))

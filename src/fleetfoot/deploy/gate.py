@@ -22,7 +22,7 @@ GATE_IMAGES = 1000
 """How many crops gate and tuning see; more would only cost time."""
 AGREEMENT_IMAGES = 500
 """From this many images on, agreement has no room for chance."""
-AGREEMENT = {"float32": 0.998, "bfloat16": 0.99, "float16": 0.99, "int8": 0.97}
+AGREEMENT = {"float32": 0.998, "bfloat16": 0.99, "float16": 0.99, "int8": 0.97, "w1a1": 0.99}
 ROUNDING = 0.002
 """Largest logit difference of float32, as a share of the logits' standard deviation.
 

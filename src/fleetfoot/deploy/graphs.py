@@ -44,14 +44,25 @@ class Graphs:
         """Write every graph that is to be tried; return the candidates with their files."""
         self._graph(self.layouts[0])
         images = self.options.calibration_images
+        bits = self.options.packed is not None
         candidates = list_candidates(
-            self.options.engines or installed_engines(),
+            self.options.engines or (*installed_engines(), *(("packed",) if bits else ())),
             self.options.precisions,
             layouts=self.layouts,
             threads=self.options.threads,
             calibrated=images is not None and len(images) > 0,
         )
+        candidates = [replace(c, reason=c.reason or self._why_not(c)) for c in candidates]
         return [c if c.reason else replace(c, file=self._file(c).name) for c in candidates]
+
+    def _why_not(self, candidate: Candidate) -> str:
+        """Return why a network has no packed form; "" where it has, and for the other engines."""
+        if candidate.engine != "packed":
+            return ""
+        packed = self.options.packed
+        if packed is None or isinstance(packed, str):
+            return packed or "it has no binary layer"
+        return "packed takes prepared images" if self.options.graph_preprocess else ""
 
     @property
     def fallback(self) -> Candidate:
@@ -100,6 +111,8 @@ class Graphs:
                 file.unlink()
 
     def _file(self, candidate: Candidate) -> Path:
+        if candidate.engine == "packed":
+            return self._packed()
         layout = self.form(candidate.layout).layout
         graph = self._int8() if candidate.precision == "int8" else self._graph(layout)
         if candidate.engine != "openvino":
@@ -116,6 +129,15 @@ class Graphs:
             return take_nhwc(self._graph(self.layouts[0]), path)
         form = self.form(layout)
         return export_onnx(self.net, path, image=self.image, form=form, preprocess=self.preprocess)
+
+    def _packed(self) -> Path:
+        from fleetfoot.kernels.packed_net import save_packed
+
+        path = self.place / "model_packed.npz"
+        packed = self.options.packed
+        if path.exists() or packed is None or isinstance(packed, str):
+            return path
+        return save_packed(packed, path)
 
     def _int8(self) -> Path:
         path = self.place / "model_int8.onnx"

@@ -1,6 +1,7 @@
 """How a network is deployed: what is tried, how long it is measured, what it may lose."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,6 +9,9 @@ from numpy.typing import NDArray
 from fleetfoot.core.listener import SILENT, Listener
 from fleetfoot.deploy.names import MAX_DROP, PRECISIONS
 from fleetfoot.measure.latency import Schedule
+
+if TYPE_CHECKING:
+    from fleetfoot.kernels.packed_net import PackedNet
 
 SCHEDULE = Schedule(min_seconds=0.3, warm_up_seconds=0.3, max_seconds=5.0)
 
@@ -27,6 +31,8 @@ class Options:
             no int8.
         baselines: torch engines measured beside, ``eager`` and ``compile``.
         budget_ms: limit that the chosen form is verified against, in three fresh processes.
+        packed: the network in bits, or the reason why a binary one could not be packed; None for a
+            network that is none.
         schedule: how long candidates are measured.
         golden: keep the gate images in the bundle by which another machine can check it.
         listener: hears when another measurement is waited for.
@@ -40,6 +46,7 @@ class Options:
     calibration_images: NDArray[np.uint8] | None = None
     baselines: tuple[str, ...] = ("eager",)
     budget_ms: float | None = None
+    packed: "PackedNet | str | None" = None
     schedule: Schedule = SCHEDULE
     golden: bool = True
     listener: Listener = SILENT

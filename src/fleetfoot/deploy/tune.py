@@ -20,6 +20,7 @@ from fleetfoot.deploy.form import GraphForm, Layout
 from fleetfoot.deploy.gate import GateSet, Parity, compare, judge
 from fleetfoot.measure.accuracy import softmax
 
+ONE_LAYOUT = ("int8", "w1a1")
 EQUAL = 1.03
 """Times within this factor are no difference: the closer copy of the reference is then taken."""
 
@@ -76,13 +77,15 @@ def list_candidates(
     """Return every combination; one that cannot be had here carries its reason and is not run.
 
     int8 is tried in the first layout alone: the layout of the input decides little there, and each
-    int8 graph has to be calibrated.
+    int8 graph has to be calibrated. Packed bits have one layout and one thread.
     """
     found: list[Candidate] = []
     for engine in engines:
         available = engine_precisions(engine)
         for precision in precisions:
             reason = ""
+            if (engine == "packed") != (precision == "w1a1"):
+                continue  # they belong to each other
             if precision not in available:
                 reason = f"{engine} has no {precision} on this device"
             elif precision == "int8" and not calibrated:
@@ -91,8 +94,8 @@ def list_candidates(
                 Candidate(
                     engine=engine, precision=precision, layout=layout, threads=count, reason=reason
                 )
-                for layout in (layouts[:1] if reason or precision == "int8" else layouts)
-                for count in (threads[:1] if reason else threads)
+                for layout in (layouts[:1] if reason or precision in ONE_LAYOUT else layouts)
+                for count in (threads[:1] if reason or precision == "w1a1" else threads)
             ]
     return found
 

@@ -37,6 +37,7 @@ class _Opened:
     run: Callable[[Any], Any]
     precision: Callable[[], str]
     prepare: Callable[[Any], Any] = lambda batch: batch
+    note: Callable[[], str | None] = lambda: None
 
 
 def main() -> None:
@@ -85,6 +86,7 @@ def _open(cell: dict[str, Any], commands: BinaryIO) -> tuple[Callable[[], Any], 
         "open_ms": 1000 * (end - start),
         "first_call_ms": 1000 * (end - first),
         "actual_precision": opened.precision(),
+        "note": opened.note(),
         "process_bytes": highest_resident(lambda: run(inputs[1])) if on_host else None,
     }
 
@@ -110,7 +112,11 @@ def _open_engine(cell: dict[str, Any]) -> "_Opened":
         precision=cell["precision"],
         threads=cell["threads"],
     )
-    return _Opened(engine.run, lambda: engine.actual_precision)
+    return _Opened(
+        engine.run,
+        lambda: engine.actual_precision,
+        note=lambda: getattr(engine, "note", None),
+    )
 
 
 def _open_torch(cell: dict[str, Any], content: bytes) -> "_Opened":

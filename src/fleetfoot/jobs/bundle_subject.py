@@ -67,7 +67,8 @@ class BundleSubject:
         chosen, fallback = record["chosen"], record["fallback"]
         if "best" in request.engines:
             yield chosen
-        for engine in named_engines(request.engines, torch=False):
+        bits = chosen["engine"] == "packed" or request.precisions == ("w1a1",)
+        for engine in named_engines(request.engines, torch=False, bits=bits):
             for precision in named_precisions(engine, request.precisions):
                 if (engine, precision) == (chosen["engine"], chosen["precision"]):
                     if "best" not in request.engines:
@@ -100,3 +101,5 @@ class BundleSubject:
             raise UsageError(f"the bundle is made for {how.layout}")
         if how.precision == "int8" and record["chosen"]["precision"] != "int8":
             raise UsageError("the bundle holds no int8 form")
+        if how.engine == "packed" and record["chosen"]["engine"] != "packed":
+            raise UsageError("the bundle holds no packed form")

@@ -223,7 +223,8 @@ def _with_roof(row: MeasureCell, roofs: Mapping[int, Ceilings]) -> MeasureCell:
 def _has_intensity(row: MeasureCell) -> bool:
     """Whether the row has FLOPs and bytes; bytes are those of the precision asked for."""
     figures = (row.times.gflops_achieved, row.counts.macs, row.counts.bytes_moved_fused)
-    return row.error is None and all(figures)  # an error: it computed in another precision
+    counted = row.setup.engine != "packed"  # whose products are no FLOPs, and whose maps are bits
+    return counted and row.error is None and all(figures)  # an error: in another precision
 
 
 @cache
@@ -280,7 +281,7 @@ def _timed(row: MeasureCell, timing: CellTiming) -> MeasureCell:
             samples=latency.samples,
             gflops_achieved=None if macs is None else 2 * macs * batch / seconds / 1e9,
         ),
-        note=_joined(row.note, latency.remark, _missing_percentiles(latency.samples)),
+        note=_joined(row.note, timing.note, latency.remark, _missing_percentiles(latency.samples)),
         error=f"computed in {actual}" if other else None,
     )
 

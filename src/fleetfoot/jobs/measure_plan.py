@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fleetfoot.core.errors import FleetfootError, MissingError, one_line, require
 from fleetfoot.deploy.cells import Cell
-from fleetfoot.deploy.engines import engine_precisions, installed_engines
+from fleetfoot.deploy.engines import engine_precisions, installed_engines, is_installed
 from fleetfoot.deploy.names import BASELINES, PRECISIONS, TIMED_ENGINES
 from fleetfoot.jobs.measure_record import Setup
 from fleetfoot.jobs.words import one_of
@@ -93,20 +93,40 @@ def torch_is_there() -> bool:
     return True
 
 
-def named_engines(names: Iterable[str], *, torch: bool, device: str = "cpu") -> tuple[str, ...]:
-    """Return the engines to try; "all" is every installed one that needs no compiler."""
+def named_engines(
+    names: Iterable[str], *, torch: bool, device: str = "cpu", bits: bool = False
+) -> tuple[str, ...]:
+    """Return the engines to try; "all" is every installed one that needs no compiler.
+
+    Args:
+        names: as asked for.
+        torch: the network can run in torch.
+        device: "cpu" or "cuda".
+        bits: it has a packed form.
+    """
     everything = ("eager",) * torch + (installed_engines() if device == "cpu" else ())
+    if bits and device == "cpu" and is_installed("packed"):
+        everything += ("packed",)
     found = [everything if name == "all" else (name,) for name in names if name != "best"]
     return tuple(dict.fromkeys(itertools.chain(*found)))
 
 
 def named_precisions(engine: str, names: Iterable[str]) -> tuple[str, ...]:
-    """Return the precisions to try; "all" is every one that needs no calibration images."""
+    """Return the precisions to try; "all" is every one that needs no calibration images.
+
+    w1a1 and packed belong together: what is named of either is left out beside others.
+    """
+    if engine in TIMED_ENGINES:
+        names = [
+            name for name in names if name == "all" or (name == "w1a1") == (engine == "packed")
+        ]
     if engine not in TIMED_ENGINES:
         return ("float32",)  # one row to say that there is no such engine
     everything: tuple[str, ...] = ("float32",)
     if engine in BASELINES:
         everything = ("float32", "bfloat16")
+    elif engine == "packed":
+        everything = ("w1a1",)
     elif engine in installed_engines():
         everything = tuple(name for name in engine_precisions(engine) if name != "int8")
     return tuple(

@@ -7,12 +7,10 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
-from fleetfoot.core.errors import FleetfootError, UsageError, first_line
+from fleetfoot.core.errors import FleetfootError, UsageError, first_line, require
 from fleetfoot.core.seeds import rng
-from fleetfoot.deploy.engines import ENGINES as GRAPH_ENGINES
-from fleetfoot.deploy.engines import installed_engines
 from fleetfoot.deploy.form import GraphForm
-from fleetfoot.deploy.names import BASELINES
+from fleetfoot.deploy.names import BASELINES, ENGINES
 from fleetfoot.deploy.worker import POOL
 from fleetfoot.jobs.measure_plan import (
     Counted,
@@ -66,7 +64,7 @@ class NetSubject:
         for size, batch, threads in ways:
             for engine, precision, layout, best in self._forms(request):
                 setup = Setup(
-                    form="tuned" if engine in GRAPH_ENGINES else "eager",
+                    form="tuned" if engine in ENGINES else "eager",
                     engine=engine,
                     precision=precision,
                     layout=layout,
@@ -81,14 +79,17 @@ class NetSubject:
 
     def _forms(self, request: MeasureRequest) -> Iterator[tuple[str, str, str, bool]]:
         """Yield engine, precision, layout, and whether the form competes for ``best``."""
-        for engine in named_engines(request.engines, torch=True, device=request.device):
+        bits, device = self._is_binary or request.precisions == ("w1a1",), request.device
+        for engine in named_engines(request.engines, torch=True, device=device, bits=bits):
             precisions = named_precisions(engine, request.precisions)
-            for precision, layout in itertools.product(precisions, request.layouts or ("nchw",)):
+            layouts = ("nchw",) if engine == "packed" else request.layouts or ("nchw",)
+            for precision, layout in itertools.product(precisions, layouts):
                 yield engine, precision, layout, False
         if "best" in request.engines:
-            for engine in installed_engines():
+            for engine in named_engines(("all",), torch=False, device=device, bits=bits):
                 precisions = named_precisions(engine, ("all",))
-                for precision, layout in itertools.product(precisions, LAYOUTS):
+                layouts = ("nchw",) if engine == "packed" else LAYOUTS
+                for precision, layout in itertools.product(precisions, layouts):
                     yield engine, precision, layout, True
 
     def _with_cell(self, plan: Planned, folder: Path, device: str) -> Planned:
@@ -134,6 +135,8 @@ class NetSubject:
         from fleetfoot.deploy.export_int8 import export_int8
         from fleetfoot.deploy.export_onnx import export_onnx
 
+        if plan.setup.engine == "packed":
+            return self._packed(plan, folder, image), (plan.setup.batch, *image)
         form = GraphForm(layout=cast(Literal["nchw", "nhwc"], plan.setup.layout))
         shape = (plan.setup.batch, *form.shape(image))
         file = folder / f"{plan.setup.size} {plan.setup.batch} {plan.setup.layout}.onnx"
@@ -148,6 +151,25 @@ class NetSubject:
             noise = rng("calibration").standard_normal((NOISE_IMAGES, *shape[1:]), dtype="f4")
             export_int8(file, quantised, inputs=noise)
         return quantised, shape
+
+    def _packed(self, plan: Planned, folder: Path, image: tuple[int, ...]) -> Path:
+        if plan.setup.precision != "w1a1":
+            raise UsageError(f"packed has no {plan.setup.precision}; it has w1a1")
+        require("numba", extra="kernels")
+        from fleetfoot.kernels.packed_net import save_packed
+        from fleetfoot.passes.pack_binary import pack_binary
+
+        file = folder / f"{plan.setup.size} packed.npz"
+        channels, height, width = image
+        if not file.exists():
+            save_packed(pack_binary(self._net, (channels, height, width)).net, file)
+        return file
+
+    @property
+    def _is_binary(self) -> bool:
+        from fleetfoot.ops.binary_conv import has_binary_layers
+
+        return not isinstance(self._built, FleetfootError) and has_binary_layers(self._built)
 
     @property
     def _net(self) -> "nn.Module":

@@ -5,7 +5,7 @@
 is imported here, because ``fleetfoot --help`` reads this file.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -175,6 +175,22 @@ class EvaluateRequest:
         self.known.check(self.weights)
 
 
+def check_bits(engines: Sequence[str], precisions: Sequence[str]) -> None:
+    """Refuse precisions of which no engine that is named has any.
+
+    Raises:
+        UsageError: packed without w1a1, or w1a1 for other engines alone.
+    """
+    general = {"all", "best"}
+    if general.isdisjoint((*engines, *precisions)) and not any(
+        (engine == "packed") == (word == "w1a1") for engine in engines for word in precisions
+    ):
+        raise UsageError(
+            f"--engine {','.join(engines)} --precision {','.join(precisions)}: packed computes in "
+            "w1a1, and no other engine does"
+        )
+
+
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class MeasureRequest:
@@ -182,8 +198,9 @@ class MeasureRequest:
 
     Attributes:
         nets: Network names, bundles or run folders.
-        engine: eager, compile, onnxruntime, openvino; all (without compile), best.
-        precision: float32, bfloat16, float16, int8; all.
+        engine: eager, compile, onnxruntime, openvino, packed (binary networks); all (without
+            compile), best.
+        precision: float32, bfloat16, float16, int8, w1a1 (packed alone); all.
         layout: nchw, nhwc, of the eager and compile engines.
         threads: Thread counts; without it the processors this process may use.
         batch: Images per call.
@@ -213,7 +230,8 @@ class MeasureRequest:
         one_of("--device", self.device, DEVICES)
         if self.samples is not None and len(numbers("samples", self.samples)) > 1:
             raise UsageError(f"--samples {self.samples}: takes one number")
-        _ = self.engines, self.precisions, self.layouts
+        check_bits(self.engines, self.precisions)
+        _ = self.layouts
         _ = self.thread_counts, self.batches, self.sizes
 
     @property
@@ -306,7 +324,7 @@ class DeployRequest:
         check_number("threads", self.threads, 1)
         check_number("size", self.size, 8)
         check_share("max-drop", self.max_drop)
-        _ = self.engines, self.precisions
+        check_bits(self.engines or ("all",), self.precisions)
         self.known.check(self.weights)
 
     @property

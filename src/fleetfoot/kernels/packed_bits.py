@@ -126,6 +126,64 @@ def packed_product(a: Words, b: Words, products: int) -> NDArray[np.int32]:
     return products - 2 * out
 
 
+def patches(
+    maps: NDArray[Any],
+    *,
+    kernel: int,
+    stride: int = 1,
+    padding: int = 0,
+    dilation: int = 1,
+    pad_value: float = 0,
+    length: int,
+) -> tuple[NDArray[Any], tuple[int, int]]:
+    """Return what lies under each place of a filter, (N H' W', length), and (H', W').
+
+    Args:
+        maps: (N, H, W, C), of any type.
+        kernel: side of the filter.
+        stride: step of the filter.
+        padding: positions on each side.
+        dilation: distance of the taps.
+        pad_value: what lies there.
+        length: of a row: at least kernel * kernel * C; the rest is 0.
+
+    Raises:
+        ShapeError: the filter reaches beyond the padded map.
+    """
+    batch, *sides, channels = maps.shape
+    reach = dilation * (kernel - 1) + 1
+    height, width = ((side + 2 * padding - reach) // stride + 1 for side in sides)
+    if min(height, width) < 1:
+        raise ShapeError(f"filters that reach over {reach} positions do not fit into the map")
+    if (kernel, stride, padding, length) == (1, 1, 0, channels):
+        return maps.reshape(-1, channels), (height, width)
+    rows = np.empty((batch * height * width, length), maps.dtype)
+    rows[:, kernel * kernel * channels :] = 0
+    shaped = rows.reshape(batch, height, width, length)
+    _gather(maps, shaped, kernel, stride, padding, dilation, maps.dtype.type(pad_value))
+    return rows, (height, width)
+
+
+@compiled()
+def _gather(maps, rows, kernel, stride, padding, dilation, pad_value):
+    height, width, channels = maps.shape[1:]
+    for image in range(rows.shape[0]):
+        for y in range(rows.shape[1]):
+            for x in range(rows.shape[2]):
+                row = rows[image, y, x]
+                place = 0
+                for ky in range(kernel):
+                    v = y * stride + ky * dilation - padding
+                    for kx in range(kernel):
+                        u = x * stride + kx * dilation - padding
+                        if 0 <= v < height and 0 <= u < width:
+                            for c in range(channels):
+                                row[place + c] = maps[image, v, u, c]
+                        else:
+                            row[place : place + channels] = pad_value
+                        place += channels
+
+
 @dataclass(frozen=True)
 class PackedConv:
     """A convolution whose filters are bits.
@@ -190,11 +248,14 @@ class PackedConv:
     def __call__(self, maps: Bytes) -> NDArray[np.int32]:
         """Return the sums (N, H', W', O) of packed maps (N, groups, H, W, bytes of C / groups).
 
+        Maps of one group may lack that axis.
+
         Raises:
             ShapeError: they have other groups or bytes. Bytes do not say how many channels they
                 hold: that they are `channels` is the caller's word.
         """
-        batch, groups, height, width, width_bytes = maps.shape
+        maps = maps if maps.ndim == 5 else maps[:, None]
+        _, groups, height, width, width_bytes = maps.shape
         if (groups, width_bytes) != (self.groups, -(-self.channels // 8)):
             raise ShapeError(
                 f"maps of {groups} groups and {width_bytes} bytes a position meet a convolution of "
@@ -207,32 +268,36 @@ class PackedConv:
             for group, part in enumerate(parts)
         ]
         whole = sums[0] if groups == 1 else np.concatenate(sums, axis=1)
-        whole = whole.reshape(batch, *correction.shape)
+        whole = whole.reshape(-1, *correction.shape)
         return whole if self.pad_value == 1 or not self.padding else whole - correction
 
     def _patches(self, maps: Bytes) -> Words:
         """Return the bytes under each place of the filter as rows of words; the border is +1."""
-        edge = (self.padding,) * 2
-        windows = self._windows(np.pad(maps, [(0, 0), edge, edge, (0, 0)]), axis=(1, 2))
-        rows = windows.transpose(0, 1, 2, 4, 5, 3)  # (N, H', W', K, K, bytes)
-        return words_of(rows.reshape(np.prod(rows.shape[:3]), -1))
-
-    def _windows(self, maps: NDArray[Any], *, axis: tuple[int, int]) -> NDArray[Any]:
-        reach = self.dilation * (self.kernel - 1) + 1
-        if min(maps.shape[place] for place in axis) < reach:
-            raise ShapeError(f"filters that reach over {reach} positions do not fit into the map")
-        seen = sliding_window_view(maps, (reach, reach), axis=axis)
-        steps = [slice(None)] * seen.ndim
-        steps[axis[0]] = steps[axis[1]] = slice(None, None, self.stride)
-        steps[-1] = steps[-2] = slice(None, None, self.dilation)
-        return seen[tuple(steps)]
+        rows, _ = patches(
+            maps,
+            kernel=self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+            dilation=self.dilation,
+            length=self.words.shape[1] * WORD_BYTES,
+        )
+        return rows.view(np.uint64)
 
     def _correction(self, height: int, width: int) -> NDArray[np.int32]:
         """Return what a border of +1 gives too much at each place, (H', W', O), once a size."""
         if (height, width) not in self._corrections:
-            beyond = np.pad(np.zeros((height, width), np.int32), self.padding, constant_values=1)
-            taps = self._windows(beyond, axis=(0, 1))  # (H', W', K, K)
-            found = np.einsum("hwkl,okl->hwo", taps, self.tap_sums, dtype=np.int32)
+            inside = np.zeros((1, height, width, 1), np.int32)
+            beyond, sides = patches(
+                inside,
+                kernel=self.kernel,
+                stride=self.stride,
+                padding=self.padding,
+                dilation=self.dilation,
+                pad_value=1,
+                length=self.kernel**2,
+            )
+            found = beyond @ self.tap_sums.reshape(len(self.words), -1).T
+            found = found.reshape(*sides, -1)
             self._corrections[height, width] = (1 - self.pad_value) * found
         return self._corrections[height, width]
 

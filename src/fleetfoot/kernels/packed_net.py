@@ -1,113 +1,44 @@
-"""A network of bits as steps on arrays: no torch, and between layers packed signs alone.
+"""A network of bits as a list of calls on arrays, in memory and in a file: no torch.
 
-Source   papers/qnn.md, "BN + sign folding at inference": the sums of a binary layer are whole
-         numbers, and norm and sign behind them a threshold
-Letters  N batch, C channels, H height, W width, O outputs, I inputs, K side of the filters
+File     ``.npz`` without pickles: ``program``, JSON of the calls with their numbers, and the arrays
+         of call i under ``i.name``. Reading it runs no code but `packed_steps`
+Letters  N batch, C channels, H height, W width
 """
 
-from collections.abc import Callable
+import dataclasses
+import json
+import time
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from fleetfoot.kernels.packed_bits import Bytes, Words, packed_product, words_of
+from fleetfoot.core.errors import DataError
+from fleetfoot.kernels.packed_bits import PackedConv
+from fleetfoot.kernels.packed_steps import (
+    STEPS,
+    FloatConv,
+    FloatLinear,
+    Floats,
+    PackedLinear,
+    Step,
+)
 
-Step = Callable[[Any], Any]
-Floats = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class FirstConv:
-    """Convolution of real numbers, (N, C, H, W) to sums (N, H', W', O).
-
-    Attributes:
-        weight: the filters as they act, (C K K, O).
-        kernel: K.
-        stride: step of the convolution.
-        padding: positions on each side.
-        pad_value: what lies there.
-    """
-
-    weight: Floats
-    kernel: int
-    stride: int
-    padding: int
-    pad_value: float
-
-    def __call__(self, x: Floats) -> Floats:
-        edge = (self.padding,) * 2
-        padded = np.pad(x, [(0, 0), (0, 0), edge, edge], constant_values=self.pad_value)
-        windows = sliding_window_view(padded, (self.kernel,) * 2, axis=(2, 3))
-        windows = windows[:, :, :: self.stride, :: self.stride].transpose(0, 2, 3, 1, 4, 5)
-        rows = windows.reshape(*windows.shape[:3], -1)
-        return rows @ self.weight
+FORMAT = 1
+KINDS = {kind.__name__: kind for kind in STEPS}
 
 
 @dataclass(frozen=True)
-class FirstLinear:
-    """Linear layer of real numbers, (N, ...) to sums (N, O), by its weights as they act, (I, O)."""
+class Call:
+    """A step and the values it takes; value 0 are the images, value i + 1 is what call i gives."""
 
-    weight: Floats
-
-    def __call__(self, x: Floats) -> Floats:
-        return x.reshape(len(x), -1) @ self.weight
-
-
-@dataclass(frozen=True)
-class MaxPool:
-    """Largest sums under each window, (N, H, W, O) to (N, H', W', O)."""
-
-    kernel: int
-    stride: int
-
-    def __call__(self, sums: NDArray[Any]) -> NDArray[Any]:
-        windows = sliding_window_view(sums, (self.kernel,) * 2, axis=(1, 2))
-        return windows[:, :: self.stride, :: self.stride].max(axis=(4, 5))
-
-
-@dataclass(frozen=True)
-class Norm:
-    """Batch norm in evaluation, as one factor and one summand of each channel, (O,)."""
-
-    factor: Floats
-    summand: Floats
-
-    def __call__(self, sums: NDArray[Any]) -> Floats:
-        return sums.astype(np.float32) * self.factor + self.summand
-
-
-@dataclass(frozen=True)
-class FloatSigns:
-    """The signs of real numbers (N, ..., O) as bytes, behind a norm: of the first layer."""
-
-    norm: Norm
-
-    def __call__(self, sums: Floats) -> Bytes:
-        return np.packbits(self.norm(sums) < 0, axis=-1, bitorder="little")
-
-
-def one_group(bits: Bytes) -> Bytes:
-    """Return maps (N, H, W, bytes) as a convolution takes them, (N, 1, H, W, bytes)."""
-    return bits[:, None]
-
-
-@dataclass(frozen=True)
-class PackedLinear:
-    """Linear layer of packed signs, (N, ...) bytes to sums (N, O).
-
-    Attributes:
-        words: weights, (O, words), in the order of the bytes that come in.
-        products: how many signs a row has.
-    """
-
-    words: Words
-    products: int
-
-    def __call__(self, bits: Bytes) -> NDArray[np.int32]:
-        return packed_product(words_of(bits.reshape(len(bits), -1)), self.words, self.products)
+    step: Step
+    inputs: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -115,17 +46,117 @@ class PackedNet:
     """Images (N, C, H, W), as the network takes them, to logits (N, classes).
 
     Attributes:
-        steps: one after another.
-        bit_bytes: of the weights that are packed.
-        float_bytes: of the numbers that are not: the first layer, thresholds, norms.
+        calls: one after another.
+        image: (C, H, W) of one image.
     """
 
-    steps: tuple[Step, ...]
-    bit_bytes: int
-    float_bytes: int
+    calls: tuple[Call, ...]
+    image: tuple[int, int, int]
 
     def __call__(self, images: Floats) -> Floats:
-        x: Any = images
-        for step in self.steps:
-            x = step(x)
-        return x
+        return self._run(images)[0]
+
+    def seconds(self, images: Floats) -> list[float]:
+        """Return the time of each call on these images."""
+        return self._run(images)[1]
+
+    @property
+    def outputs(self) -> int | None:
+        """How many numbers an image gives; None where the last step does not say."""
+        for call in reversed(self.calls):
+            for name in ("factor", "bias"):
+                if hasattr(call.step, name):
+                    return len(getattr(call.step, name))
+        return None
+
+    @property
+    def bit_bytes(self) -> int:
+        """Bytes of the weights that are packed."""
+        layers = (c.step for c in self.calls if isinstance(c.step, (PackedConv, PackedLinear)))
+        return sum(layer.words.nbytes for layer in layers)
+
+    @property
+    def float_bytes(self) -> int:
+        """Bytes of everything else: float layers, thresholds, norms."""
+        arrays = (array for call in self.calls for array in _arrays(call.step).values())
+        return sum(array.nbytes for array in arrays) - self.bit_bytes
+
+    def float_share(self, images: Floats, *, rounds: int = 5) -> float:
+        """Return the share of a call's time that passes in layers of real weights."""
+        self(images)
+        runs = [self.seconds(images) for _ in range(rounds)]
+        middle = np.median(runs, axis=0)
+        real = [isinstance(call.step, (FloatConv, FloatLinear)) for call in self.calls]
+        return float(middle[real].sum() / middle.sum())
+
+    def _run(self, images: Floats) -> tuple[Any, list[float]]:
+        values: list[Any] = [images] + [None] * len(self.calls)
+        seconds: list[float] = []
+        for place, call in enumerate(self.calls):
+            begun = time.perf_counter()
+            values[place + 1] = call.step(*(values[i] for i in call.inputs))
+            seconds.append(time.perf_counter() - begun)
+            for value in self._last_used[place]:
+                values[value] = None
+        return values[-1], seconds
+
+    @cached_property
+    def _last_used(self) -> Sequence[Sequence[int]]:
+        last = {value: place for place, call in enumerate(self.calls) for value in call.inputs}
+        return [[v for v, end in last.items() if end == place] for place in range(len(self.calls))]
+
+
+def save_packed(net: PackedNet, path: Path) -> Path:
+    """Write a network to a file and return its path."""
+    arrays: dict[str, NDArray[Any]] = {}
+    program: list[dict[str, Any]] = []
+    for place, call in enumerate(net.calls):
+        arrays |= {f"{place}.{name}": array for name, array in _arrays(call.step).items()}
+        numbers = {k: v for k, v in _fields(call.step).items() if not isinstance(v, np.ndarray)}
+        kind = type(call.step).__name__
+        program.append({"step": kind, "inputs": call.inputs, "numbers": numbers})
+    text = json.dumps({"format": FORMAT, "image": net.image, "calls": program})
+    with path.open("wb") as stream:
+        np.savez(stream, program=np.frombuffer(text.encode(), np.uint8), **arrays)  # pyright: ignore[reportArgumentType]
+    return path
+
+
+def load_packed(path: Path) -> PackedNet:
+    """Read a network.
+
+    Raises:
+        DataError: the file is missing, damaged, or of a format or step that is not known.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            content = json.loads(file["program"].tobytes())
+            if content["format"] != FORMAT:
+                raise DataError(
+                    f"{path}: packed format {content['format']!r} is not known; this version "
+                    f"reads format {FORMAT}: deploy again"
+                )
+            calls = [_call(place, row, file) for place, row in enumerate(content["calls"])]
+            channels, height, width = map(int, content["image"])
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: is no packed network, or damaged; deploy again") from error
+    return PackedNet(tuple(calls), (channels, height, width))
+
+
+def _call(place: int, row: dict[str, Any], file: Any) -> Call:
+    kind = KINDS[row["step"]]
+    names = {f.name for f in dataclasses.fields(kind) if f.init and not f.name.startswith("_")}
+    arrays = {name: file[f"{place}.{name}"] for name in names - set(row["numbers"])}
+    inputs = tuple(int(value) for value in row["inputs"])
+    if not all(0 <= value <= place for value in inputs):
+        raise ValueError(f"call {place} takes a value that is not there yet")
+    return Call(kind(**row["numbers"], **arrays), inputs)
+
+
+def _fields(step: Any) -> dict[str, Any]:
+    return {name: value for name, value in vars(step).items() if not name.startswith("_")}
+
+
+def _arrays(step: Any) -> dict[str, NDArray[Any]]:
+    return {name: v for name, v in _fields(step).items() if isinstance(v, np.ndarray)}

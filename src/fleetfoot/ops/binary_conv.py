@@ -128,6 +128,11 @@ class BinaryLinear(nn.Module):
         return f"{inputs}, {outputs}, scale={self.scale}"
 
 
+def has_binary_layers(net: nn.Module) -> bool:
+    """Return whether a network has a layer with weights of one bit."""
+    return any(isinstance(module, (BinaryConv2d, BinaryLinear)) for module in net.modules())
+
+
 @cost_formula(BinaryConv2d)
 def _binary_conv_cost(layer: BinaryConv2d, in_shape: Shape) -> Cost:
     batch, _, *sides = in_shape

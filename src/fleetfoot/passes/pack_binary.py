@@ -1,44 +1,56 @@
 """Pack a trained binary network: weights and activations of one bit each, sums by counting.
 
-before   x -> BinaryConv2d -> [MaxPool2d] -> BatchNorm2d -> Sign -> BinaryConv2d -> ... -> logits
+before   x -> conv -> BatchNorm2d -> Sign -> BinaryConv2d -> BatchNorm2d -> + x -> ... -> logits
 after    x -> float sums -> bits -> packed sums -> threshold -> bits -> ... -> norm -> logits
 
-Exact    behind the first layer to the integer: thresholds are found by asking norm and sign about
-         every sum that can come. The first layer reads real numbers, and its sums are rounded in
-         another order
-Skips    nothing: a network that is not a chain of these layers is refused with the reason
+Exact    of signs to the integer: thresholds are found by asking norm and sign about every sum that
+         can come. Real layers and scales of filters are rounded in another order
+Skips    nothing: a network with a layer that has no step here is refused with the reason
 Letters  N batch, C channels, H height, W width, O outputs, I inputs
 """
 
 import copy
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import fx, nn
 
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.trace import trace
 from fleetfoot.kernels.packed_bits import PackedConv, Thresholds, pack_bytes, words_of
-from fleetfoot.kernels.packed_net import (
-    FirstConv,
-    FirstLinear,
+from fleetfoot.kernels.packed_net import Call, PackedNet
+from fleetfoot.kernels.packed_steps import (
+    Add,
+    Affine,
+    AffineAdd,
+    AveragePool,
+    ChannelsLast,
+    Clamp,
+    Concat,
+    FloatConv,
+    FloatLinear,
     FloatSigns,
+    GlobalMean,
     MaxPool,
-    Norm,
     PackedLinear,
-    PackedNet,
+    ShiftedPrelu,
     Step,
-    one_group,
+    Subsample,
 )
-from fleetfoot.ops.binary_conv import BinaryConv2d, BinaryLinear
+from fleetfoot.ops.binary_conv import BinaryConv2d, BinaryLinear, has_binary_layers
 from fleetfoot.ops.fixed_size import FixedSize
+from fleetfoot.ops.rsign import RPReLU, RSign
 from fleetfoot.ops.sign import Sign
+from fleetfoot.ops.zero_shortcut import ZeroShortcut
 
+Norm = nn.BatchNorm1d | nn.BatchNorm2d
 IGNORED = (FixedSize, nn.Flatten, nn.Dropout, nn.Identity)
+FLATTENERS = ("flatten", torch.flatten)
 
 
 @dataclass(frozen=True)
@@ -56,165 +68,321 @@ class Packed:
     floats: tuple[str, ...]
 
 
-@dataclass
-class _Chain:
-    """What is known behind the steps so far; letters as above."""
+@dataclass(frozen=True)
+class _Value:
+    """What a place of the graph holds: value ``at`` of the program, behind ``norms`` not yet done.
 
-    steps: list[Step] = field(default_factory=list[Step])
+    Attributes:
+        at: number of the value.
+        channels: of it.
+        bits: it is packed signs.
+        products: of a sum of signs; None where numbers are real.
+        scale: what sums are to be multiplied by, (C,); None for 1.
+        norms: batch norms whose factor and summand wait for what comes behind.
+    """
+
+    at: int
+    channels: int
+    bits: bool = False
+    products: int | None = None
+    scale: NDArray[np.float32] | None = None
+    norms: tuple[Norm, ...] = ()
+
+    @property
+    def waits(self) -> bool:
+        return bool(self.norms) or self.products is not None
+
+
+@dataclass
+class _Program:
+    """The calls so far; letters as above."""
+
+    calls: list[Call] = field(default_factory=list[Call])
     packed: list[str] = field(default_factory=list[str])
     floats: list[str] = field(default_factory=list[str])
-    channels: int = 0
-    products: int | None = None  # of a sum of signs; None while numbers are real
-    bits: bool = False
-    norm: nn.Module | None = None
-    bit_bytes: int = 0
+    _real: dict[tuple[int, tuple[Norm, ...]], _Value] = field(
+        default_factory=dict[tuple[int, tuple[Norm, ...]], _Value]
+    )
+
+    def add(self, step: Step, *inputs: _Value, **of_value: Any) -> _Value:
+        self.calls.append(Call(step, tuple(value.at for value in inputs)))
+        return _Value(len(self.calls), **of_value)
+
+    def real(self, value: _Value, path: str) -> _Value:
+        """Return the value as real numbers, its norms done."""
+        if value.bits:
+            raise UsageError(f"{path}: reads bits that no layer multiplies: it cannot be packed")
+        if not value.waits:
+            return value
+        key = value.at, value.norms  # two layers may read it
+        if key not in self._real:
+            self._real[key] = self.add(Affine(*_affine(value)), value, channels=value.channels)
+        return self._real[key]
 
 
-def pack_binary(model: nn.Module) -> Packed:
+def pack_binary(model: nn.Module, image: tuple[int, int, int]) -> Packed:
     """Return the packed form of a network in evaluation mode; ``model`` is left alone.
 
+    Args:
+        model: the network.
+        image: (C, H, W) of what it takes.
+
     Raises:
-        UsageError: it is not a chain of binary layers, pools, norms and signs.
+        UsageError: it has no binary layer, or a layer that has no packed form.
     """
-    chain = _Chain()
-    for path, layer in _layers(copy.deepcopy(model).eval().float().requires_grad_(False)):
-        _add(chain, path, layer)
-    if chain.bits or not chain.packed:
-        raise UsageError(
-            f"{type(model).__name__} cannot be packed: it "
-            + ("ends in bits, without logits" if chain.bits else "has no layer that reads bits")
-        )
-    if chain.norm is not None:
-        chain.steps.append(_norm(chain.norm))
-    arrays = sum(_bytes_of(step) for step in chain.steps)
-    net = PackedNet(tuple(chain.steps), chain.bit_bytes, arrays - chain.bit_bytes)
-    return Packed(net, tuple(chain.packed), tuple(chain.floats))
-
-
-def _layers(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """Yield the layers of a chain by path, in order."""
-    traced = trace(model)
-    before = None
+    name = type(model).__name__
+    if not has_binary_layers(model):
+        raise UsageError(f"{name} cannot be packed: it has no binary layer")
+    traced = trace(copy.deepcopy(model).eval().float().requires_grad_(False))
+    program = _Program()
+    values: dict[fx.Node, _Value] = {}
+    last = None
     for node in traced.graph.nodes:
-        if node.op == "output":
-            break
-        if node.op == "placeholder" and before is None:
-            before = node
-            continue
-        if node.op != "call_module" or node.args != (before,) or len(node.users) != 1:
-            raise UsageError(
-                f"{type(model).__name__} cannot be packed: {node.name} is no layer of a chain"
-            )
-        yield str(node.target), traced.get_submodule(str(node.target))
-        before = node
-
-
-def _add(chain: _Chain, path: str, layer: nn.Module) -> None:
-    for kinds, add in RULES:
-        if isinstance(layer, kinds):
-            add(chain, path, layer)
-            return
-    if not isinstance(layer, IGNORED):
-        raise UsageError(f"{path}: {type(layer).__name__} cannot be packed")
-
-
-def _add_conv(chain: _Chain, path: str, conv: BinaryConv2d) -> None:
-    weight = _acting(conv, path, chain)
-    if chain.bits:
-        packed = PackedConv.of(
-            weight, stride=conv.stride, padding=conv.padding, pad_value=int(conv.pad_value)
-        )
-        chain.steps += [one_group, packed]
-        _note_bits(chain, path, packed.words, weight[0].size)
-    else:
-        flat = weight.reshape(len(weight), -1).T.copy()
-        step = FirstConv(flat, weight.shape[-1], conv.stride, conv.padding, conv.pad_value)
-        chain.steps.append(step)
-        chain.floats.append(path)
-    chain.channels = len(weight)
-
-
-def _add_linear(chain: _Chain, path: str, linear: BinaryLinear) -> None:
-    weight = _acting(linear, path, chain)
-    if chain.bits:
-        # Torch flattens maps channel by channel, bytes lie position by position.
-        positions = weight.shape[1] // chain.channels
-        ordered = weight.reshape(len(weight), chain.channels, positions).transpose(0, 2, 1)
-        words = words_of(pack_bytes(ordered, name=path).reshape(len(weight), -1))
-        chain.steps.append(PackedLinear(words, weight.shape[1]))
-        _note_bits(chain, path, words, weight.shape[1])
-    else:
-        chain.steps.append(FirstLinear(weight.T.copy()))
-        chain.floats.append(path)
-    chain.channels = len(weight)
-
-
-def _acting(layer: BinaryConv2d | BinaryLinear, path: str, chain: _Chain) -> NDArray[np.float32]:
-    if chain.norm is not None:
-        raise UsageError(f"{path}: a norm without a sign stands in front: it cannot be packed")
-    if chain.bits and layer.scale != "none":
-        raise UsageError(f"{path}: signs with a scale for each {layer.scale} are not packed yet")
-    return layer.bits().numpy()
-
-
-def _note_bits(chain: _Chain, path: str, words: NDArray[np.uint64], products: int) -> None:
-    chain.packed.append(path)
-    chain.bit_bytes += words.nbytes
-    chain.products, chain.bits = products, False
-
-
-def _add_pool(chain: _Chain, path: str, pool: nn.MaxPool2d) -> None:
-    plain = pool.padding in (0, (0, 0)) and pool.dilation in (1, (1, 1)) and not pool.ceil_mode
-    if chain.bits or chain.norm is not None or not plain or not isinstance(pool.kernel_size, int):
+        if node.op == "placeholder":
+            values[node] = program.add(ChannelsLast(), _Value(0, image[0]), channels=image[0])
+        elif node.op == "output":
+            last = values.get(node.args[0])
+        else:
+            inputs = [values[each] for each in node.all_input_nodes]
+            values[node] = _step(program, traced, node, inputs)
+    if last is None or last.bits or not program.packed:
         raise UsageError(
-            f"{path}: this pool cannot be packed: only square ones, in front of a norm"
+            f"{name} cannot be packed: it "
+            + ("ends in bits, without logits" if program.packed else "has no layer that reads bits")
         )
-    chain.steps.append(MaxPool(pool.kernel_size, cast(int, pool.stride)))
-
-
-def _add_norm(chain: _Chain, path: str, norm: nn.Module) -> None:
-    if chain.bits or chain.norm is not None:
-        raise UsageError(f"{path}: a norm that follows no layer cannot be packed")
-    chain.norm = norm
-
-
-def _add_sign(chain: _Chain, path: str, _: nn.Module) -> None:
-    if chain.norm is None:
-        raise UsageError(f"{path}: a sign without a norm in front cannot be packed")
-    if chain.products is None:
-        chain.steps.append(FloatSigns(_norm(chain.norm)))
-    else:
-        chain.steps.append(_thresholds(chain.norm, chain.products, chain.channels))
-    chain.norm, chain.bits, chain.products = None, True, None
-
-
-def _thresholds(norm: nn.Module, products: int, channels: int) -> Thresholds:
-    """Ask a norm about every sum of signs; borders of zeros give sums of both parities."""
-    sums = torch.arange(-products, products + 1, dtype=torch.float32)
-    values = sums[:, None].expand(-1, channels)
-    shaped = values[:, :, None, None] if isinstance(norm, nn.BatchNorm2d) else values
-    positive = (norm(shaped) >= 0).flatten(1).numpy()
-    return Thresholds.of(positive, -products)
-
-
-def _norm(norm: Any) -> Norm:
-    factor = torch.rsqrt(norm.running_var + norm.eps) * norm.weight
-    return Norm(factor.numpy(), (norm.bias - norm.running_mean * factor).numpy())
-
-
-def _bytes_of(step: Step) -> int:
-    found = vars(step).values() if hasattr(step, "__dict__") else ()
-    return sum(
-        value.nbytes if isinstance(value, np.ndarray) else _bytes_of(value)
-        for value in found
-        if isinstance(value, (np.ndarray, Norm))
+    program.real(last, "output")
+    return Packed(
+        PackedNet(tuple(program.calls), image), tuple(program.packed), tuple(program.floats)
     )
 
 
-RULES: tuple[tuple[type[nn.Module] | tuple[type[nn.Module], ...], Callable[..., None]], ...] = (
+def _step(
+    program: _Program, traced: fx.GraphModule, node: fx.Node, inputs: Sequence[_Value]
+) -> _Value:
+    """Add the call of a node and return what it gives."""
+    if node.op == "call_module":
+        path = str(node.target)
+        layer = traced.get_submodule(path)
+        for kinds, add in RULES:
+            if isinstance(layer, kinds):
+                return add(program, path, layer, inputs[0])
+        if isinstance(layer, IGNORED):
+            return inputs[0]
+        raise UsageError(f"{path}: {type(layer).__name__} cannot be packed")
+    if node.target in (operator.add, torch.add) and len(inputs) == 2:
+        return _add_sum(program, node.name, inputs)
+    if node.target is torch.cat and (node.args[1:] == (1,) or node.kwargs == {"dim": 1}):
+        real = [program.real(value, node.name) for value in inputs]
+        return program.add(Concat(), *real, channels=sum(value.channels for value in real))
+    if node.target in FLATTENERS:
+        return inputs[0]
+    raise UsageError(f"{node.name}: {node.target} cannot be packed")
+
+
+def _add_sum(program: _Program, path: str, inputs: Sequence[_Value]) -> _Value:
+    """Add two maps; a norm of one of them is done on the way."""
+    first, second = sorted(inputs, key=lambda value: not value.waits)
+    other = program.real(second, path)
+    if first.waits:
+        step: Step = AffineAdd(*_affine(first))
+    else:
+        step, first = Add(), program.real(first, path)
+    return program.add(step, first, other, channels=first.channels)
+
+
+def _add_conv(program: _Program, path: str, conv: BinaryConv2d, x: _Value) -> _Value:
+    if not x.bits:
+        weight, bias = conv.bits().numpy(), np.zeros(len(conv.weight), np.float32)
+        return _real_conv(program, path, (weight, bias), conv, program.real(x, path))
+    signs, scale = _signs_and_scale(conv)
+    packed = PackedConv.of(
+        signs, stride=conv.stride, padding=conv.padding, pad_value=int(conv.pad_value)
+    )
+    program.packed.append(path)
+    return program.add(packed, x, channels=len(signs), products=signs[0].size, scale=scale)
+
+
+def _add_float_conv(program: _Program, path: str, conv: nn.Conv2d, x: _Value) -> _Value:
+    square = len(set(conv.kernel_size)) == len(set(conv.stride)) == len(set(conv.padding)) == 1
+    if conv.groups != 1 or conv.dilation != (1, 1) or not square or conv.padding_mode != "zeros":
+        raise UsageError(f"{path}: only plain square convolutions stand beside packed layers")
+    weight = conv.weight.numpy()
+    bias = np.zeros(len(weight), np.float32) if conv.bias is None else conv.bias.numpy()
+    return _real_conv(program, path, (weight, bias), conv, program.real(x, path))
+
+
+def _real_conv(
+    program: _Program,
+    path: str,
+    arrays: tuple[NDArray[np.float32], NDArray[np.float32]],
+    conv: Any,
+    x: _Value,
+) -> _Value:
+    weight, bias = arrays
+    taps_first = np.moveaxis(weight, 1, -1).reshape(len(weight), -1)
+    step = FloatConv(
+        np.ascontiguousarray(taps_first.T),
+        bias,
+        kernel=weight.shape[-1],
+        stride=_side(conv.stride),
+        padding=_side(conv.padding),
+        pad_value=float(getattr(conv, "pad_value", 0.0)),
+    )
+    program.floats.append(path)
+    return program.add(step, x, channels=len(weight))
+
+
+def _add_linear(program: _Program, path: str, linear: BinaryLinear, x: _Value) -> _Value:
+    if not x.bits:
+        bias = np.zeros(len(linear.weight), np.float32)
+        return _real_linear(program, path, linear.bits().numpy(), bias, x)
+    signs, scale = _signs_and_scale(linear)
+    ordered = _positions_first(signs, x.channels)
+    words = words_of(pack_bytes(ordered, name=path).reshape(len(signs), -1))
+    program.packed.append(path)
+    step = PackedLinear(words, signs.shape[1])
+    return program.add(step, x, channels=len(signs), products=signs.shape[1], scale=scale)
+
+
+def _add_float_linear(program: _Program, path: str, linear: nn.Linear, x: _Value) -> _Value:
+    weight = linear.weight.numpy()
+    bias = np.zeros(len(weight), np.float32) if linear.bias is None else linear.bias.numpy()
+    return _real_linear(program, path, weight, bias, x)
+
+
+def _real_linear(
+    program: _Program,
+    path: str,
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    x: _Value,
+) -> _Value:
+    ordered = _positions_first(weight, x.channels).reshape(len(weight), -1)
+    program.floats.append(path)
+    step = FloatLinear(np.ascontiguousarray(ordered.T), bias)
+    return program.add(step, program.real(x, path), channels=len(weight))
+
+
+def _positions_first(weight: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """Return weights (O, positions, C): torch flattens channel by channel, maps lie otherwise."""
+    outputs, inputs = weight.shape
+    return weight.reshape(outputs, channels, inputs // channels).transpose(0, 2, 1)
+
+
+def _signs_and_scale(
+    layer: BinaryConv2d | BinaryLinear,
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return weights as +1 and -1, and what the sums of a filter are multiplied by."""
+    acting = layer.bits().numpy()
+    signs = np.where(acting < 0, -1, 1).astype(np.float32)
+    if layer.scale == "none":
+        return signs, None
+    return signs, np.abs(acting.reshape(len(acting), -1)[:, 0])
+
+
+def _add_max_pool(program: _Program, path: str, pool: nn.MaxPool2d, x: _Value) -> _Value:
+    plain = pool.padding in (0, (0, 0)) and pool.dilation in (1, (1, 1)) and not pool.ceil_mode
+    if x.bits or x.norms or not plain or not isinstance(pool.kernel_size, int):
+        raise UsageError(
+            f"{path}: this pool cannot be packed: only square ones, in front of a norm"
+        )
+    step = MaxPool(pool.kernel_size, cast(int, pool.stride))
+    return replace(program.add(step, x, channels=x.channels), products=x.products, scale=x.scale)
+
+
+def _add_average_pool(program: _Program, path: str, pool: nn.AvgPool2d, x: _Value) -> _Value:
+    sides = _side(pool.kernel_size), _side(pool.stride)
+    if pool.padding not in (0, (0, 0)) or pool.ceil_mode:
+        raise UsageError(f"{path}: an average pool with a border cannot be packed")
+    return program.add(AveragePool(*sides), program.real(x, path), channels=x.channels)
+
+
+def _add_global_mean(program: _Program, path: str, pool: nn.AdaptiveAvgPool2d, x: _Value) -> _Value:
+    if pool.output_size not in (1, (1, 1)):
+        raise UsageError(f"{path}: only the mean of all positions can be packed")
+    return program.add(GlobalMean(), program.real(x, path), channels=x.channels)
+
+
+def _add_norm(_: _Program, path: str, norm: Norm, x: _Value) -> _Value:
+    if x.bits:
+        raise UsageError(f"{path}: a norm of bits cannot be packed")
+    return replace(x, norms=(*x.norms, norm))
+
+
+def _add_clamp(program: _Program, path: str, layer: nn.Module, x: _Value) -> _Value:
+    low, high = (
+        (layer.min_val, layer.max_val) if isinstance(layer, nn.Hardtanh) else (0.0, float("inf"))
+    )
+    return program.add(Clamp(low, high), program.real(x, path), channels=x.channels)
+
+
+def _add_prelu(program: _Program, path: str, layer: nn.PReLU | RPReLU, x: _Value) -> _Value:
+    none = torch.zeros(x.channels)
+    shift_in = layer.shift_in if isinstance(layer, RPReLU) else none
+    shift_out = layer.shift_out if isinstance(layer, RPReLU) else none
+    slope = layer.weight.expand(x.channels).contiguous()
+    step = ShiftedPrelu(shift_in.numpy(), slope.numpy(), shift_out.numpy())
+    return program.add(step, program.real(x, path), channels=x.channels)
+
+
+def _add_subsample(program: _Program, path: str, layer: ZeroShortcut, x: _Value) -> _Value:
+    step = Subsample(layer.stride, layer.channels)
+    return program.add(step, program.real(x, path), channels=layer.channels)
+
+
+def _add_sign(program: _Program, path: str, sign: Sign | RSign, x: _Value) -> _Value:
+    if x.bits:
+        raise UsageError(f"{path}: a sign of signs cannot be packed")
+    shift = sign.bias.numpy() if isinstance(sign, RSign) else np.zeros(x.channels, np.float32)
+    if x.products is not None:
+        step: Step = _thresholds(x, sign)
+    else:
+        factor, summand = _affine(x)
+        step = FloatSigns(factor, summand + shift)
+    return program.add(step, x, channels=x.channels, bits=True)
+
+
+def _thresholds(x: _Value, sign: nn.Module) -> Thresholds:
+    """Ask norms and sign about every sum of signs; borders of zeros give sums of both parities."""
+    products = x.products or 0
+    sums = torch.arange(-products, products + 1, dtype=torch.float32)
+    values = sums[:, None].expand(-1, x.channels)
+    if x.scale is not None:
+        values = values * torch.from_numpy(x.scale)
+    shaped = values[:, :, None, None]
+    for norm in x.norms:
+        shaped = norm(shaped) if isinstance(norm, nn.BatchNorm2d) else norm(shaped[:, :, 0, 0])
+        shaped = shaped if shaped.ndim == 4 else shaped[:, :, None, None]
+    return Thresholds.of((sign(shaped) > 0).flatten(1).numpy(), -products)
+
+
+def _affine(x: _Value) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return factor and summand of the scale and the norms that wait."""
+    factor = torch.ones(x.channels) if x.scale is None else torch.from_numpy(x.scale)
+    summand = torch.zeros(x.channels)
+    for norm in cast(tuple[Any, ...], x.norms):
+        slope = torch.rsqrt(norm.running_var + norm.eps)
+        slope = slope if norm.weight is None else slope * norm.weight
+        factor, summand = factor * slope, (summand - norm.running_mean) * slope
+        summand = summand if norm.bias is None else summand + norm.bias
+    return factor.numpy(), summand.numpy()
+
+
+def _side(value: Any) -> int:
+    return int(value[0]) if isinstance(value, tuple) else int(value)
+
+
+RULES: tuple[tuple[Any, Callable[..., _Value]], ...] = (
     (BinaryConv2d, _add_conv),
     (BinaryLinear, _add_linear),
-    (nn.MaxPool2d, _add_pool),
+    (nn.Conv2d, _add_float_conv),
+    (nn.Linear, _add_float_linear),
+    (nn.MaxPool2d, _add_max_pool),
+    (nn.AvgPool2d, _add_average_pool),
+    (nn.AdaptiveAvgPool2d, _add_global_mean),
     ((nn.BatchNorm1d, nn.BatchNorm2d), _add_norm),
-    (Sign, _add_sign),
+    ((nn.Hardtanh, nn.ReLU), _add_clamp),
+    ((nn.PReLU, RPReLU), _add_prelu),
+    ((Sign, RSign), _add_sign),
+    (ZeroShortcut, _add_subsample),
 )

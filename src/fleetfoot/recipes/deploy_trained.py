@@ -2,6 +2,7 @@
 
 Fold     batch norms go into the convolutions; the reference is the network as it was trained
 Gate     up to `GATE_IMAGES` images that training did not see; noise where there are none
+Bits     a binary network is packed, too, and competes with its other forms
 int8     calibrated on training images; where there are none, on the gate's own
 """
 
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
+from fleetfoot.core.errors import FleetfootError, require
 from fleetfoot.core.seeds import rng
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
@@ -19,6 +21,7 @@ from fleetfoot.deploy.deploy import BundleRecord, deploy
 from fleetfoot.deploy.gate import GATE_IMAGES, GateSet, spread
 from fleetfoot.deploy.options import Options
 from fleetfoot.deploy.write_bundle import Card
+from fleetfoot.ops.binary_conv import has_binary_layers
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from fleetfoot.recipes.evaluation import crops
 
@@ -67,8 +70,22 @@ def deploy_trained(
         gate=compared,
         card=card,
         eager=net,
-        options=replace(options, calibration_images=calibration),
+        options=replace(_with_bits(options, net, preprocess), calibration_images=calibration),
     )
+
+
+def _with_bits(options: Options, net: nn.Module, preprocess: Preprocess) -> Options:
+    """Return options with the packed form of a binary network, or the reason why it has none."""
+    if not has_binary_layers(net):
+        return options
+    try:
+        require("numba", extra="kernels")
+        from fleetfoot.passes.pack_binary import pack_binary
+
+        image = (preprocess.channels, preprocess.size, preprocess.size)
+        return replace(options, packed=pack_binary(net, image).net)
+    except FleetfootError as error:
+        return replace(options, packed=str(error))
 
 
 def _gate_set(gate: Split | None, preprocess: Preprocess) -> GateSet:
