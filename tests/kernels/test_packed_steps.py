@@ -13,9 +13,11 @@ from fleetfoot.kernels.packed_steps import (
     FloatConv,
     FloatSigns,
     MaxPool,
+    Repeat,
     ShiftedPrelu,
     Subsample,
 )
+from fleetfoot.ops.repeat_conv import tile
 from fleetfoot.ops.zero_shortcut import zero_shortcut
 
 RNG = np.random.default_rng(0)
@@ -65,5 +67,10 @@ def test_signs_of_numbers():
 
 def test_windows():
     same(MaxPool(3, 2)(MAPS), F.max_pool2d(torch_of(MAPS), 3, 2))
-    same(AveragePool(2, 2)(MAPS), F.avg_pool2d(torch_of(MAPS), 2))
-    same(Subsample(2, 16)(MAPS), zero_shortcut(torch_of(MAPS), channels=16, stride=2))
+    for whole in (False, True):
+        expected = F.avg_pool2d(torch_of(MAPS), 2, ceil_mode=whole)
+        same(AveragePool(2, whole)(MAPS), expected)
+    for front, centred in ((0, False), (2, True)):
+        expected = zero_shortcut(torch_of(MAPS), channels=16, stride=2, centred=centred)
+        same(Subsample(2, 16, front)(MAPS), expected)
+    same(Repeat(3)(MAPS), tile(torch_of(MAPS), 3))

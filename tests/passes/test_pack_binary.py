@@ -140,7 +140,7 @@ class Odd(nn.Module):
         (nn.Sequential(BinaryConv2d(3, 4, 3), nn.SiLU()), "1: SiLU cannot be packed"),
         (nn.Sequential(nn.Conv2d(3, 4, 3)), "has no binary layer"),
         (nn.Sequential(BinaryLinear(3, 4)), "has no layer that reads bits"),
-        (nn.Sequential(Sign(), nn.ReLU(), BinaryLinear(3, 4)), "reads bits that no layer"),
+        (nn.Sequential(Sign(), nn.ReLU(), BinaryLinear(3, 4)), "1: a ReLU of bits cannot"),
         (nn.Sequential(Sign(), BinaryLinear(3, 4), Sign()), "ends in bits"),
     ],
 )

@@ -112,13 +112,19 @@ class MaxPool:
 
 @dataclass(frozen=True)
 class AveragePool:
-    """Mean of the numbers under each window of side K."""
+    """Mean of the numbers under each window of side K, its stride.
+
+    At an odd border a window of 2 has one row or column: doubled, it has the same mean.
+    """
 
     kernel: int
-    stride: int
+    whole: bool  # windows that reach beyond the border count
 
     def __call__(self, x: NDArray[Any]) -> Floats:
-        return _windows(x, self.kernel, self.stride).mean(axis=(4, 5), dtype=np.float32)
+        if self.whole:
+            rests = [(0, side % 2) for side in x.shape[1:3]]
+            x = np.pad(x, [(0, 0), *rests, (0, 0)], mode="edge") if any(map(max, rests)) else x
+        return _windows(x, self.kernel, self.kernel).mean(axis=(4, 5), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -196,14 +202,26 @@ class ShiftedPrelu:
 
 @dataclass(frozen=True)
 class Subsample:
-    """Every stride-th position, and zeros for channels that are new."""
+    """Every stride-th position, and zeros for channels that are new, some of them in front."""
 
     stride: int
     channels: int
+    front: int
 
     def __call__(self, x: Floats) -> Floats:
         seen = x[:, :: self.stride, :: self.stride]
-        return np.pad(seen, [*[(0, 0)] * 3, (0, self.channels - x.shape[-1])])
+        behind = self.channels - x.shape[-1] - self.front
+        return np.pad(seen, [*[(0, 0)] * 3, (self.front, behind)])
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """The channels of a map so many times over, a block after a block."""
+
+    times: int
+
+    def __call__(self, x: NDArray[Any]) -> NDArray[Any]:
+        return np.tile(x, (*(1,) * (x.ndim - 1), self.times))
 
 
 @dataclass(frozen=True)
@@ -243,6 +261,7 @@ STEPS: tuple[type[Any], ...] = (
     MaxPool,
     PackedConv,
     PackedLinear,
+    Repeat,
     ShiftedPrelu,
     Subsample,
     Thresholds,

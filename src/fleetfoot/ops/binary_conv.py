@@ -134,7 +134,8 @@ def has_binary_layers(net: nn.Module) -> bool:
 
 
 @cost_formula(BinaryConv2d)
-def _binary_conv_cost(layer: BinaryConv2d, in_shape: Shape) -> Cost:
+def binary_conv_cost(layer: BinaryConv2d, in_shape: Shape) -> Cost:
+    """Return the cost of a binary convolution: of a plain one without bias."""
     batch, _, *sides = in_shape
     kernel = layer.weight.shape[-1]
     places = [(side + 2 * layer.padding - kernel) // layer.stride + 1 for side in sides]

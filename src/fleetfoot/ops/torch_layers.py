@@ -58,7 +58,7 @@ def _linear_cost(module: nn.Linear, in_shape: Shape) -> Cost:
 
 
 _ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Hardswish)
-_MORE_ACTIVATIONS = (nn.Hardsigmoid, nn.LeakyReLU, nn.ELU, nn.Mish)
+_MORE_ACTIVATIONS = (nn.Hardsigmoid, nn.Hardtanh, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.Mish)
 for _kind in (*_ACTIVATIONS, *_MORE_ACTIVATIONS, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d):
     cost_formula(_kind)(per_element(1))
 for _kind in (nn.Identity, nn.Dropout, nn.Flatten, nn.Unflatten):

@@ -1,7 +1,8 @@
 """Shortcut without parameters: every stride-th position, zeros for the channels that are new.
 
 Paper    He et al., "Deep Residual Learning", CVPR 2016, arXiv:1512.03385, section 3.3, option A
-Departs  nowhere; the new channels come last, where the paper does not say
+Departs  nowhere; the new channels come last, where the paper does not say, or half of them in front
+         as in the code of binary networks (`centred`)
 Cost     no arithmetic; one copy of the map
 Letters  N batch, C channels, O output channels, H height, W width
 """
@@ -14,11 +15,16 @@ from fleetfoot.core.costs import cost_formula, free
 from fleetfoot.core.errors import ShapeError
 
 
-def zero_shortcut(x: Tensor, *, channels: int, stride: int) -> Tensor:
-    """Return (N, C, H, W) as (N, channels, ceil(H / stride), ceil(W / stride)), zeros behind C."""
+def zero_shortcut(x: Tensor, *, channels: int, stride: int, centred: bool = False) -> Tensor:
+    """Return (N, C, H, W) as (N, channels, ceil(H / stride), ceil(W / stride)).
+
+    Channels that are new hold zeros: behind C, or ``centred``, half of them in front.
+    """
     if channels < x.shape[1]:
         raise ShapeError(f"a shortcut from {x.shape[1]} to {channels} channels would lose some")
-    return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, 0, channels - x.shape[1]))
+    new = channels - x.shape[1]
+    front = new // 2 if centred else 0
+    return F.pad(x[:, :, ::stride, ::stride], (0, 0, 0, 0, front, new - front))
 
 
 class ZeroShortcut(nn.Module):
@@ -28,13 +34,14 @@ class ZeroShortcut(nn.Module):
         UsageError: no channels or no stride; from ``forward``, channels that would be lost.
     """
 
-    def __init__(self, channels: int, stride: int) -> None:
+    def __init__(self, channels: int, stride: int, *, centred: bool = False) -> None:
         super().__init__()
+        self.centred = centred
         self.channels = at_least(1, channels, "channels")
         self.stride = at_least(1, stride, "stride")
 
     def forward(self, x: Tensor) -> Tensor:
-        return zero_shortcut(x, channels=self.channels, stride=self.stride)
+        return zero_shortcut(x, channels=self.channels, stride=self.stride, centred=self.centred)
 
     def extra_repr(self) -> str:
         return f"channels={self.channels}, stride={self.stride}"

@@ -9,6 +9,7 @@ Skips    nothing: a network with a layer that has no step here is refused with t
 Letters  N batch, C channels, H height, W width, O outputs, I inputs
 """
 
+import contextlib
 import copy
 import operator
 from collections.abc import Callable, Sequence
@@ -38,17 +39,21 @@ from fleetfoot.kernels.packed_steps import (
     GlobalMean,
     MaxPool,
     PackedLinear,
+    Repeat,
     ShiftedPrelu,
     Step,
     Subsample,
 )
 from fleetfoot.ops.binary_conv import BinaryConv2d, BinaryLinear, has_binary_layers
 from fleetfoot.ops.fixed_size import FixedSize
+from fleetfoot.ops.recu_conv import NormalisedSign
+from fleetfoot.ops.repeat_conv import Tile
 from fleetfoot.ops.rsign import RPReLU, RSign
 from fleetfoot.ops.sign import Sign
+from fleetfoot.ops.sine_sign import SineSign
 from fleetfoot.ops.zero_shortcut import ZeroShortcut
 
-Norm = nn.BatchNorm1d | nn.BatchNorm2d
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 IGNORED = (FixedSize, nn.Flatten, nn.Dropout, nn.Identity)
 FLATTENERS = ("flatten", torch.flatten)
 
@@ -70,7 +75,7 @@ class Packed:
 
 @dataclass(frozen=True)
 class _Value:
-    """What a place of the graph holds: value ``at`` of the program, behind ``norms`` not yet done.
+    """What a place of the graph holds: value ``at`` of the program, layers behind it not yet done.
 
     Attributes:
         at: number of the value.
@@ -78,7 +83,8 @@ class _Value:
         bits: it is packed signs.
         products: of a sum of signs; None where numbers are real.
         scale: what sums are to be multiplied by, (C,); None for 1.
-        norms: batch norms whose factor and summand wait for what comes behind.
+        layers: norms and activations that wait for what comes behind: a sign in front of which
+            sums of signs stand makes one threshold of them all.
     """
 
     at: int
@@ -86,11 +92,11 @@ class _Value:
     bits: bool = False
     products: int | None = None
     scale: NDArray[np.float32] | None = None
-    norms: tuple[Norm, ...] = ()
+    layers: tuple[nn.Module, ...] = ()
 
     @property
     def waits(self) -> bool:
-        return bool(self.norms) or self.products is not None
+        return bool(self.layers) or self.products is not None
 
 
 @dataclass
@@ -100,8 +106,8 @@ class _Program:
     calls: list[Call] = field(default_factory=list[Call])
     packed: list[str] = field(default_factory=list[str])
     floats: list[str] = field(default_factory=list[str])
-    _real: dict[tuple[int, tuple[Norm, ...]], _Value] = field(
-        default_factory=dict[tuple[int, tuple[Norm, ...]], _Value]
+    _done: dict[tuple[int, tuple[nn.Module, ...]], _Value] = field(
+        default_factory=dict[tuple[int, tuple[nn.Module, ...]], _Value]
     )
 
     def add(self, step: Step, *inputs: _Value, **of_value: Any) -> _Value:
@@ -114,10 +120,26 @@ class _Program:
             raise UsageError(f"{path}: reads bits that no layer multiplies: it cannot be packed")
         if not value.waits:
             return value
-        key = value.at, value.norms  # two layers may read it
-        if key not in self._real:
-            self._real[key] = self.add(Affine(*_affine(value)), value, channels=value.channels)
-        return self._real[key]
+        key = value.at, value.layers  # two layers may read it
+        if key not in self._done:
+            rest = self.up_to_norms(value, path)
+            if rest.waits:
+                rest = self.add(Affine(*_affine(rest)), rest, channels=rest.channels)
+            self._done[key] = rest
+        return self._done[key]
+
+    def up_to_norms(self, value: _Value, path: str) -> _Value:
+        """Return the value with its activations done; the norms behind the last one wait."""
+        last = max(
+            (i for i, layer in enumerate(value.layers, 1) if not isinstance(layer, NORMS)),
+            default=0,
+        )
+        if not last:
+            return value
+        before = self.real(replace(value, layers=value.layers[: last - 1]), path)
+        step = _activation(value.layers[last - 1], value.channels)
+        done = self.add(step, before, channels=value.channels)
+        return replace(done, layers=value.layers[last:])
 
 
 def pack_binary(model: nn.Module, image: tuple[int, int, int]) -> Packed:
@@ -183,6 +205,7 @@ def _add_sum(program: _Program, path: str, inputs: Sequence[_Value]) -> _Value:
     """Add two maps; a norm of one of them is done on the way."""
     first, second = sorted(inputs, key=lambda value: not value.waits)
     other = program.real(second, path)
+    first = program.up_to_norms(first, path)
     if first.waits:
         step: Step = AffineAdd(*_affine(first))
     else:
@@ -282,7 +305,7 @@ def _signs_and_scale(
 
 def _add_max_pool(program: _Program, path: str, pool: nn.MaxPool2d, x: _Value) -> _Value:
     plain = pool.padding in (0, (0, 0)) and pool.dilation in (1, (1, 1)) and not pool.ceil_mode
-    if x.bits or x.norms or not plain or not isinstance(pool.kernel_size, int):
+    if x.bits or x.layers or not plain or not isinstance(pool.kernel_size, int):
         raise UsageError(
             f"{path}: this pool cannot be packed: only square ones, in front of a norm"
         )
@@ -291,10 +314,12 @@ def _add_max_pool(program: _Program, path: str, pool: nn.MaxPool2d, x: _Value) -
 
 
 def _add_average_pool(program: _Program, path: str, pool: nn.AvgPool2d, x: _Value) -> _Value:
-    sides = _side(pool.kernel_size), _side(pool.stride)
-    if pool.padding not in (0, (0, 0)) or pool.ceil_mode:
-        raise UsageError(f"{path}: an average pool with a border cannot be packed")
-    return program.add(AveragePool(*sides), program.real(x, path), channels=x.channels)
+    kernel, stride = _side(pool.kernel_size), _side(pool.stride)
+    if pool.padding not in (0, (0, 0)) or kernel != stride or (pool.ceil_mode and kernel != 2):
+        raise UsageError(f"{path}: an average pool with a border or overlaps cannot be packed")
+    return program.add(
+        AveragePool(kernel, pool.ceil_mode), program.real(x, path), channels=x.channels
+    )
 
 
 def _add_global_mean(program: _Program, path: str, pool: nn.AdaptiveAvgPool2d, x: _Value) -> _Value:
@@ -303,40 +328,47 @@ def _add_global_mean(program: _Program, path: str, pool: nn.AdaptiveAvgPool2d, x
     return program.add(GlobalMean(), program.real(x, path), channels=x.channels)
 
 
-def _add_norm(_: _Program, path: str, norm: Norm, x: _Value) -> _Value:
+def _add_waiting(_: _Program, path: str, layer: nn.Module, x: _Value) -> _Value:
     if x.bits:
-        raise UsageError(f"{path}: a norm of bits cannot be packed")
-    return replace(x, norms=(*x.norms, norm))
+        raise UsageError(f"{path}: a {type(layer).__name__} of bits cannot be packed")
+    return replace(x, layers=(*x.layers, layer))
 
 
-def _add_clamp(program: _Program, path: str, layer: nn.Module, x: _Value) -> _Value:
-    low, high = (
-        (layer.min_val, layer.max_val) if isinstance(layer, nn.Hardtanh) else (0.0, float("inf"))
-    )
-    return program.add(Clamp(low, high), program.real(x, path), channels=x.channels)
-
-
-def _add_prelu(program: _Program, path: str, layer: nn.PReLU | RPReLU, x: _Value) -> _Value:
-    none = torch.zeros(x.channels)
-    shift_in = layer.shift_in if isinstance(layer, RPReLU) else none
-    shift_out = layer.shift_out if isinstance(layer, RPReLU) else none
-    slope = layer.weight.expand(x.channels).contiguous()
-    step = ShiftedPrelu(shift_in.numpy(), slope.numpy(), shift_out.numpy())
-    return program.add(step, program.real(x, path), channels=x.channels)
+def _activation(layer: nn.Module, channels: int) -> Step:
+    if isinstance(layer, nn.Hardtanh):
+        return Clamp(layer.min_val, layer.max_val)
+    if isinstance(layer, nn.ReLU):
+        return Clamp(0.0, float("inf"))
+    none = np.zeros(channels, np.float32)
+    slope = cast(torch.Tensor, layer.weight).expand(channels).contiguous().numpy()
+    if isinstance(layer, RPReLU):
+        return ShiftedPrelu(layer.shift_in.numpy(), slope, layer.shift_out.numpy())
+    return ShiftedPrelu(none, slope, none)
 
 
 def _add_subsample(program: _Program, path: str, layer: ZeroShortcut, x: _Value) -> _Value:
-    step = Subsample(layer.stride, layer.channels)
+    front = (layer.channels - x.channels) // 2 if layer.centred else 0
+    step = Subsample(layer.stride, layer.channels, front)
     return program.add(step, program.real(x, path), channels=layer.channels)
 
 
-def _add_sign(program: _Program, path: str, sign: Sign | RSign, x: _Value) -> _Value:
+def _add_tile(program: _Program, path: str, layer: Tile, x: _Value) -> _Value:
+    x = x if x.products is not None and not x.layers else program.real(x, path)
+    tiled = program.add(Repeat(layer.times), x, channels=x.channels * layer.times)
+    scale = None if x.scale is None else np.tile(x.scale, layer.times)
+    return replace(tiled, products=x.products, scale=scale)
+
+
+def _add_sign(program: _Program, path: str, sign: nn.Module, x: _Value) -> _Value:
     if x.bits:
         raise UsageError(f"{path}: a sign of signs cannot be packed")
     shift = sign.bias.numpy() if isinstance(sign, RSign) else np.zeros(x.channels, np.float32)
+    step: Step | None = None
     if x.products is not None:
-        step: Step = _thresholds(x, sign)
-    else:
+        with contextlib.suppress(UsageError):  # an activation that falls makes no threshold
+            step = _thresholds(x, sign)
+    if step is None:
+        x = program.up_to_norms(x, path)
         factor, summand = _affine(x)
         step = FloatSigns(factor, summand + shift)
     return program.add(step, x, channels=x.channels, bits=True)
@@ -350,9 +382,9 @@ def _thresholds(x: _Value, sign: nn.Module) -> Thresholds:
     if x.scale is not None:
         values = values * torch.from_numpy(x.scale)
     shaped = values[:, :, None, None]
-    for norm in x.norms:
-        shaped = norm(shaped) if isinstance(norm, nn.BatchNorm2d) else norm(shaped[:, :, 0, 0])
-        shaped = shaped if shaped.ndim == 4 else shaped[:, :, None, None]
+    for layer in x.layers:
+        flat = isinstance(layer, nn.BatchNorm1d)
+        shaped = layer(shaped[:, :, 0, 0])[:, :, None, None] if flat else layer(shaped)
     return Thresholds.of((sign(shaped) > 0).flatten(1).numpy(), -products)
 
 
@@ -360,7 +392,7 @@ def _affine(x: _Value) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return factor and summand of the scale and the norms that wait."""
     factor = torch.ones(x.channels) if x.scale is None else torch.from_numpy(x.scale)
     summand = torch.zeros(x.channels)
-    for norm in cast(tuple[Any, ...], x.norms):
+    for norm in cast(tuple[Any, ...], x.layers):
         slope = torch.rsqrt(norm.running_var + norm.eps)
         slope = slope if norm.weight is None else slope * norm.weight
         factor, summand = factor * slope, (summand - norm.running_mean) * slope
@@ -380,9 +412,8 @@ RULES: tuple[tuple[Any, Callable[..., _Value]], ...] = (
     (nn.MaxPool2d, _add_max_pool),
     (nn.AvgPool2d, _add_average_pool),
     (nn.AdaptiveAvgPool2d, _add_global_mean),
-    ((nn.BatchNorm1d, nn.BatchNorm2d), _add_norm),
-    ((nn.Hardtanh, nn.ReLU), _add_clamp),
-    ((nn.PReLU, RPReLU), _add_prelu),
-    ((Sign, RSign), _add_sign),
+    ((*NORMS, nn.Hardtanh, nn.ReLU, nn.PReLU, RPReLU), _add_waiting),
+    ((Sign, RSign, SineSign, NormalisedSign), _add_sign),
+    (Tile, _add_tile),
     (ZeroShortcut, _add_subsample),
 )

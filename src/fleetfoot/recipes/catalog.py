@@ -8,6 +8,7 @@ from fleetfoot.core.errors import UsageError
 from fleetfoot.recipes import (
     alexnet,
     allcnn,
+    binary_cifar,
     bn_inception,
     efficientnet,
     fasternet,
@@ -24,7 +25,10 @@ from fleetfoot.train.recipe import Recipe
 
 PUBLISHED: dict[str, Published] = {
     name: published
-    for family in (alexnet, allcnn, bn_inception, efficientnet, fasternet, nin, qnn, vovnet)
+    for family in (
+        *(alexnet, allcnn, binary_cifar, bn_inception, efficientnet, fasternet),
+        *(nin, qnn, vovnet),
+    )
     for name, published in family.PUBLISHED.items()
 }
 RECIPES: dict[str, Callable[[], Recipe]] = (

@@ -14,6 +14,7 @@ from fleetfoot.core import machine_lock
 from fleetfoot.core.file_lock import ALONE, flock
 from fleetfoot.core.machine_lock import working
 from fleetfoot.data.loader import Batch, Loader
+from fleetfoot.ops.annealed import Annealed
 from fleetfoot.train.inputs import Normalise
 from fleetfoot.train.optim.stretch import Stretch
 from fleetfoot.train.steps.step import Context, supervised_step
@@ -49,6 +50,22 @@ def test_it_ends_with_the_training_also_inside_an_epoch() -> None:
     assert [taken.images for taken in found] == [4] * 5
     rates = [taken.lr for taken in found]
     assert rates == pytest.approx([0.1 / 3, 0.2 / 3, 0.1, 0.2 / 3, 0.1 / 3])
+
+
+def test_layers_that_change_hear_how_far_the_training_is() -> None:
+    state, context, loader = begun()
+    heard: list[float] = []
+
+    class Listens(nn.Module, Annealed):
+        def forward(self, x: Tensor) -> Tensor:
+            heard.append(self.progress)
+            return x
+
+    state.net.add_module("listens", Listens())
+    state.net.register_forward_pre_hook(lambda net, args: (net.listens(args[0]),))
+    assert Listens.progress == 1.0
+    list(steps_left(state, context, lambda _: loader))
+    assert heard == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8])
 
 
 def test_steps_are_those_of_a_training_that_was_not_cut() -> None:

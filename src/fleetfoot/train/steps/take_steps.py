@@ -17,6 +17,7 @@ from fleetfoot.core.errors import TrainingError
 from fleetfoot.core.machine_lock import rest
 from fleetfoot.core.seeds import torch_rng
 from fleetfoot.data.loader import Batch, Loader
+from fleetfoot.ops.annealed import Annealed
 from fleetfoot.train.optim.learning_rate import lr_at, validation_errors
 from fleetfoot.train.optim.optimizers import set_lr
 from fleetfoot.train.process.distributed import this_process
@@ -80,7 +81,7 @@ def steps_left(
 
 
 def _begin_step(state: TrainState, context: Context) -> float:
-    """Set the learning rate of a step, which is returned, and seed what modules draw in it."""
+    """Set the learning rate of a step, which is returned, and what layers know and draw in it."""
     recipe = context.recipe
     lr = lr_at(
         context.step,
@@ -92,6 +93,9 @@ def _begin_step(state: TrainState, context: Context) -> float:
         stretch=context.stretch,
     )
     set_lr(state.optimizer, lr)
+    for module in state.net.modules():
+        if isinstance(module, Annealed):
+            module.progress = context.progress
     key = torch_rng(recipe.seed, "step", context.step, this_process().rank).initial_seed()
     torch.default_generator.manual_seed(key)  # torch.manual_seed takes a hundred times as long
     if context.normalise.device.type == "cuda":
