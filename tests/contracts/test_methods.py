@@ -34,6 +34,7 @@ from tests.train import tiny_run as tiny
 WORDS = {
     "cutout": "cutout:side=4",
     "batch_augment": "batch_augment:pad=1",
+    "binary": "binary:least=8",
     "drop_block": "drop_block:block=2,rate=0.3",
     "shake_drop": "shake_drop:last=0.25",
     "jocor": "jocor:ramp=1",

@@ -221,6 +221,7 @@ def _run(
         budget={"budget_ms": spec.budget_ms, "met": done.budget_met},
         seconds=round(time.perf_counter() - started, 1),
         train_seconds=round(result.training.seconds, 1),
+        surgeries=result.surgeries,
     )
     listener.stage("report")
     write_report(folder)

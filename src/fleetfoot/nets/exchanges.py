@@ -1,22 +1,25 @@
 """Options of every network that replace some of its layers.
 
 A method of training that changes what is deployed is an option here, so that `create` can rebuild
-the network: another activation, or DropConnect with the inference of its paper.
+the network: another activation, DropConnect with the inference of its paper, binary convolutions.
 """
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 
-from fleetfoot.core.arguments import of_kind, one_of
+from fleetfoot.core.arguments import at_least, of_kind, one_of
 from fleetfoot.core.results import PassResult
 from fleetfoot.core.surgery import swap_modules
 from fleetfoot.nets.protocol import created_as
+from fleetfoot.ops.binary_conv import BinaryConv2d
 from fleetfoot.ops.drop_connect import DropConnect
 from fleetfoot.ops.fplus import FPLUS, PFPLUS
+from fleetfoot.ops.sign import Sign
 
 ACTIVATIONS: dict[str, Callable[[int | None], nn.Module]] = {
     "relu": lambda _: nn.ReLU(),
@@ -84,9 +87,65 @@ def insert_dropconnect(
     return swap_modules(net, (nn.Linear,), made)
 
 
+def binarise_convs(net: nn.Module, least: int) -> PassResult:
+    """Replace convolutions by norm, sign and a convolution with weights of one bit, in place.
+
+    The norm in front (XNOR-Net's order) gives the sign numbers of both signs: behind a ReLU there
+    are none below zero. Latent weights begin as the weights that are there. The first convolution,
+    the classifier, linear layers and what a bit cannot pay for stay: the reasons say which.
+
+    Args:
+        net: changed in place.
+        least: channels of input and output from which on a convolution is made binary.
+
+    Raises:
+        UsageError: ``least`` is no whole number from 1 on.
+    """
+    at_least(1, of_kind(least, int, "binary"), "binary")
+    convs = [path for path, module in net.named_modules() if isinstance(module, nn.Conv2d)]
+
+    def made(path: str, conv: nn.Conv2d | nn.Linear) -> nn.Module | str:
+        if isinstance(conv, nn.Linear):
+            return "linear layer"
+        if path == convs[0]:
+            return "first convolution"
+        if path.split(".")[0] == "classifier":
+            return "classifier"
+        if conv.groups > 1:
+            return "grouped"
+        if min(conv.in_channels, conv.out_channels) < least:
+            return f"fewer than {least} channels"
+        if conv.bias is not None:
+            return "has a bias"
+        square = len({*conv.kernel_size}) == len({*conv.stride}) == len({*conv.padding}) == 1
+        if not square or conv.dilation != (1, 1) or conv.padding_mode != "zeros":
+            return "not square, dilated or with another border"
+        return _binary_form(conv)
+
+    return swap_modules(net, (nn.Conv2d, nn.Linear), made)
+
+
+def _binary_form(conv: nn.Conv2d) -> nn.Module:
+    binary = BinaryConv2d(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size[0],
+        stride=conv.stride[0],
+        padding=int(conv.padding[0]),
+        scale="filter",
+    )
+    binary.weight = nn.Parameter(conv.weight.detach().clone())
+    norm = nn.BatchNorm2d(conv.in_channels)
+    layers: OrderedDict[str, nn.Module] = OrderedDict(
+        norm=norm, sign=Sign("polynomial"), conv=binary
+    )
+    return nn.Sequential(layers).to(conv.weight.device)
+
+
 EXCHANGES: dict[str, Callable[[nn.Module, Any], PassResult]] = {
     "activation": swap_activations,
     "drop_connect": insert_dropconnect,
+    "binary": binarise_convs,
 }
 """The options by name; where several are given, they act in this order."""
 

@@ -45,16 +45,20 @@ from fleetfoot.kernels.packed_steps import (
     Subsample,
 )
 from fleetfoot.ops.binary_conv import BinaryConv2d, BinaryLinear, has_binary_layers
+from fleetfoot.ops.drop_block import DropBlock2d
 from fleetfoot.ops.fixed_size import FixedSize
+from fleetfoot.ops.max_dropout import MaxDropout
 from fleetfoot.ops.recu_conv import NormalisedSign
 from fleetfoot.ops.repeat_conv import Tile
 from fleetfoot.ops.rsign import RPReLU, RSign
 from fleetfoot.ops.sign import Sign
 from fleetfoot.ops.sine_sign import SineSign
+from fleetfoot.ops.stochastic_depth import StochasticDepth
 from fleetfoot.ops.zero_shortcut import ZeroShortcut
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-IGNORED = (FixedSize, nn.Flatten, nn.Dropout, nn.Identity)
+IN_TRAINING = (nn.Dropout, StochasticDepth, DropBlock2d, MaxDropout)
+IGNORED = (FixedSize, nn.Flatten, nn.Identity, *IN_TRAINING)
 FLATTENERS = ("flatten", torch.flatten)
 
 

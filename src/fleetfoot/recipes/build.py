@@ -1,5 +1,6 @@
 """Build the network of a run with its initial weights, a function of spec and data alone."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,11 +27,17 @@ START_IMAGES = 5000  # that an initialiser may look at
 
 
 def build(
-    spec: RunSpec, data: Data, preprocess: Preprocess, *, initialise: bool = True
+    spec: RunSpec,
+    data: Data,
+    preprocess: Preprocess,
+    *,
+    initialise: bool = True,
+    tell: Callable[[method.Surgery], None] = lambda _: None,
 ) -> nn.Module:
     """Return the network with its initial weights, a function of spec and data alone.
 
-    Without ``initialise`` the methods of the recipe that set first weights are left out.
+    Without ``initialise`` the methods of the recipe that set first weights are left out. ``tell``
+    hears what methods changed of the network.
 
     One that starts from published weights keeps the published classifier if the head phase may
     speak through it.
@@ -69,7 +76,7 @@ def build(
         whiten_stem: Any = net.whiten_stem
         images = preprocess.normalise(crops(data.train, preprocess, limit=WHITENING_IMAGES))
         whiten_stem(torch.from_numpy(images))
-    net = method.apply_surgery(net, recipe)
+    net = method.apply_surgery(net, recipe, tell=tell)
     if initialise and any(found.initialise for found in used):
         method.initialise(net, _start(data, preprocess, recipe))
     return net

@@ -9,7 +9,7 @@ before the first step (surgery), the first weights, what a step computes, or the
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Literal, get_args
@@ -185,8 +185,35 @@ def methods_of(recipe: Recipe) -> tuple[Method, ...]:
     return tuple(map(method_of, recipe.methods))
 
 
-def apply_surgery(net: nn.Module, recipe: Recipe) -> nn.Module:
+@dataclass(frozen=True, kw_only=True)
+class Surgery:
+    """What a method changed of a network.
+
+    Attributes:
+        method: its word.
+        changed: how many places.
+        left: places that it left, by the reason why.
+    """
+
+    method: str
+    changed: int
+    left: Mapping[str, tuple[str, ...]]
+
+    def __str__(self) -> str:
+        reasons = (f"{len(sites)} ({why}: {_some(sites)})" for why, sites in self.left.items())
+        left = f", left {', '.join(reasons)}" if self.left else ""
+        return f"{self.method}: changed {self.changed} places{left}"
+
+
+def apply_surgery(
+    net: nn.Module, recipe: Recipe, *, tell: Callable[[Surgery], None] = lambda _: None
+) -> nn.Module:
     """Return the network after the surgeries of a recipe; the one handed in may be changed.
+
+    Args:
+        net: in training mode.
+        recipe: whose methods act.
+        tell: hears what each method changed and left.
 
     Raises:
         UsageError: a surgery finds no place in this network.
@@ -202,11 +229,20 @@ def apply_surgery(net: nn.Module, recipe: Recipe) -> nn.Module:
                 raise UsageError(
                     f"method {found.word} finds no place in {type(part).__name__}{why}"
                 )
+            left: dict[str, tuple[str, ...]] = {}
+            for skip in result.skipped:
+                left[skip.reason] = (*left.get(skip.reason, ()), skip.site)
+            tell(Surgery(method=found.word, changed=len(result.changed), left=left))
             if path:
                 net.set_submodule(path, result.model)
             else:
                 net = result.model
     return net
+
+
+def _some(sites: Sequence[str], most: int = 2) -> str:
+    more = f" and {len(sites) - most} more" if len(sites) > most else ""
+    return ", ".join(sites[:most]) + more
 
 
 def _networks(net: nn.Module) -> dict[str, nn.Module]:

@@ -40,8 +40,13 @@ from fleetfoot.train.process.distributed import this_process
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What a finished run has; the same records lie in the run folder."""
+    """What a finished run has; the same records lie in the run folder.
 
+    Attributes:
+        surgeries: what methods changed of the network.
+    """
+
+    surgeries: tuple[method.Surgery, ...]
     training: TrainResult
     val: Evaluation
     test: Evaluation | None
@@ -70,7 +75,10 @@ def run(
     keep_freed_memory()
     preprocess = preprocess_for(spec, data)
     begun = resume and (folder / "state" / "latest").exists()  # its weights are those to go on with
-    net = build(spec, data, preprocess, initialise=not begun)
+    surgeries: list[method.Surgery] = []
+    net = build(spec, data, preprocess, initialise=not begun, tell=surgeries.append)
+    for surgery in surgeries:
+        listener.message(str(surgery))
     training = _train(spec, net, data, preprocess, folder=folder, listener=listener, resume=resume)
     net = method.finish(net, spec.recipe)
     listener.stage("evaluating the trained network")
@@ -104,7 +112,9 @@ def run(
             listener=listener,
         ),
     )
-    return RunResult(training=training, val=val, test=test, bundle=bundle)
+    return RunResult(
+        surgeries=tuple(surgeries), training=training, val=val, test=test, bundle=bundle
+    )
 
 
 def _evaluated(
