@@ -1,0 +1,18 @@
+"""The toy problem of masks."""
+
+import pytest
+
+from fleetfoot.claims.claim import Setting
+from fleetfoot.claims.ledger import claims
+
+SMOKE = Setting(scale="smoke")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["scl/positive-proxies", "scl/penalty-decides", "scl/steps-until-off", "scl/filters-alike"],
+)
+def test_it_holds_and_its_control_fails(name: str) -> None:
+    claim = claims()[name]
+    assert claim.rule(claim.measure(SMOKE).value) == "reproduced"
+    assert claim.rule(claim.control.measure(SMOKE).value) == "not reproduced"
