@@ -12,7 +12,9 @@ Letters  N batch, H height, W width
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from torch import Tensor, nn
@@ -31,25 +33,22 @@ from fleetfoot.ops.sine_sign import SineConv2d, SineSign
 from fleetfoot.ops.zero_shortcut import ZeroShortcut
 
 ESTIMATORS = (*SLOPES, "sine", "recu")
+SIGNS: dict[str, Callable[[], nn.Module]] = {"sine": SineSign, "recu": NormalisedSign}
+CONVS: dict[str, Callable[..., nn.Module]] = {
+    "sine": partial(SineConv2d, scale="layer"),
+    "recu": RecuConv2d,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class BinaryResNetSpec:
-    """Everything that decides the shape of one member of the family.
+    """Everything that decides the shape of one member of the family."""
 
-    Attributes:
-        form: FDA's (``fda``) or ReCU's (``recu``) block.
-        estimator: what signs and latent weights learn by, one of `ESTIMATORS`.
-        blocks: of each stage.
-        channels: of each stage, before they are repeated.
-        repeats: beta of RepConv, 1 for none.
-    """
-
-    form: Literal["fda", "recu"]
-    estimator: str
-    blocks: int = 3
-    channels: tuple[int, ...] = (16, 32, 64)
-    repeats: int = 1
+    form: Literal["fda", "recu"]  # of the blocks
+    estimator: str  # what signs and latent weights learn by, one of `ESTIMATORS`
+    blocks: int = 3  # of each stage
+    channels: tuple[int, ...] = (16, 32, 64)  # of each stage, before they are repeated
+    repeats: int = 1  # beta of RepConv
 
 
 class Block(nn.Module):
@@ -150,9 +149,10 @@ class BinaryResNet(Classifier):
             raise ShapeError(
                 f"repeats={self.repeats} does not divide {width} channels: give a divisor"
             )
+        make = CONVS.get(self.estimator, partial(BinaryConv2d, scale="layer"))
         layers: OrderedDict[str, nn.Module] = OrderedDict(
             sign=self._sign(),
-            conv=self._conv(narrow * self.repeats, width // self.repeats, stride),
+            conv=make(narrow * self.repeats, width // self.repeats, 3, stride=stride, padding=1),
         )
         if self.repeats > 1:
             layers["tile"] = Tile(self.repeats**2)
@@ -164,16 +164,7 @@ class BinaryResNet(Classifier):
     def _sign(self) -> nn.Module:
         if self.activation_bits > 1:
             return Quantise(self.activation_bits)
-        if self.estimator == "sine":
-            return SineSign()
-        return NormalisedSign() if self.estimator == "recu" else Sign(self.estimator)
-
-    def _conv(self, inputs: int, outputs: int, stride: int) -> BinaryConv2d:
-        if self.estimator == "recu":
-            return RecuConv2d(inputs, outputs, 3, stride=stride, padding=1)
-        if self.estimator == "sine":
-            return SineConv2d(inputs, outputs, 3, stride=stride, padding=1, scale="layer")
-        return BinaryConv2d(inputs, outputs, 3, stride=stride, padding=1, scale="layer")
+        return SIGNS.get(self.estimator, partial(Sign, self.estimator))()
 
 
 def _reset(net: nn.Module) -> None:
@@ -182,33 +173,16 @@ def _reset(net: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight)
 
 
-def _member(
-    params: int,
-    macs: int,
-    note: str,
-    form: Literal["fda", "recu"],
-    estimator: str,
-    repeats: int = 1,
-) -> Member:
-    return Member(
-        BinaryResNetSpec(form=form, estimator=estimator, repeats=repeats), params, macs, note
-    )
-
-
 RESNET18 = BinaryResNetSpec(form="recu", estimator="recu", blocks=2, channels=(64, 128, 256, 512))
+REPEATED = BinaryResNetSpec(form="recu", estimator="recu", repeats=2)
+PLAIN = BinaryResNetSpec(form="fda", estimator="window")
+SINES = BinaryResNetSpec(form="fda", estimator="sine")
+RECU = BinaryResNetSpec(form="recu", estimator="recu")
 VARIANTS = {
-    "bnn_resnet20": _member(
-        269_740, 40_551_040, "plain estimator, FDA's baseline", "fda", "window"
-    ),
-    "fda_resnet20": _member(269_740, 40_551_040, "learns by a series of sines", "fda", "sine"),
-    "recu_resnet20": _member(
-        270_522, 40_551_040, "tails of the weights are clamped", "recu", "recu"
-    ),
-    "rep_recu_resnet20": _member(
-        272_298, 40_551_680, "ReCU with maps twice as wide", "recu", "recu", repeats=2
-    ),
-    "recu_resnet18": Member(
-        RESNET18, 11_005_002, 549_131_264, "64 to 512 channels", paper="arXiv:2103.12369"
-    ),
+    "bnn_resnet20": Member(PLAIN, 269_740, 40_551_040, "plain estimator, FDA's baseline"),
+    "fda_resnet20": Member(SINES, 269_740, 40_551_040, "learns by a series of sines"),
+    "recu_resnet20": Member(RECU, 270_522, 40_551_040, "tails of the weights are clamped"),
+    "rep_recu_resnet20": Member(REPEATED, 272_298, 40_551_680, "ReCU, maps twice as wide"),
+    "recu_resnet18": Member(RESNET18, 11_005_002, 549_131_264, "64 to 512 channels"),
 }
 register_family(BinaryResNet, VARIANTS, paper="arXiv:2103.00841", input=(3, 32, 32), classes=10)
