@@ -1,18 +1,28 @@
-"""AdamW, two forms of SGD, RMSProp and Muon, and which parameters get which settings.
+"""The optimizer of each update rule, and which parameters get which settings.
 
 A group carries `lr_scale`; `set_lr` multiplies it with the learning rate of the step, so that
 the schedule stays one number.
 """
 
+import math
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from fleetfoot.train.optim import muon, rmsprop_tf, velocity_sgd
+from fleetfoot.train.optim import muon, rmsprop_tf, shift_adamax, velocity_sgd
 from fleetfoot.train.optim.latent_weights import clip_latent_weights
-from fleetfoot.train.optim.rules import SGD, AdamW, Groups, Muon, RMSProp, Rule, VelocitySGD
+from fleetfoot.train.optim.rules import (
+    SGD,
+    AdamW,
+    Groups,
+    Muon,
+    RMSProp,
+    Rule,
+    ShiftAdaMax,
+    VelocitySGD,
+)
 
 
 def make_optimizer(net: nn.Module, rule: Rule) -> Optimizer:
@@ -38,6 +48,8 @@ def _optimizer(net: nn.Module, rule: Rule) -> Optimizer:
             return velocity_sgd.VelocitySGD(groups, lr=lr, momentum=momentum)
         case RMSProp(beta2=decay):
             return rmsprop_tf.RMSPropTF(groups, lr=lr, momentum=momentum, decay=decay)
+        case ShiftAdaMax(beta2=beta2):
+            return shift_adamax.ShiftAdaMax(groups, lr=lr, momentum=momentum, beta2=beta2)
         case Muon():
             return muon.Muon(groups, lr=lr)
 
@@ -55,7 +67,11 @@ def parameter_groups(net: nn.Module, rule: Rule) -> list[dict[str, Any]]:
     only if the rule's groups say so, all of it or the biases of layers. Groups come in the order of
     their first parameter.
     """
-    scales, decay_all = lr_scales(net, rule.groups), rule.groups.decay_norms_and_biases
+    decay_all, factor = rule.groups.decay_norms_and_biases, rule.groups.glorot
+    scales = {
+        name: scale * (glorot_factor(net.get_parameter(name), factor) if factor != "none" else 1.0)
+        for name, scale in lr_scales(net, rule.groups).items()
+    }
     biases = _biases(net) if rule.groups.decay_biases else frozenset[str]()
     groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():
@@ -70,6 +86,20 @@ def parameter_groups(net: nn.Module, rule: Rule) -> list[dict[str, Any]]:
         | (_muon_settings(rule, scale, filters=filters) if isinstance(rule, Muon) else {})
         for (scale, weight_decay, filters), parameters in groups.items()
     ]
+
+
+def glorot_factor(weight: Tensor, form: str) -> float:
+    """Return sqrt((fan_in + fan_out) / 1.5) of a weight (O, I, ...), 1 of what has one axis.
+
+    Args:
+        weight: of a layer; a convolution's fans count its positions.
+        form: "exact", or "power_of_two" for the nearest by logarithm.
+    """
+    if weight.ndim < 2:
+        return 1.0
+    outputs, inputs, *kernel = weight.shape
+    factor = math.sqrt((inputs + outputs) * math.prod(kernel) / 1.5)
+    return factor if form == "exact" else 2.0 ** round(math.log2(factor))
 
 
 def _biases(net: nn.Module) -> frozenset[str]:

@@ -20,6 +20,9 @@ class Groups(Checked):
         bias_lr: factor on the learning rate of biases outside the classifier.
         decay_norms_and_biases: also decay parameters with fewer than two axes.
         decay_biases: of those, decay the biases of layers alone, and not the norms.
+        glorot: factor sqrt((fan_in + fan_out) / 1.5) on the learning rate of each weight, as binary
+            networks were trained (arXiv:1602.02505): "exact", "power_of_two" (the nearest), or
+            "none".
     """
 
     layer_decay: Factor | None = None
@@ -27,6 +30,7 @@ class Groups(Checked):
     bias_lr: Positive = 1.0
     decay_norms_and_biases: bool = False
     decay_biases: bool = False
+    glorot: Literal["none", "exact", "power_of_two"] = "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +91,16 @@ class RMSProp(_Rule):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShiftAdaMax(_Rule):
+    """AdaMax whose products are shifts; `momentum` is its first beta. Numbers are the paper's."""
+
+    kind: Literal["shift_adamax"] = field(default="shift_adamax", init=False)
+    lr: Positive = 2**-10
+    momentum: BelowOne = 1 - 2**-3
+    beta2: BelowOne = 1 - 2**-10
+
+
+@dataclass(frozen=True, kw_only=True)
 class Muon(_Rule):
     """Filter banks by orthogonal updates, which all have one size; the rest by Nesterov's SGD.
 
@@ -101,4 +115,4 @@ class Muon(_Rule):
     muon_momentum: BelowOne = 0.6
 
 
-Rule = AdamW | SGD | VelocitySGD | RMSProp | Muon
+Rule = AdamW | SGD | VelocitySGD | RMSProp | ShiftAdaMax | Muon
