@@ -36,6 +36,8 @@ EXAMPLES: dict[str, tuple[tuple[object, ...], tuple[int, ...]]] = {
     "FrequencyDropout": ((6,), (6, 5, 4)),
     "LocalResponseNorm": ((5,), (7, 4, 6)),
     "LocallyConnected2d": ((3, 4, (5, 6)), (3, 5, 6)),
+    "MaskedConv2d": ((4, 6, 3), (4, 6, 5)),
+    "MaskedLinear": ((6, 4), (6,)),
     "MaxDropout": ((0.3,), (4, 5, 6)),
     "PFPLUS": ((), (4, 5, 5)),
     "PartialConv2d": ((8,), (8, 7, 5)),

@@ -30,7 +30,8 @@ def conv_out_size(
 
 
 @cost_formula(nn.Conv2d)
-def _conv2d_cost(module: nn.Conv2d, in_shape: Shape) -> Cost:
+def conv_cost(module: nn.Conv2d, in_shape: Shape) -> Cost:
+    """Return the cost of a convolution."""
     batch, _, height, width = in_shape
     padding = (0, 0) if module.padding == "valid" else module.padding
     if isinstance(padding, str):
@@ -52,7 +53,8 @@ def _conv2d_cost(module: nn.Conv2d, in_shape: Shape) -> Cost:
 
 
 @cost_formula(nn.Linear)
-def _linear_cost(module: nn.Linear, in_shape: Shape) -> Cost:
+def linear_cost(module: nn.Linear, in_shape: Shape) -> Cost:
+    """Return the cost of a linear layer."""
     outputs = math.prod(in_shape[:-1]) * module.out_features
     return Cost(outputs * module.in_features, 0 if module.bias is None else outputs)
 

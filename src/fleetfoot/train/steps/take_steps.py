@@ -19,6 +19,7 @@ from fleetfoot.core.seeds import torch_rng
 from fleetfoot.data.loader import Batch, Loader
 from fleetfoot.ops.annealed import Annealed
 from fleetfoot.train.optim.learning_rate import lr_at, validation_errors
+from fleetfoot.train.optim.masks import move_masks
 from fleetfoot.train.optim.optimizers import set_lr
 from fleetfoot.train.process.distributed import this_process
 from fleetfoot.train.steps.step import Context, Step, supervised_step
@@ -121,6 +122,7 @@ def take_step(
         )
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
+    move_masks(state.net)
     clip_norm = context.recipe.optimizer.clip_norm
     if clip_norm is not None:
         nn.utils.clip_grad_norm_(state.net.parameters(), clip_norm)
