@@ -12,10 +12,14 @@ from fleetfoot import passes
 from fleetfoot.core.results import PassResult
 from fleetfoot.nets.catalog import entry
 from fleetfoot.nets.create import create
+from fleetfoot.passes.compact import compact
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from tests.contracts.subjects import pixels_for, randomise
 
-EXACT: dict[str, Callable[[nn.Module], PassResult]] = {"fold_batch_norm": fold_batch_norm}
+EXACT: dict[str, Callable[[nn.Module], PassResult]] = {
+    "compact": compact,
+    "fold_batch_norm": fold_batch_norm,
+}
 # Files whose functions change a network in place, before training.
 SURGERY = {"insert_after", "shake_branches"}
 # Files whose result is no torch module, and only of networks of one kind.

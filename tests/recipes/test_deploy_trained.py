@@ -68,3 +68,33 @@ def test_int8_learns_its_ranges_from_training_images(
     (name,) = (node.input[1] for node in graph.node if node.input[0] == graph.input[0].name)
     scale = next(onnx.numpy_helper.to_array(i) for i in graph.initializer if i.name == name)
     assert float(scale) == pytest.approx(brightest / 255, rel=0.02)
+
+
+def test_a_pruned_network_is_deployed_without_its_dead_channels(tmp_path: Path):
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    net.append(nn.Linear(4, 2))
+    with torch.no_grad():
+        net[0].weight[2:] = 0
+        net[0].bias[2:] = 0
+    record = deploy_trained(
+        net,
+        tmp_path / "bundle",
+        preprocess=Preprocess(8, 1.0, "bilinear", (0.0,) * 3, (1.0,) * 3),
+        classes=("a", "b"),
+        card=Card(net="tiny", more={"kept": 1}),
+        gate=split("val", 250),
+        training=None,
+        options=Options(
+            engines=("onnxruntime",), precisions=("float32",), baselines=(), schedule=INSTANT
+        ),
+    )
+    more = record.content["more"]
+    assert more["kept"] == 1
+    assert more["pruned"]["density"] == {"0": 0.25, "2": 1.0, "5": 1.0}
+    before, after = (more["pruned"][key] for key in ("macs_before", "macs_after"))
+    assert (before, after) == (27 * 8 * 36 + 72 * 4 * 16 + 8, 27 * 2 * 36 + 18 * 4 * 16 + 8)
+    graph = onnx.load(tmp_path / "bundle" / "model.onnx")
+    assert max(w.dims[0] for w in graph.graph.initializer if len(w.dims) == 4) == 4

@@ -7,6 +7,7 @@ Cost     of the plain layer, and two operations a weight
 Letters  O outputs, the rest of a filter's axes are its own
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -30,12 +31,13 @@ class Pruning:
     """How the masks of a network move, see `train.optim.masks`.
 
     Attributes:
-        rule: SCL's gradient, or the size of weights, all at once or gradually.
+        rule: SCL's gradient, or the size of weights, all at once or gradually, or of whole filters
+            of each layer.
         density: share of the connections that stays; None leaves it to `penalty`.
         penalty: of SCL, on each connection, in units of a mask gradient's size.
     """
 
-    rule: Literal["scl", "gradual", "oneshot"]
+    rule: Literal["scl", "gradual", "oneshot", "channels"]
     density: float | None
     penalty: float | None = None
 
@@ -57,6 +59,7 @@ class Masked(Annealed):
 
     Attributes:
         pruning: how masks move; the same for all layers of a network.
+        followed_by: the norm behind the layer, if any: a filter that goes takes its channel along.
         mask: variables in the shape of the weight; above 0 a weight is connected.
         penalty: on each connection, of the rule that moves the mask.
     """
@@ -65,6 +68,7 @@ class Masked(Annealed):
     mask: nn.Parameter
     penalty: Tensor
     pruning: Pruning = Pruning(rule="scl", density=None)
+    followed_by: Sequence[nn.Module] = ()
 
     def acting(self) -> Tensor:
         """Return the weights as they act."""

@@ -1,19 +1,22 @@
 """Deploy a trained network: the one way, at the end of a run and for the verb `deploy`.
 
+Compact  a pruned network loses its dead channels; the record has density and multiply-adds
 Fold     batch norms go into the convolutions; the reference is the network as it was trained
 Gate     up to `GATE_IMAGES` images that training did not see; noise where there are none
 Bits     a binary network is packed, too, and competes with its other forms
 int8     calibrated on training images; where there are none, on the gate's own
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
 
-from fleetfoot.core.errors import FleetfootError, require
+from fleetfoot.core.errors import FleetfootError, UsageError, require
 from fleetfoot.core.seeds import rng
 from fleetfoot.data.preprocess import Preprocess
 from fleetfoot.data.samples import Split
@@ -21,11 +24,14 @@ from fleetfoot.deploy.deploy import BundleRecord, deploy
 from fleetfoot.deploy.gate import GATE_IMAGES, GateSet, spread
 from fleetfoot.deploy.options import Options
 from fleetfoot.deploy.write_bundle import Card
+from fleetfoot.measure.counts import count
 from fleetfoot.ops.binary_conv import has_binary_layers
+from fleetfoot.passes.compact import compact, has_dead_filters
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from fleetfoot.recipes.evaluation import crops
 
 NOISE_IMAGES = 32
+SPARSE = 0.99  # of the weights of a layer: trained ones are not 0 but by pruning
 CALIBRATION_IMAGES = 50  # more would only cost time
 
 
@@ -62,8 +68,11 @@ def deploy_trained(
         calibration = compared.images[spread(len(compared.images), CALIBRATION_IMAGES)]
     else:
         calibration = crops(training, preprocess, limit=CALIBRATION_IMAGES)
+    small, pruned = _compacted(net, preprocess)
+    if pruned:
+        card = replace(card, more={**(card.more or {}), "pruned": pruned})
     return deploy(
-        fold_batch_norm(net).model,
+        fold_batch_norm(small).model,
         folder,
         preprocess=preprocess,
         classes=classes,
@@ -72,6 +81,24 @@ def deploy_trained(
         eager=net,
         options=replace(_with_bits(options, net, preprocess), calibration_images=calibration),
     )
+
+
+def _compacted(net: nn.Module, preprocess: Preprocess) -> tuple[nn.Module, dict[str, Any]]:
+    """Return a pruned network without its dead channels, and what pruning made of it.
+
+    The share of the weights of each layer that is not 0, and multiply-adds before and after.
+    """
+    layers = {path: m for path, m in net.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))}
+    density = {path: float((m.weight != 0).float().mean()) for path, m in layers.items()}
+    if not any(share < SPARSE for share in density.values()):
+        return net, {}
+    small = net
+    if has_dead_filters(net):
+        with contextlib.suppress(UsageError):  # what cannot be traced is deployed as it is
+            small = compact(net).model
+    image = (preprocess.channels, preprocess.size, preprocess.size)
+    before, after = (count(each, image).macs for each in (net, small))
+    return small, {"density": density, "macs_before": before, "macs_after": after}
 
 
 def _with_bits(options: Options, net: nn.Module, preprocess: Preprocess) -> Options:

@@ -7,6 +7,7 @@ from torch import nn
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.results import PassResult
 from fleetfoot.core.surgery import swap_modules
+from fleetfoot.core.trace import trace
 from fleetfoot.ops.masked import MaskedConv2d, MaskedLinear, Pruning
 from fleetfoot.recipes.method import Method, method
 
@@ -27,9 +28,29 @@ def prune(density: float = 0.2, schedule: Literal["gradual", "oneshot"] = "gradu
     return _masked(Pruning(rule=schedule, density=_share(density)))
 
 
-def _share(density: float) -> float:
+@method(acts="inside", paper="Li et al., 2017, arXiv:1608.08710")
+def channels(keep: float = 0.7) -> Method:
+    """The shortest filters of each layer go with their channels, until a share is left."""
+    pruning = Pruning(rule="channels", density=_share(keep, "keep"))
+    return Method(surgery=lambda net: _with_norms(net, pruning), finish=take_masks)
+
+
+def _with_norms(net: nn.Module, pruning: Pruning) -> PassResult:
+    """Put masks on convolutions, and let each know the norm that reads it alone."""
+    result = put_masks(net, pruning)
+    for node in trace(net).graph.nodes:
+        layer = net.get_submodule(str(node.target)) if node.op == "call_module" else None
+        readers = list(node.users)
+        if isinstance(layer, MaskedConv2d) and len(readers) == 1 and readers[0].op == "call_module":
+            norm = net.get_submodule(str(readers[0].target))
+            if isinstance(norm, nn.BatchNorm2d):
+                layer.followed_by = (norm,)  # a tuple is no part of a module
+    return result
+
+
+def _share(density: float, name: str = "density") -> float:
     if not 0 < density < 1:
-        raise UsageError(f"density={density:g} is not between 0 and 1")
+        raise UsageError(f"{name}={density:g} is not between 0 and 1")
     return density
 
 

@@ -12,6 +12,7 @@ Exact    all that moves lies in parameters and buffers, and in the progress: a r
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,6 +36,13 @@ def move_masks(net: nn.Module) -> None:
         move_once(layers, layers[0].pruning)
 
 
+def keep_silent(net: nn.Module) -> None:
+    """After a step of the optimizer: channels of filters that were cut stay 0."""
+    for layer in masked_layers(net).values():
+        if layer.pruning.rule == "channels":
+            silence(layer)
+
+
 @torch.no_grad()
 def move_once(layers: Layers, pruning: Pruning) -> None:
     """Move the masks by one step; their gradients are used up."""
@@ -46,6 +54,8 @@ def move_once(layers: Layers, pruning: Pruning) -> None:
         _freeze(layers, pruning)
     elif pruning.rule == "scl":
         _learn(layers, gradients, pruning, progress)
+    elif pruning.rule == "channels":
+        cut_filters(layers, pruning.target(progress))
     elif progress >= START:
         cut_to(layers, pruning.target(progress), [layer.weight.abs() for layer in layers])
 
@@ -66,6 +76,9 @@ def _learn(
 
 
 def _freeze(layers: Layers, pruning: Pruning) -> None:
+    if pruning.rule == "channels":
+        cut_filters(layers, pruning.target(END))
+        return
     kept = kept_share([layer.mask for layer in layers])
     frozen = all(bool((layer.mask.abs() == FARTHEST).all()) for layer in layers)
     if frozen:
@@ -76,6 +89,34 @@ def _freeze(layers: Layers, pruning: Pruning) -> None:
     cut_to(layers, target, scores)
     for layer in layers:
         layer.mask.copy_(2 * FARTHEST * connected(layer.mask) - FARTHEST)
+
+
+@torch.no_grad()
+def cut_filters(layers: Layers, share: float) -> None:
+    """Keep a share of the filters of each layer, the longest; once cut, a filter stays so.
+
+    The norm behind has no offset where a filter is gone: its channel is 0.
+    """
+    for layer in layers:
+        if share < 1:
+            lengths = layer.acting().flatten(1).square().sum(dim=1)
+            keep = torch.zeros_like(lengths)
+            keep[lengths.topk(max(1, round(share * len(lengths)))).indices] = 1.0
+            shape = (-1, *(1,) * (layer.mask.ndim - 1))
+            layer.mask.copy_((2 * FARTHEST * keep - FARTHEST).view(shape).expand_as(layer.mask))
+
+
+@torch.no_grad()
+def silence(layer: MaskedConv2d | MaskedLinear) -> None:
+    """Set the norm's factor and offset, and the bias, of filters without a connection to 0."""
+    gone = (layer.mask <= 0).flatten(1).all(dim=1)
+    owners = [layer, *layer.followed_by]
+    for owner in owners:
+        bias: Any = owner.bias
+        if bias is not None:
+            bias[gone] = 0
+    for norm in layer.followed_by:
+        norm.get_parameter("weight")[gone] = 0
 
 
 @torch.no_grad()

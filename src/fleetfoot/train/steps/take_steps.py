@@ -19,7 +19,7 @@ from fleetfoot.core.seeds import torch_rng
 from fleetfoot.data.loader import Batch, Loader
 from fleetfoot.ops.annealed import Annealed
 from fleetfoot.train.optim.learning_rate import lr_at, validation_errors
-from fleetfoot.train.optim.masks import move_masks
+from fleetfoot.train.optim.masks import keep_silent, move_masks
 from fleetfoot.train.optim.optimizers import set_lr
 from fleetfoot.train.process.distributed import this_process
 from fleetfoot.train.steps.step import Context, Step, supervised_step
@@ -127,6 +127,7 @@ def take_step(
     if clip_norm is not None:
         nn.utils.clip_grad_norm_(state.net.parameters(), clip_norm)
     state.optimizer.step()
+    keep_silent(state.net)
     if state.ema is not None:
         state.ema.update(context.step)
     return value, dict(zip(metrics, numbers, strict=True))
