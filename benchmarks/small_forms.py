@@ -25,6 +25,7 @@ from fleetfoot.data.samples import Data
 from fleetfoot.measure.provenance import provenance
 from fleetfoot.recipes.build import build
 from fleetfoot.recipes.catalog import PUBLISHED
+from fleetfoot.recipes.method import step_of
 from fleetfoot.recipes.pixels import preprocess_for
 from fleetfoot.recipes.run_spec import RunSpec
 from fleetfoot.recipes.small import FORMS, Form, small
@@ -61,6 +62,7 @@ def trained(name: str, form: Form, data: Data, *, seed: int) -> dict[str, float]
     start = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         words: dict[str, Any] = {"preprocess": preprocess, "folder": Path(folder)}
+        words["step"] = step_of(recipe)
         plan = make_plan(net, data, recipe, threads=1, **words)
         result = train(net, data, recipe, plan=plan, progress=Silent(), **words)
     return {"top1": 100 * result.val_top1, "seconds": time.process_time() - start}

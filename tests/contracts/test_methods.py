@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from fleetfoot.core import registry
 from fleetfoot.core.registry import NetEntry
 from fleetfoot.core.seeds import seed_everything
+from fleetfoot.nets.binary_nets import BinaryNet, BinaryNetSpec, Conv
 from fleetfoot.nets.create import create
 from fleetfoot.nets.cuda_convnet import CudaConvnet, CudaConvnetSpec, Layer
 from fleetfoot.nets.portable import save_portable
@@ -40,8 +41,8 @@ WORDS = {
     "jocor": "jocor:ramp=1",
     "gradinit": "gradinit:iterations=2,batch=4",
 }
-# Methods that need what a residual network has not: a linear layer in front of the classifier.
-NETS = {"drop_connect": "tiny_convnet"}
+# Methods that need what a residual network has not: bits, a linear layer behind the convolutions.
+NETS = {"drop_connect": "tiny_convnet", "binarised_backprop": "tiny_binary"}
 NAMES = tuple(catalog())
 ENTRY = NetEntry(
     name="tiny_resnet",
@@ -63,6 +64,13 @@ CONVNET = replace(
     net=CudaConvnet,
     spec=CudaConvnetSpec(layers=2 * (Layer("conv", 4, 0.1, ("max",)),), size=8, hidden=6),
 )
+BINARY = replace(
+    ENTRY,
+    name="tiny_binary",
+    family="binary_nets",
+    net=BinaryNet,
+    spec=BinaryNetSpec(convs=(Conv(4), Conv(8, pool=(2, 2))), hidden=(8,), size=8),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +78,7 @@ def _tiny_resnet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from fleetfoot.nets.catalog import entries
 
     entries()  # read every network file before the table is changed
-    for entry in (ENTRY, CONVNET):
+    for entry in (ENTRY, CONVNET, BINARY):
         monkeypatch.setitem(registry._entries, entry.name, entry)
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -31,6 +31,7 @@ from fleetfoot.train.train_state import TrainState, prepare
 FAMILIES = (
     "alexnet",
     "allcnn",
+    "bdnn",
     "binary_cifar",
     "bn_inception",
     "efficientnet",

@@ -8,6 +8,7 @@ from fleetfoot.core.errors import UsageError
 from fleetfoot.recipes import (
     alexnet,
     allcnn,
+    bdnn,
     binary_cifar,
     bn_inception,
     efficientnet,
@@ -26,7 +27,7 @@ from fleetfoot.train.recipe import Recipe
 PUBLISHED: dict[str, Published] = {
     name: published
     for family in (
-        *(alexnet, allcnn, binary_cifar, bn_inception, efficientnet, fasternet),
+        *(alexnet, allcnn, bdnn, binary_cifar, bn_inception, efficientnet, fasternet),
         *(nin, qnn, vovnet),
     )
     for name, published in family.PUBLISHED.items()

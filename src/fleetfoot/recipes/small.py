@@ -70,6 +70,9 @@ FORMS = {
         options=BARE,
         methods=LOUD,
     ),
+    "bdnn_mnist": Form(
+        net="bnn_mnist", data="mnist", size=28, images=5000, epochs=4, precision="float32"
+    ),
     "bn_inception_x5": Form(net="bn_inception", data="mnist", size=28, images=5000, epochs=2),
     "efficientnet_b0": Form(
         net="efficientnet_b0", data="mnist", size=28, images=5000, epochs=12, precision="float32"
