@@ -42,7 +42,11 @@ WORDS = {
     "gradinit": "gradinit:iterations=2,batch=4",
 }
 # Methods that need what a residual network has not: bits, a linear layer behind the convolutions.
-NETS = {"drop_connect": "tiny_convnet", "binarised_backprop": "tiny_binary"}
+NETS = {
+    "drop_connect": "tiny_convnet",
+    "binarised_backprop": "tiny_binary",
+    "real_weights": "tiny_binary",
+}
 NAMES = tuple(catalog())
 ENTRY = NetEntry(
     name="tiny_resnet",
@@ -84,6 +88,14 @@ def _tiny_resnet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def _teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, _tiny_resnet: None) -> None:
+    """A teacher for `distill`: the network itself, with weights of its own."""
+    seed_everything(9)
+    save_portable(tmp_path / "teacher", create("tiny_resnet"))
+    monkeypatch.setitem(WORDS, "distill", f"distill:teacher={tmp_path / 'teacher'},labels=0.5")
 
 
 @pytest.fixture(scope="module")

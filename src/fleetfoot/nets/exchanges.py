@@ -1,7 +1,8 @@
 """Options of every network that replace some of its layers.
 
 A method of training that changes what is deployed is an option here, so that `create` can rebuild
-the network: another activation, DropConnect with the inference of its paper, binary convolutions.
+the network: another activation, DropConnect with the inference of its paper, binary convolutions,
+or binary layers whose weights are still real.
 """
 
 import copy
@@ -13,10 +14,11 @@ import torch
 from torch import nn
 
 from fleetfoot.core.arguments import at_least, of_kind, one_of
+from fleetfoot.core.errors import UsageError
 from fleetfoot.core.results import PassResult
 from fleetfoot.core.surgery import swap_modules
 from fleetfoot.nets.protocol import created_as
-from fleetfoot.ops.binary_conv import BinaryConv2d
+from fleetfoot.ops.binary_conv import BinaryConv2d, BinaryLinear
 from fleetfoot.ops.drop_connect import DropConnect
 from fleetfoot.ops.fplus import FPLUS, PFPLUS
 from fleetfoot.ops.sign import Sign
@@ -142,10 +144,51 @@ def _binary_form(conv: nn.Conv2d) -> nn.Module:
     return nn.Sequential(layers).to(conv.weight.device)
 
 
+def unbinarise_weights(net: nn.Module, real: bool = True) -> PassResult:
+    """Give layers of binary weights real ones again, in place: the first stage of a two-stage run.
+
+    What is binary between layers stays so. Parameters keep names, shapes and values, so that the
+    trained weights are latent weights of the binary network.
+
+    Args:
+        net: changed in place.
+        real: has to be true; as an option of `create` it is a fact of the network.
+
+    Raises:
+        UsageError: ``real`` is false.
+    """
+    if not of_kind(real, bool, "real_weights"):
+        raise UsageError("real_weights=False is what binary networks are: leave the word out")
+
+    def made(_: str, layer: BinaryConv2d | BinaryLinear) -> nn.Module | str:
+        if type(layer) not in (BinaryConv2d, BinaryLinear):
+            return "its weights have a rule of their own"
+        if isinstance(layer, BinaryConv2d) and layer.padding and layer.pad_value:
+            return "its border is not 0"
+        return _real_form(layer)
+
+    return swap_modules(net, (BinaryConv2d, BinaryLinear), made)
+
+
+def _real_form(layer: BinaryConv2d | BinaryLinear) -> nn.Module:
+    outputs, inputs, *kernel = layer.weight.shape
+    with torch.device("meta"):  # no weights are drawn that would not be used
+        form = (
+            nn.Conv2d(
+                inputs, outputs, kernel[0], stride=layer.stride, padding=layer.padding, bias=False
+            )
+            if isinstance(layer, BinaryConv2d)
+            else nn.Linear(inputs, outputs, bias=False)
+        )
+    form.weight = layer.weight
+    return form
+
+
 EXCHANGES: dict[str, Callable[[nn.Module, Any], PassResult]] = {
     "activation": swap_activations,
     "drop_connect": insert_dropconnect,
     "binary": binarise_convs,
+    "real_weights": unbinarise_weights,
 }
 """The options by name; where several are given, they act in this order."""
 

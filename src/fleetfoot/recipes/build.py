@@ -21,7 +21,7 @@ from fleetfoot.recipes.run_spec import RunSpec, saved_weights
 from fleetfoot.train.recipe import Recipe
 
 # Options of a saved network that the next training decides again.
-OF_TRAINING = (CLASS_MAP, "frozen_stem", "size", "drop_path", "dropout")
+OF_TRAINING = (CLASS_MAP, "frozen_stem", "size", "drop_path", "dropout", "real_weights")
 WHITENING_IMAGES = 2000  # crops that whiten a stem: more would only cost time
 START_IMAGES = 5000  # that an initialiser may look at
 
@@ -43,8 +43,8 @@ def build(
     speak through it.
 
     Raises:
-        UsageError: a word that the network does not take, or a method that would undo trained
-            weights.
+        UsageError: a word that the network does not take, a method that would undo trained
+            weights, or one that has no use for these classes.
     """
     recipe = spec.recipe
     used = method.methods_of(recipe)
@@ -59,6 +59,8 @@ def build(
                 f"method {found.word} is for a network that has been trained: give --weights "
                 "RUN/weights"
             )
+        if found.check is not None:
+            found.check(data.classes)
     seed_everything(recipe.seed)
     options = _net_options(spec)
     net = create(

@@ -61,6 +61,7 @@ class Method:
         step: wraps the step; a step computes and changes nothing.
         loss: the innermost step, instead of the ordinary one.
         transform: of the normalised training images of a batch.
+        check: refuses names of classes, in order, before anything is made of the data.
         second_run: whether it makes sense only for a network that has been trained before.
         finish: after training: turns the network into the one to evaluate and to deploy, in place.
     """
@@ -72,6 +73,7 @@ class Method:
     loss: Step | None = None
     transform: Transform | None = None
     finish: Callable[[nn.Module], nn.Module] | None = None
+    check: Callable[[Sequence[str]], None] | None = None
     second_run: bool = False
 
 

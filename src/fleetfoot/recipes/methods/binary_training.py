@@ -1,6 +1,11 @@
 """How binary networks are trained: words of a recipe."""
 
+from torch import nn
+
 from fleetfoot.core.errors import UsageError
+from fleetfoot.core.results import PassResult
+from fleetfoot.nets.catalog import note_option
+from fleetfoot.nets.exchanges import unbinarise_weights
 from fleetfoot.recipes.method import Method, method
 from fleetfoot.train.steps import binarised_backprop as backward
 
@@ -20,3 +25,16 @@ def binarised_backprop(neurons: backward.Neurons = "stochastic", gradient_bits: 
             step, neurons=neurons, gradient_bits=gradient_bits
         )
     )
+
+
+@method(acts="inside", paper="Liu et al., ReActNet, ECCV 2020, arXiv:2003.03488")
+def real_weights() -> Method:
+    """First of two stages: bits between layers alone; then a run with --weights RUN/weights."""
+
+    def surgery(net: nn.Module) -> PassResult:
+        result = unbinarise_weights(net)
+        if result.changed:
+            note_option(net, "real_weights", True)
+        return result
+
+    return Method(surgery=surgery)

@@ -8,6 +8,8 @@ from fleetfoot.core.results import PassResult, Skip
 from fleetfoot.nets.create import create
 from fleetfoot.nets.protocol import created_as
 from fleetfoot.recipes.method import Method, method
+from fleetfoot.recipes.teacher import check_teacher, load_teacher
+from fleetfoot.train.steps.distill import distill_step
 from fleetfoot.train.steps.jocor import Pair, jocor_step
 from fleetfoot.train.steps.squared_hinge import squared_hinge_step
 from fleetfoot.train.steps.tsla import two_stage_smoothing
@@ -43,6 +45,30 @@ def jocor(noise: float = 0.2, weight: float = 0.9, ramp: int = 10) -> Method:
 def hinge() -> Method:
     """The loss is the squared hinge, as of binary networks; without label smoothing."""
     return Method(loss=squared_hinge_step)
+
+
+@method(
+    acts="label",
+    paper="Hinton et al., 2015, arXiv:1503.02531",
+    published="ImageNet, ReActNet-A from a ResNet-34: 69.4 % right",
+)
+def distill(
+    teacher: str = "", weights: str = "auto", labels: float = 0.0, temperature: float = 1.0
+) -> Method:
+    """The network learns the answers of a teacher: a run, a folder of weights, or a network."""
+    if not teacher:
+        raise UsageError("it needs a teacher: write distill:teacher=RUN, or a network's name")
+    if labels != 1.0:
+        arguments.rate(labels, "labels")
+    arguments.above_zero(temperature, "temperature")
+    return Method(
+        check=lambda classes: check_teacher(teacher, weights, classes),
+        loss=distill_step(
+            lambda classes: load_teacher(teacher, weights, classes),
+            labels=labels,
+            temperature=temperature,
+        ),
+    )
 
 
 def _paired(net: nn.Module) -> PassResult:
