@@ -16,6 +16,7 @@ from fleetfoot.core import registry
 from fleetfoot.core.registry import NetEntry
 from fleetfoot.core.seeds import seed_everything
 from fleetfoot.nets.binary_nets import BinaryNet, BinaryNetSpec, Conv
+from fleetfoot.nets.binary_resnet import BinaryResNet, BinaryResNetSpec
 from fleetfoot.nets.create import create
 from fleetfoot.nets.cuda_convnet import CudaConvnet, CudaConvnetSpec, Layer
 from fleetfoot.nets.portable import save_portable
@@ -46,6 +47,7 @@ NETS = {
     "drop_connect": "tiny_convnet",
     "binarised_backprop": "tiny_binary",
     "real_weights": "tiny_binary",
+    "noise_adaptation": "tiny_sines",
 }
 NAMES = tuple(catalog())
 ENTRY = NetEntry(
@@ -75,6 +77,13 @@ BINARY = replace(
     net=BinaryNet,
     spec=BinaryNetSpec(convs=(Conv(4), Conv(8, pool=(2, 2))), hidden=(8,), size=8),
 )
+SINES = replace(
+    ENTRY,
+    name="tiny_sines",
+    family="binary_resnet",
+    net=BinaryResNet,
+    spec=BinaryResNetSpec(form="fda", estimator="sine", blocks=1, channels=(4, 8)),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +91,7 @@ def _tiny_resnet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     from fleetfoot.nets.catalog import entries
 
     entries()  # read every network file before the table is changed
-    for entry in (ENTRY, CONVNET, BINARY):
+    for entry in (ENTRY, CONVNET, BINARY, SINES):
         monkeypatch.setitem(registry._entries, entry.name, entry)
     before = torch.get_num_threads()
     torch.set_num_threads(1)

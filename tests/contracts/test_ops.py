@@ -39,6 +39,8 @@ EXAMPLES: dict[str, tuple[tuple[object, ...], tuple[int, ...]]] = {
     "MaskedConv2d": ((4, 6, 3), (4, 6, 5)),
     "MaskedLinear": ((6, 4), (6,)),
     "MaxDropout": ((0.3,), (4, 5, 6)),
+    "NoisySineConv2d": ((4, 6, 3), (4, 6, 5)),
+    "NoisySineSign": ((4,), (4, 5, 5)),
     "PFPLUS": ((), (4, 5, 5)),
     "PartialConv2d": ((8,), (8, 7, 5)),
     "Quantise": ((4,), (4, 5, 5)),

@@ -30,9 +30,12 @@ class SineConv2d(BinaryConv2d, Annealed):
     def bits(self) -> Tensor:
         """Return the weights as they act: signs, times their mean size."""
         signs = binarise(self.weight, SineSlope(last_sine(self.progress)))
-        if self.scale == "none":
-            return signs
-        return signs * mean_size(self.weight, each=self.scale == "filter")
+        return scaled(signs, self.weight, self.scale)
+
+
+def scaled(signs: Tensor, weight: Tensor, scale: str) -> Tensor:
+    """Return signs times the mean size of their latent weights, by a word of `SCALES`."""
+    return signs if scale == "none" else signs * mean_size(weight, each=scale == "filter")
 
 
 cost_formula(SineSign)(per_element(3))

@@ -13,8 +13,9 @@ from fleetfoot.nets.exchanges import unbinarise_weights
 from fleetfoot.nets.portable import save_portable
 from fleetfoot.nets.weights import load_weights
 from fleetfoot.ops.binary_conv import has_binary_layers
+from fleetfoot.ops.sine_sign import SineSign
 from fleetfoot.recipes.build import _saved_options
-from fleetfoot.recipes.method import apply_surgery, method_of
+from fleetfoot.recipes.method import apply_surgery, finish, method_of
 from fleetfoot.recipes.run_spec import RunSpec
 from fleetfoot.train.method_word import MethodWord, methods
 from fleetfoot.train.recipe import Recipe
@@ -85,3 +86,22 @@ def test_a_border_of_bits_stays_and_false_is_no_option() -> None:
     found = unbinarise_weights(net)
     assert {skip.reason for skip in found.skipped} == {"its border is not 0"}
     assert len(found.changed) == 3  # the linear layers
+
+
+def test_noise_comes_in_and_leaves_every_weight_behind() -> None:
+    torch.manual_seed(0)
+    net, recipe = create("fda_resnet20"), Recipe(methods=methods("noise_adaptation"))
+    keys, weight = [*net.state_dict()], net.stages[1][0].unit1.conv.weight
+    noisy = apply_surgery(net, recipe)
+    unit = noisy.stages[1][0].unit1
+    assert unit.sign.noise_down.shape == (16, 1)
+    assert unit.conv.noise_down.shape == (144, 2)
+    assert len([*noisy.state_dict()]) == len(keys) + 2 * 2 * 18
+    assert [*finish(noisy, recipe).state_dict()] == keys
+    assert net.stages[1][0].unit1.conv.weight is weight
+
+
+def test_a_sign_without_its_convolution_has_no_channels_to_learn_from() -> None:
+    net = nn.Sequential(SineSign(), nn.Flatten(), nn.Linear(4, 3))
+    with pytest.raises(UsageError, match="no convolution of sines follows it"):
+        apply_surgery(net, Recipe(methods=methods("noise_adaptation")))
