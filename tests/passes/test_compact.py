@@ -1,12 +1,14 @@
 """Dead channels go and the answers stay: sums, concatenations, depthwise layers, borders."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor, nn
 
 from fleetfoot.measure.counts import count
 from fleetfoot.nets.create import create
-from fleetfoot.passes.compact import compact, has_dead_filters
+from fleetfoot.passes.compact import compact
 from tests.contracts.subjects import randomise
 
 
@@ -35,7 +37,6 @@ def test_answers_stay(name: str, offset: bool):
     net = silence(randomise(create(name, num_classes=5)), offset=offset)
     side = getattr(net, "only_size", None) or 32
     x = torch.randn(2, 3, side, side)
-    assert has_dead_filters(net)
     before = {key: value.clone() for key, value in net.state_dict().items()}
     result = compact(net)
     assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
@@ -50,7 +51,6 @@ def test_answers_stay(name: str, offset: bool):
 
 def test_a_network_without_zeros_is_left_as_it_is():
     net = create("resnet20_cifar").eval()
-    assert not has_dead_filters(net)
     assert compact(net).changed == ()
 
 
@@ -111,3 +111,83 @@ def test_a_layer_keeps_a_channel_and_unknown_layers_keep_all():
     with torch.no_grad():
         net.conv.weight[0] = 0
     assert compact(net).changed == ()
+
+
+class Two(nn.Module):
+    """Two convolutions with a dead filter at the same place, and a way to join what they give."""
+
+    def __init__(self, join: Callable[[Tensor, Tensor], Tensor], channels: int = 4) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 4, 1, bias=False), nn.Conv2d(3, 4, 1, bias=False)
+        self.join, self.last = join, nn.Conv2d(channels, 2, 1)
+        with torch.no_grad():
+            self.a.weight[1] = self.b.weight[1] = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.join(self.a(x), self.b(x)))
+
+
+@pytest.mark.parametrize(
+    ("join", "channels", "left"),
+    [
+        (lambda a, b: torch.cat([a, b], dim=1), 8, 6),
+        (lambda a, _: torch.cat([a, a], dim=1), 8, 8),
+        (lambda a, b: torch.cat([a, b], dim=2), 4, 4),
+        (lambda a, b: a + b, 4, 3),
+        (lambda a, b: torch.add(a, b, alpha=2), 4, 4),
+    ],
+)
+def test_ways_to_join(join: Callable[[Tensor, Tensor], Tensor], channels: int, left: int):
+    torch.manual_seed(0)
+    net, x = Two(join, channels).eval(), torch.randn(2, 3, 4, 4)
+    result = compact(net).model
+    assert result.last.in_channels == left
+    with torch.no_grad():
+        torch.testing.assert_close(result(x), net(x))
+
+
+class Shared(Two):
+    """One convolution and one activation, called once or twice."""
+
+    def __init__(self, calls: int) -> None:
+        super().__init__(torch.add)
+        self.shared, self.act, self.calls = nn.Conv2d(4, 4, 1), nn.ReLU(), calls
+        with torch.no_grad():
+            self.shared.weight[1] = self.shared.bias[1] = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, b = self.act(self.shared(self.a(x))), self.b(x)
+        return self.last(a + self.act(self.shared(b) if self.calls == 2 else b))
+
+
+@pytest.mark.parametrize(("calls", "left", "skipped"), [(1, 3, []), (2, 4, ["shared"])])
+def test_an_activation_may_be_shared_and_a_layer_keeps_what_two_calls_read(
+    calls: int, left: int, skipped: list[str]
+):
+    torch.manual_seed(0)
+    net, x = Shared(calls).eval(), torch.randn(2, 3, 4, 4)
+    result = compact(net)
+    assert [skip.site for skip in result.skipped] == skipped
+    assert result.model.shared.weight.shape[:2] == (left, left)
+    with torch.no_grad():
+        torch.testing.assert_close(result.model(x), net(x))
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (nn.Flatten(), nn.BatchNorm1d(16), nn.Linear(16, 2)),
+        (nn.Flatten(2), nn.Linear(4, 2)),
+        (nn.BatchNorm2d(4, track_running_stats=False), nn.Conv2d(4, 2, 1)),
+    ],
+)
+def test_what_does_not_go_by_channels_keeps_them(layers: tuple[nn.Module, ...]):
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), *layers).eval()
+    with torch.no_grad():
+        net[0].weight[1] = 0
+    result, x = compact(net), torch.randn(2, 3, 2, 2)
+    assert result.changed == ()
+    assert len(result.skipped) == 1
+    with torch.no_grad():
+        torch.testing.assert_close(result.model(x), net(x))

@@ -120,34 +120,51 @@ def compact(model: nn.Module) -> PassResult:
     return PassResult(model=walk.net, changed=tuple(changed), skipped=tuple(walk.skipped))
 
 
-def has_dead_filters(net: nn.Module) -> bool:
-    """Return whether a convolution has a filter that is 0 throughout."""
-    convs = (module for module in net.modules() if isinstance(module, nn.Conv2d))
-    return any(bool((conv.weight.flatten(1) == 0).all(dim=1).any()) for conv in convs)
-
-
 def _follow(walk: _Walk, node: fx.Node, read: list[_Map | None]) -> _Map | None:
     """Return the channels that a node puts out; None of a value that is not known."""
     first = read[0] if read else None
     if node.op == "call_module":
-        path = str(node.target)
-        layer = walk.net.get_submodule(path)
-        if path not in walk.seen:
-            walk.seen.add(path)
-            for kinds, follow in FOLLOW:
-                if isinstance(layer, kinds):
-                    return follow(walk, path, layer, first)
-        walk.skipped.append(Skip(path, f"{type(layer).__name__} is not known, or called twice"))
-    elif node.target in SUMS and len(read) == 2 and first is not None and read[1] is not None:
-        return _sum(walk, first, read[1])
-    elif node.target is torch.cat and not any(value is None for value in read):
+        return _follow_layer(walk, str(node.target), read)
+    if node.target in SUMS and len(read) == 2 and not node.kwargs:
+        if first is not None and read[1] is not None:
+            return _sum(walk, first, read[1])
+    elif node.target is torch.cat and _of_channels(node) and None not in read:
         parts = cast(list[_Map], read)
         ids = np.concatenate([part.ids for part in parts])
         return _Map(ids, torch.cat([part.constant for part in parts]))
-    elif node.target in (torch.flatten, "flatten"):
+    elif node.target in (torch.flatten, "flatten") and _words(node) in ([1], [1, -1]):
         return first
     walk.leave(read)
     return None
+
+
+def _follow_layer(walk: _Walk, path: str, read: list[_Map | None]) -> _Map | None:
+    """Return the channels that a call of a layer puts out."""
+    layer = walk.net.get_submodule(path)
+    again = path in walk.seen and bool(layer.state_dict())
+    walk.seen.add(path)
+    for kinds, follow in FOLLOW:
+        if isinstance(layer, kinds) and not again:
+            return follow(walk, path, layer, read[0])
+    why = "called more than once" if again else f"{type(layer).__name__} is not known"
+    walk.skipped.append(Skip(path, why))
+    for site in [*walk.readers, *walk.sites]:
+        if site.path == path:  # its one weight has to fit both calls
+            walk.leave([site.inputs])
+            walk.kept |= set(site.outputs.tolist())
+    walk.leave(read)
+    return None
+
+
+def _words(node: fx.Node) -> list[Any]:
+    """Return all that a call is told behind its first argument."""
+    return [*node.args[1:], *node.kwargs.values()]
+
+
+def _of_channels(node: fx.Node) -> bool:
+    """Return whether a concatenation is of channels, and of as many values as it reads."""
+    count = len(cast(Sequence[Any], node.args[0]))
+    return _words(node) == [1] and count == len(node.all_input_nodes)
 
 
 def _sum(walk: _Walk, a: _Map, b: _Map) -> _Map | None:
@@ -216,6 +233,10 @@ def _depthwise(walk: _Walk, path: str, conv: nn.Conv2d, read: _Map | None) -> _M
 def _norm(walk: _Walk, path: str, norm: Any, read: _Map | None) -> _Map | None:
     if read is None:
         return None
+    if norm.running_var is None or len(norm.running_var) != len(read.ids):
+        walk.skipped.append(Skip(path, "no statistics of channels"))
+        walk.leave([read])
+        return None
     walk.sites.append(_Site(path, norm, read, read.ids))
     factor = torch.rsqrt(norm.running_var + norm.eps)
     factor = factor if norm.weight is None else factor * norm.weight
@@ -232,6 +253,14 @@ def _activation(_: _Walk, __: str, layer: nn.Module, read: _Map | None) -> _Map 
 
 def _passed_on(_: _Walk, __: str, ___: nn.Module, read: _Map | None) -> _Map | None:
     return read
+
+
+def _flatten(walk: _Walk, path: str, flatten: nn.Flatten, read: _Map | None) -> _Map | None:
+    if (flatten.start_dim, flatten.end_dim) == (1, -1):
+        return read
+    walk.skipped.append(Skip(path, "flattens something else than channels with their positions"))
+    walk.leave([read])
+    return None
 
 
 def _average(_: _Walk, __: str, pool: nn.AvgPool2d, read: _Map | None) -> _Map | None:
@@ -304,5 +333,6 @@ FOLLOW: tuple[tuple[Any, Any], ...] = (
     ((nn.BatchNorm1d, nn.BatchNorm2d), _norm),
     ((*ACTIVATIONS, *MORE_ACTIVATIONS), _activation),
     (nn.AvgPool2d, _average),
-    ((*POOLS, *PASSED_ON, nn.Flatten), _passed_on),
+    (nn.Flatten, _flatten),
+    ((*POOLS, *PASSED_ON), _passed_on),
 )

@@ -26,7 +26,7 @@ from fleetfoot.deploy.options import Options
 from fleetfoot.deploy.write_bundle import Card
 from fleetfoot.measure.counts import count
 from fleetfoot.ops.binary_conv import has_binary_layers
-from fleetfoot.passes.compact import compact, has_dead_filters
+from fleetfoot.passes.compact import compact
 from fleetfoot.passes.fold_batch_norm import fold_batch_norm
 from fleetfoot.recipes.evaluation import crops
 
@@ -93,9 +93,8 @@ def _compacted(net: nn.Module, preprocess: Preprocess) -> tuple[nn.Module, dict[
     if not any(share < SPARSE for share in density.values()):
         return net, {}
     small = net
-    if has_dead_filters(net):
-        with contextlib.suppress(UsageError):  # what cannot be traced is deployed as it is
-            small = compact(net).model
+    with contextlib.suppress(UsageError):  # what cannot be traced is deployed as it is
+        small = compact(net).model
     image = (preprocess.channels, preprocess.size, preprocess.size)
     before, after = (count(each, image).macs for each in (net, small))
     return small, {"density": density, "macs_before": before, "macs_after": after}
