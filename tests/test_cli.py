@@ -29,7 +29,18 @@ from fleetfoot.jobs.fit import FitRecord
 from fleetfoot.jobs.requests import FitRequest
 
 GOLDEN = Path(__file__).parent / "golden" / "cli_words.json"
-VERBS = ("audit", "claims", "deploy", "doctor", "evaluate", "fit", "measure", "nets", "predict")
+VERBS = (
+    "audit",
+    "claims",
+    "compress",
+    "deploy",
+    "doctor",
+    "evaluate",
+    "fit",
+    "measure",
+    "nets",
+    "predict",
+)
 VERBS += ("report",)
 
 

@@ -25,6 +25,7 @@ from fleetfoot.core.streams import hush_libraries, open_closed_streams
 from fleetfoot.core.torchrun import started_as
 from fleetfoot.jobs.requests import (
     ClaimsRequest,
+    CompressRequest,
     DeployRequest,
     EvaluateRequest,
     FitRequest,
@@ -63,7 +64,7 @@ class Talk:
 
 QUIET = Talk()
 QUOTES = "''"  # what a shell shows of a word without letters
-FIT, DEPLOY = FitRequest(), DeployRequest()
+FIT, DEPLOY, COMPRESS = FitRequest(), DeployRequest(), CompressRequest()
 EVALUATE, MEASURE = EvaluateRequest(), MeasureRequest()
 CLAIMS = ClaimsRequest()
 SCHEMA_VERSIONS = {
@@ -133,6 +134,16 @@ def deploy(run: str, /, *, request: DeployRequest = DEPLOY, talk: Talk = QUIET) 
         run: Run folder or network name.
     """
     return _answered("deploy", replace(request, run=run), talk)
+
+
+@app.command
+def compress(run: str, /, *, request: CompressRequest = COMPRESS, talk: Talk = QUIET) -> int:
+    """Make a run smaller, fine-tune, measure; kept only if faster and as accurate.
+
+    Args:
+        run: Run folder.
+    """
+    return _answered("compress", replace(request, run=run), talk)
 
 
 @app.command

@@ -5,6 +5,7 @@
 is imported here, because ``fleetfoot --help`` reads this file.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -339,6 +340,43 @@ class DeployRequest:
         """The precisions to try."""
         words = self.precision
         return PRECISIONS if words in (None, "all") else named("precision", words, PRECISIONS)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class CompressRequest:
+    """The words of `compress`.
+
+    Attributes:
+        run: Run folder.
+        to: int8, binary, density=SHARE of the connections or channels=SHARE of the filters.
+        max_drop: Accuracy that may be lost, a fraction.
+        epochs: Passes of fine-tuning; without it a third of the run's own.
+        out: Folder of the result; without it RUN/compressed/WORD.
+
+    Raises:
+        UsageError: a word that does not exist, or a number out of range.
+    """
+
+    run: Annotated[str, POSITIONAL] = ""
+    to: str = "int8"
+    max_drop: float = MAX_DROP
+    epochs: int | None = None
+    out: Path | None = None
+
+    def __post_init__(self) -> None:
+        _spell_homes(self)
+        check_share("max-drop", self.max_drop)
+        check_number("epochs", self.epochs, 1)
+        kind, equals, value = self.to.partition("=")
+        if (kind, equals) in (("int8", ""), ("binary", "")):
+            return
+        known = kind in ("density", "channels") and equals
+        if not known or not re.fullmatch(r"0?\.\d+", value) or float(value) == 0:
+            raise UsageError(
+                f"--to {self.to}: is not int8, binary, density=SHARE or channels=SHARE with a "
+                "share between 0 and 1, such as density=0.3"
+            )
 
 
 @Parameter(name="*")
