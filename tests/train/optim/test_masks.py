@@ -1,15 +1,21 @@
 """Masks move by their rule and end at the density asked for; magnitude as torch prunes it."""
 
 import copy
+from pathlib import Path
 
 import pytest
+import tiny_run as tiny
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import prune
 
+from fleetfoot.core.surgery import swap_modules
+from fleetfoot.data.loader import Batch
 from fleetfoot.ops.connectivity import kept_share, normalise_features
 from fleetfoot.ops.masked import MaskedConv2d, MaskedLinear, Pruning, masked_layers
 from fleetfoot.train.optim.masks import FOLLOWS, RATE, cut_to, move_masks
+from fleetfoot.train.saved_state import load_latest
+from fleetfoot.train.steps.step import Context, Metrics, supervised_step
 
 
 def net_of(pruning: Pruning) -> nn.Sequential:
@@ -92,3 +98,33 @@ def test_networks_without_masks_are_left_alone():
     before = net.weight.grad.clone()
     move_masks(net)
     assert torch.equal(net.weight.grad, before)
+
+
+@pytest.mark.parametrize("rule", ["scl", "gradual"])
+def test_a_run_killed_in_the_ramp_resumes_to_the_same_bits(tmp_path: Path, rule: str):
+    pruning = Pruning(rule=rule, density=0.3)
+    recipe = tiny.recipe(state_every=2, ema=0.9)
+
+    def masked() -> nn.Module:
+        def made(_: str, layer: nn.Conv2d) -> nn.Module:
+            return MaskedConv2d.of(layer, pruning)
+
+        return swap_modules(tiny.new_net(), (nn.Conv2d,), made).model
+
+    def killed(net: nn.Module, batch: Batch, context: Context) -> tuple[Tensor, Metrics]:
+        if context.step == 7:  # of 18, between the shares where connections go
+            raise KeyboardInterrupt
+        return supervised_step(net, batch, context)
+
+    tiny.run(tmp_path / "whole", recipe, net=masked())
+    with pytest.raises(KeyboardInterrupt):
+        tiny.run(tmp_path / "cut", recipe, net=masked(), step=killed)
+    tiny.run(tmp_path / "cut", recipe, net=masked(), resume=True)
+    assert tiny.fingerprint(tmp_path / "cut") == tiny.fingerprint(tmp_path / "whole")
+    state = load_latest(tmp_path / "cut" / "state")
+    assert state is not None
+    masks = {name: tensor for name, tensor in state.tensors.items() if name.endswith(".mask")}
+    for kind in ("net.", "ema."):
+        found = [mask for name, mask in masks.items() if name.startswith(kind)]
+        assert len(found) == 3
+        assert kept_share(found) == pytest.approx(0.3, abs=0.01)
