@@ -40,7 +40,7 @@ NO_MEASUREMENT = {
     "fleetfoot.deploy.bundle": "milliseconds of one prediction, as the user sees them",
     "fleetfoot.deploy.deploy": "how long forms that are too slow are compared",
     "fleetfoot.deploy.worker": "runs the blocks of deploy.cells, which holds the lock",
-    "fleetfoot.kernels.packed_net": "shares of a call, in the worker of deploy.cells, under its lock",
+    "fleetfoot.kernels.packed_net": "shares of a call, in the worker of deploy.cells",
     "fleetfoot.measure.cuda": "blocks for measure.latency, which holds the lock",
     "fleetfoot.claims.efficientnet.transfer": "seconds of a training, for the reader",
     "fleetfoot.claims.ledger": "minutes of a claim, for the reader",

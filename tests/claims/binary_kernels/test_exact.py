@@ -11,7 +11,7 @@ from fleetfoot.claims.ledger import claims
 SMOKE = Setting(scale="smoke")
 
 
-@pytest.mark.parametrize("name", ["binary-kernels/forms-agree", "binary-kernels/zero-border"])
+@pytest.mark.parametrize("name", ["binarykernels/forms-agree", "binarykernels/zero-border"])
 def test_it_holds_and_its_control_fails(name: str) -> None:
     claim = claims()[name]
     assert claim.rule(claim.measure(SMOKE).value) == "reproduced"

@@ -23,6 +23,6 @@ def test_all_ways_share_a_recipe_which_is_recus_at_full_length() -> None:
 
 
 def test_gains_are_those_of_the_papers() -> None:
-    names = ("fda-bnn/sines", "repconv-bnn/recu", "repconv-bnn/repeated-maps")
+    names = ("fdabnn/sines", "repbnn/recu", "repbnn/repeated-maps")
     gains = [claims()[name].paper_value for name in names]
     assert gains == pytest.approx([85.83 - 84.44, 87.50 - 84.44, 88.97 - 87.50])

@@ -11,7 +11,7 @@ from fleetfoot.ops.sine_series import sine_slope
 SMOKE = Setting(scale="smoke")
 
 
-@pytest.mark.parametrize("name", ["fda-bnn/series-error"])
+@pytest.mark.parametrize("name", ["fdabnn/series-error"])
 def test_it_holds_and_its_control_fails(name: str) -> None:
     claim = claims()[name]
     assert claim.rule(claim.measure(SMOKE).value) == "reproduced"

@@ -8,9 +8,7 @@ from fleetfoot.claims.ledger import claims
 SMOKE = Setting(scale="smoke")
 
 
-@pytest.mark.parametrize(
-    "name", ["repconv-bnn/no-more-weights", "repconv-bnn/totals", "repconv-bnn/ops"]
-)
+@pytest.mark.parametrize("name", ["repbnn/no-more-weights", "repbnn/totals", "repbnn/ops"])
 def test_it_holds_and_its_control_fails(name: str) -> None:
     claim = claims()[name]
     assert claim.rule(claim.measure(SMOKE).value) == "reproduced"

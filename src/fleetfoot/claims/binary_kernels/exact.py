@@ -87,7 +87,7 @@ def border_differences(_: Setting, *, corrected: bool = True) -> Measurement:
 EXACT: dict[str, Any] = {"footing": {"cpu": "as published"}, "decides_at": ("cpu",)}
 CLAIMS = (
     Claim(
-        id="binary-kernels/forms-agree",
+        id="binarykernels/forms-agree",
         paper="arXiv:1602.02830, section 4; arXiv:2011.09398",
         sentence="Products of signs by XOR or AND and counting are those of the numbers, exactly.",
         protocol="Rows of 1 to 1000 signs around the borders of words; our kernel and the AND form "
@@ -102,7 +102,7 @@ CLAIMS = (
         **EXACT,
     ),
     Claim(
-        id="binary-kernels/zero-border",
+        id="binarykernels/zero-border",
         paper="arXiv:2011.09398, padding correction",
         sentence="A border of zeros, which are no signs, can be had exactly by counting it as +1 "
         "and taking off what that gives too much.",

@@ -120,7 +120,7 @@ TIMED = (
 MEASURED: dict[str, Any] = {"footing": {"cpu": "stand-in"}, "decides_at": ("cpu",)}
 CLAIMS = (
     Claim(
-        id="binary-kernels/product",
+        id="binarykernels/product",
         paper="arXiv:1602.02830, section 4: 3.4 times cuBLAS's float32, on a GPU",
         sentence="A product of matrices of signs is at least 3.4 times as fast by counting bits as "
         "in float32.",
@@ -133,7 +133,7 @@ CLAIMS = (
         **MEASURED,
     ),
     Claim(
-        id="binary-kernels/convolutions",
+        id="binarykernels/convolutions",
         paper="arXiv:2011.09398: 8.5 to 18.5 times, on a telephone's processor",
         sentence="Each 3x3 convolution of ResNet-18 is at least 8.5 times as fast by counting bits "
         "as in float32.",
@@ -146,7 +146,7 @@ CLAIMS = (
         **MEASURED,
     ),
     Claim(
-        id="binary-kernels/mnist-network",
+        id="binarykernels/mnist-network",
         paper="arXiv:1602.02830, section 4: 7 times the same network on a plain kernel, on a GPU",
         sentence="The MNIST network of 3 x 4096 is 7 times as fast with packed bits as without.",
         protocol=f"Batch 1, against its float32 form in OpenVINO, no plain kernel. {TIMED} Partly "

@@ -74,7 +74,7 @@ def _claim(what: str, before: str, after: str, gain: float, paper: str, sentence
 
 CLAIMS = (
     _claim(
-        "fda-bnn/sines",
+        "fdabnn/sines",
         "plain",
         "sines",
         1.39,
@@ -83,7 +83,7 @@ CLAIMS = (
         "plain estimator.",
     ),
     _claim(
-        "repconv-bnn/recu",
+        "repbnn/recu",
         "plain",
         "ReCU",
         3.06,
@@ -91,7 +91,7 @@ CLAIMS = (
         "A ResNet-20 in ReCU's form errs 3 points less on CIFAR-10 than by the plain estimator.",
     ),
     _claim(
-        "repconv-bnn/repeated-maps",
+        "repbnn/repeated-maps",
         "ReCU",
         "repeated",
         1.47,

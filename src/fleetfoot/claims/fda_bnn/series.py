@@ -64,7 +64,7 @@ def more_time(setting: Setting, slope: Slope) -> Measurement:
 
 CLAIMS = (
     Claim(
-        id="fda-bnn/series-error",
+        id="fdabnn/series-error",
         paper="arXiv:2103.00841, section 3.1",
         sentence="The mean square error of the first sines to the sign falls as "
         "1 - 8 / pi^2 sum 1 / (2 i + 1)^2: from 0.19 with one to 0.02 with ten.",
@@ -79,7 +79,7 @@ CLAIMS = (
         decides_at=("cpu",),
     ),
     Claim(
-        id="fda-bnn/cost-of-sines",
+        id="fdabnn/cost-of-sines",
         paper="ours, after arXiv:2103.00841, section 4.3: time grows with the number of sines",
         sentence="Summed in closed form, 35 sines cost no more than 3.",
         protocol="The slope of 200,000 numbers, one thread, blocks in turn. The same is called "

@@ -114,7 +114,7 @@ def published_ops(_: Setting, *, all_real: bool = False) -> Measurement:
 EXACT: dict[str, Any] = {"footing": {"cpu": "as published"}, "decides_at": ("cpu",)}
 CLAIMS = (
     Claim(
-        id="repconv-bnn/no-more-weights",
+        id="repbnn/no-more-weights",
         paper="arXiv:2207.09049",
         sentence="Maps beta times as wide by RepConv take not one binary weight more.",
         protocol="ReCU's ResNet-20 and ReActNet-A with beta 2 and 4, counted; the largest growth "
@@ -127,7 +127,7 @@ CLAIMS = (
         **EXACT,
     ),
     Claim(
-        id="repconv-bnn/totals",
+        id="repbnn/totals",
         paper="arXiv:2207.09049, and the authors' code",
         sentence="ReActNet-A has 29.34 million parameters, 30.43 with maps twice as wide; ReCU's "
         "ResNet-20 270,522 and 272,298.",
@@ -143,7 +143,7 @@ CLAIMS = (
         **EXACT,
     ),
     Claim(
-        id="repconv-bnn/ops",
+        id="repbnn/ops",
         paper="arXiv:2207.09049, table of ImageNet: 0.87 and 0.88e8 OPs",
         sentence="ReActNet-A takes 0.87e8 OPs, and 0.88e8 with maps twice as wide.",
         protocol="Products at 224 x 224 counted from the shapes of a run; binary ones count for a "

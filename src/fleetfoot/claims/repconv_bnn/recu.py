@@ -60,7 +60,7 @@ def _clamped(gradient: torch.Tensor, above: torch.Tensor, centred: torch.Tensor)
 
 CLAIMS = (
     Claim(
-        id="repconv-bnn/recu-share",
+        id="repbnn/recu-share",
         paper="arXiv:2103.12369, section 3.3",
         sentence="Of weights with a Laplace distribution ReCU clamps a share of 2 (1 - tau).",
         protocol="Drawn weights of 1,024 filters (smoke: 64); which gradients pass is read from "
