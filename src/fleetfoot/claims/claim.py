@@ -206,6 +206,11 @@ class Claim:
         return scale == "long" or scale in self.decides_at
 
 
+def at_cpu(footing: Footing) -> dict[str, Any]:
+    """Return the words of a claim that is measured and decided at the cpu scale alone."""
+    return {"footing": {"cpu": footing}, "decides_at": ("cpu",)}
+
+
 def everywhere(footing: Footing) -> dict[Scale, Footing]:
     """Return the same footing at every scale that trains networks in earnest."""
     return dict.fromkeys(("cpu", "long", "gpu"), footing)

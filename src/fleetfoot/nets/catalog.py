@@ -14,6 +14,7 @@ from fleetfoot.core import registry
 from fleetfoot.core.arguments import at_least, of_kind
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.registry import Builder, NetEntry
+from fleetfoot.core.results import PassResult
 from fleetfoot.nets.exchanges import EXCHANGES
 from fleetfoot.nets.protocol import Classifier, CreatedAs, created_as
 from fleetfoot.ops.class_map import ClassMap
@@ -72,6 +73,14 @@ def note_option(net: nn.Module, word: str, value: Any) -> None:
     if isinstance(net, Classifier) and net.created_as is not None:
         options = {**net.created_as.options, word: value}
         net.created_as = dataclasses.replace(net.created_as, options=options)
+
+
+def exchanged(net: nn.Module, word: str, value: Any) -> PassResult:
+    """Exercise an option of `exchanges.EXCHANGES` on a network, in place, and note it there."""
+    result = EXCHANGES[word](net, value)
+    if result.changed:
+        note_option(net, word, value)
+    return result
 
 
 def family_of(net: nn.Module) -> str:

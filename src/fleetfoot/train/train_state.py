@@ -1,6 +1,7 @@
 """What changes while a network is trained, and how all of it is saved and comes back."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from fleetfoot.core.errors import DataError, first_line
+from fleetfoot.ops.annealed import Annealed
+from fleetfoot.ops.masked import MaskedConv2d, MaskedLinear, masked_layers
 from fleetfoot.train.optim.ema import Ema
 from fleetfoot.train.optim.optimizers import in_classifier, make_optimizer
 from fleetfoot.train.optim.stretch import Stretch
@@ -79,6 +82,16 @@ class TrainState:
     ema: Ema | None
     best: dict[str, Tensor] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
+
+    @cached_property
+    def annealed(self) -> list[Annealed]:
+        """The layers of `net` that hear how far the training is; looked up once."""
+        return [module for module in self.net.modules() if isinstance(module, Annealed)]
+
+    @cached_property
+    def masked(self) -> list[MaskedConv2d | MaskedLinear]:
+        """The layers of `net` with a mask; likewise."""
+        return list(masked_layers(self.net).values())
 
     @classmethod
     def of(cls, net: nn.Module, recipe: Recipe) -> "TrainState":

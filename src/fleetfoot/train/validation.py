@@ -2,7 +2,6 @@
 
 from torch import nn
 
-from fleetfoot.ops.masked import masked_layers
 from fleetfoot.train.evaluate import Predictions, evaluate_net
 from fleetfoot.train.loaders import Loaders
 from fleetfoot.train.planning.plan import Plan
@@ -21,7 +20,7 @@ def validate(
     averaged = None if state.ema is None else predictions(state.ema.net, loaders, plan)
     judged = averaged or own
     epoch = (done.step - 1) // plan.steps_per_epoch + 1
-    settled = all(layer.settled for layer in masked_layers(state.net).values())
+    settled = all(layer.settled for layer in state.masked)
     if not settled:
         done.best_epoch = epoch  # a network that still loses connections is not the one to keep
     elif judged.top1 >= done.best_top1:  # ties: the later one

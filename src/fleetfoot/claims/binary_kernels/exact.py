@@ -6,14 +6,13 @@ Paper    papers of the kernels: Courbariaux, Hubara et al., 2016, arXiv:1602.028
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, at_cpu, measured
 from fleetfoot.claims.rules import at_most
 from fleetfoot.core.seeds import rng
 
@@ -84,7 +83,7 @@ def border_differences(_: Setting, *, corrected: bool = True) -> Measurement:
     return Measurement(value=float(sum(row["different"] for row in rows)), table=tuple(rows))
 
 
-EXACT: dict[str, Any] = {"footing": {"cpu": "as published"}, "decides_at": ("cpu",)}
+EXACT = at_cpu("as published")
 CLAIMS = (
     Claim(
         id="binarykernels/forms-agree",

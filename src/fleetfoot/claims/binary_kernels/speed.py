@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from fleetfoot.claims.binary_kernels.exact import signs
-from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, at_cpu, measured
 from fleetfoot.claims.rules import at_least
 from fleetfoot.claims.timing import operator_ms, rows_of, times_as_long
 from fleetfoot.core.machine_lock import measuring
@@ -117,7 +117,7 @@ TIMED = (
     "One thread of this processor, in one process, blocks in turn, median of the rounds' ratios; "
     "packing is part of every call."
 )
-MEASURED: dict[str, Any] = {"footing": {"cpu": "stand-in"}, "decides_at": ("cpu",)}
+MEASURED = at_cpu("stand-in")
 CLAIMS = (
     Claim(
         id="binarykernels/product",

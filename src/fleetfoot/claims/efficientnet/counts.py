@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, at_cpu, measured
 from fleetfoot.claims.rules import at_most, within
 from fleetfoot.measure.counts import Counts, count
 from fleetfoot.nets.compound_scaling import ALPHA, GAMMA, scaled
@@ -104,7 +104,7 @@ def slope(x: list[int], y: list[float]) -> float:
     return covariance / sum((a - mean_x) ** 2 for a in x)
 
 
-EXACT: dict[str, Any] = {"footing": {"cpu": "as published"}, "decides_at": ("cpu",)}
+EXACT = at_cpu("as published")
 COUNTED = (
     "Networks scaled from B0 by the repository's factors, counted from the shapes of a run; the "
     "largest deviation of the eight (smoke: of three). Reproduced within 2.5 %, about the rounding "

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, at_cpu, measured
 from fleetfoot.claims.rules import at_most
 from fleetfoot.claims.timing import operator_ms, rows_of, times_as_long
 from fleetfoot.core.machine_lock import measuring
@@ -75,8 +75,7 @@ CLAIMS = (
         measure=worst_error(),
         rule=at_most(0.5, 5.0),
         control=Control("the period of the sines is 5 % longer", worst_error(period=1.05 * PERIOD)),
-        footing={"cpu": "as published"},
-        decides_at=("cpu",),
+        **at_cpu("as published"),
     ),
     Claim(
         id="fdabnn/cost-of-sines",
@@ -89,7 +88,6 @@ CLAIMS = (
         measure=more_time(sine_slope),
         rule=at_most(1.15, 1.5),
         control=Control("the sum of cosines, as the paper writes it", more_time(direct_slope)),
-        footing={"cpu": "stand-in"},
-        decides_at=("cpu",),
+        **at_cpu("stand-in"),
     ),
 )

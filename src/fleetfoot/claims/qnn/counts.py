@@ -5,13 +5,12 @@ Paper    Hubara et al., 2016, arXiv:1609.07061: section 5 (networks; memory), th
          sheet from the layers of the paper and its code
 """
 
-from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, at_cpu, measured
+from fleetfoot.claims.deviation import worst_deviation
 from fleetfoot.claims.rules import at_most, within
 from fleetfoot.measure.counts import count
 from fleetfoot.nets.create import create, skeleton
@@ -40,19 +39,12 @@ def binary_weights(net: nn.Module) -> dict[str, int]:
 @measured
 def worst_count(_: Setting, *, without_pools: bool = False) -> Measurement:
     """Return the largest deviation of a network's weights from the sheet's, in per cent."""
-    rows: list[Mapping[str, float | str]] = []
-    for name, paper in WEIGHTS.items():
-        ours = sum(binary_weights(skeleton(name)).values())
-        if without_pools:  # of the linear layer that reads the last map, four times as many
-            ours = sum(
-                n * (4 if path == "hidden.0.linear" else 1)
-                for path, n in binary_weights(skeleton(name)).items()
-            )
-        away = 100 * abs(ours / paper - 1)
-        rows.append({"network": name, "paper": paper, "ours": ours, "deviation_percent": away})
-    return Measurement(
-        value=max(float(row["deviation_percent"]) for row in rows), table=tuple(rows)
-    )
+    more = {"hidden.0.linear": 4 if without_pools else 1}  # reads the last map
+    ours = {
+        name: sum(n * more.get(path, 1) for path, n in binary_weights(skeleton(name)).items())
+        for name in WEIGHTS
+    }
+    return worst_deviation(WEIGHTS, ours)
 
 
 @measured
@@ -88,7 +80,7 @@ def whole_speed_up(_: Setting, *, first_too: bool = False) -> Measurement:
     return Measurement(value=1 / (first + (1 - first) / KERNEL), table=(row,))
 
 
-EXACT: dict[str, Any] = {"footing": {"cpu": "as published"}, "decides_at": ("cpu",)}
+EXACT = at_cpu("as published")
 CLAIMS = (
     Claim(
         id="qnn/weights",

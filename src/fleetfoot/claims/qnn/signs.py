@@ -5,13 +5,12 @@ Paper    Hubara et al., 2016, arXiv:1609.07061: section 2.1 (stochastic binarisa
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, at_cpu, measured
 from fleetfoot.claims.rules import at_least, at_most
 from fleetfoot.ops.quantise import quantise_gradient
 from fleetfoot.ops.sign import binarise, binarise_at_random
@@ -90,7 +89,7 @@ def kept_direction(setting: Setting, stochastic: bool, power: int = 1) -> Measur
     return Measurement(value=cosine, table=({"draws": times, "cosine": cosine},))
 
 
-EXACT: dict[str, Any] = {"footing": {"cpu": "as published"}, "decides_at": ("cpu",)}
+EXACT = at_cpu("as published")
 CLAIMS = (
     Claim(
         id="qnn/drawn-signs",
@@ -134,7 +133,6 @@ CLAIMS = (
         control=Control(
             "signs alone are quantised: no size is left", kept_direction(True, power=0)
         ),
-        footing={"cpu": "stand-in"},
-        decides_at=("cpu",),
+        **at_cpu("stand-in"),
     ),
 )

@@ -5,12 +5,12 @@ Paper    Shi et al., 2022, arXiv:2207.09049; totals of ReActNet-A and of ReCU's 
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, at_cpu, measured
+from fleetfoot.claims.deviation import worst_deviation
 from fleetfoot.claims.rules import at_most
 from fleetfoot.measure.counts import count
 from fleetfoot.nets.create import skeleton
@@ -23,6 +23,7 @@ TOTALS = {
     "recu_resnet20": 270_522,
     "rep_recu_resnet20": 272_298,
 }
+OPS = {"reactnet_a": 0.87e8, "rep_reactnet_a": 0.88e8}
 BETAS = (2, 4)
 Wide = Callable[[str, int], nn.Module]
 
@@ -74,18 +75,17 @@ def worst_total(_: Setting, *, factors: bool = True) -> Measurement:
     Args:
         factors: what ReCU learns for each filter counts.
     """
-    rows: list[dict[str, float | str]] = []
-    for name, paper in TOTALS.items():
-        net = skeleton(name)
-        ours = sum(parameter.numel() for parameter in net.parameters())
-        if not factors:
-            ours -= sum(m.factor.numel() for m in net.modules() if isinstance(m, RecuConv2d))
-            ours -= sum(p.numel() for n, p in net.named_parameters() if "sign" in n)
-        away = 100 * abs(ours / paper - 1)
-        rows.append({"network": name, "paper": paper, "ours": ours, "deviation_percent": away})
-    return Measurement(
-        value=max(float(row["deviation_percent"]) for row in rows), table=tuple(rows)
-    )
+    return worst_deviation(TOTALS, {name: _parameters(name, factors) for name in TOTALS})
+
+
+def _parameters(name: str, factors: bool) -> int:
+    net = skeleton(name)
+    found = sum(parameter.numel() for parameter in net.parameters())
+    if factors:
+        return found
+    scales = (m.factor.numel() for m in net.modules() if isinstance(m, RecuConv2d))
+    shifts = (p.numel() for n, p in net.named_parameters() if "sign" in n)
+    return found - sum(scales) - sum(shifts)
 
 
 @measured
@@ -97,21 +97,18 @@ def published_ops(_: Setting, *, all_real: bool = False) -> Measurement:
     Args:
         all_real: a binary product counts like a real one.
     """
-    rows: list[dict[str, float | str]] = []
-    for name, paper in (("reactnet_a", 0.87e8), ("rep_reactnet_a", 0.88e8)):
-        net = skeleton(name)
-        counts = count(net, (3, 224, 224))
-        kinds = {path: type(module) for path, module in net.named_modules()}
-        binary = sum(r.macs for r in counts.records if kinds.get(r.path) is BinaryConv2d)
-        ops = counts.macs - binary + binary / (1 if all_real else 64)
-        away = 100 * abs(ops / paper - 1)
-        rows.append({"network": name, "paper": paper, "ours": ops, "deviation_percent": away})
-    return Measurement(
-        value=max(float(row["deviation_percent"]) for row in rows), table=tuple(rows)
-    )
+    return worst_deviation(OPS, {name: _ops(name, 1 if all_real else 64) for name in OPS})
 
 
-EXACT: dict[str, Any] = {"footing": {"cpu": "as published"}, "decides_at": ("cpu",)}
+def _ops(name: str, binary_per_op: int) -> float:
+    net = skeleton(name)
+    counts = count(net, (3, 224, 224))
+    kinds = {path: type(module) for path, module in net.named_modules()}
+    binary = sum(r.macs for r in counts.records if kinds.get(r.path) is BinaryConv2d)
+    return counts.macs - binary + binary / binary_per_op
+
+
+EXACT = at_cpu("as published")
 CLAIMS = (
     Claim(
         id="repbnn/no-more-weights",

@@ -6,7 +6,7 @@ Paper    Xu et al., ICCV 2021, arXiv:2103.12369, the network that RepBNN widens:
 
 import torch
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, at_cpu, measured
 from fleetfoot.claims.rules import at_most
 from fleetfoot.ops.binary_weight import recu_weight
 
@@ -71,7 +71,6 @@ CLAIMS = (
         measure=worst_share(),
         rule=at_most(1.0, 3.0),
         control=Control("weights are even between two borders", worst_share(laplace=False)),
-        footing={"cpu": "as published"},
-        decides_at=("cpu",),
+        **at_cpu("as published"),
     ),
 )

@@ -5,12 +5,11 @@ Paper    Tang et al., 2022, arXiv:2201.05020. Of the paper the abstract alone wa
 """
 
 import itertools
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, measured
+from fleetfoot.claims.claim import Claim, Control, Measurement, Setting, at_cpu, measured
 from fleetfoot.claims.rules import at_least, at_most, within
 from fleetfoot.ops.connectivity import PROXIES, connected, masked_weight, normalise_features
 
@@ -109,7 +108,7 @@ def spread_of_filters(_: Setting, norm: str) -> Measurement:
     return Measurement(value=spread, table=(row,))
 
 
-EXACT: dict[str, Any] = {"footing": {"cpu": "stand-in"}, "decides_at": ("cpu",)}
+STAND_IN = at_cpu("stand-in")
 CLAIMS = (
     Claim(
         id="scl/positive-proxies",
@@ -124,7 +123,7 @@ CLAIMS = (
         measure=found_connections("identity", "leaky", "softplus"),
         rule=at_least(99.0, 95.0),
         control=Control("the proxy is 0 beyond 1", found_connections("window")),
-        **EXACT,
+        **STAND_IN,
     ),
     Claim(
         id="scl/penalty-decides",
@@ -137,7 +136,7 @@ CLAIMS = (
         measure=monotone(),
         rule=at_least(100.0, 75.0),
         control=Control("penalties fall instead", monotone(reverse=True)),
-        **EXACT,
+        **STAND_IN,
     ),
     Claim(
         id="scl/steps-until-off",
@@ -150,7 +149,7 @@ CLAIMS = (
         measure=steps_until_off("identity"),
         rule=within(1.0, reproduced=0.05, partly=0.2),
         control=Control("the proxy is 0 beyond 1: it never moves", steps_until_off("window")),
-        **EXACT,
+        **STAND_IN,
     ),
     Claim(
         id="scl/filters-alike",
@@ -164,6 +163,6 @@ CLAIMS = (
         measure=spread_of_filters("rms"),
         rule=at_most(1.01, 1.5),
         control=Control("they are left as they are", spread_of_filters("none")),
-        **EXACT,
+        **STAND_IN,
     ),
 )

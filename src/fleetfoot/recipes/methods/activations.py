@@ -3,12 +3,9 @@
 It stays for good: `create(..., activation=...)` makes the same network.
 """
 
-from torch import nn
-
 from fleetfoot.core.arguments import one_of
-from fleetfoot.core.results import PassResult
-from fleetfoot.nets.catalog import note_option
-from fleetfoot.nets.exchanges import ACTIVATIONS, swap_activations
+from fleetfoot.nets.catalog import exchanged
+from fleetfoot.nets.exchanges import ACTIVATIONS
 from fleetfoot.recipes.method import Method, method
 
 PAPER = "Duan, Yang, Dai, 2021, arXiv:2111.14349"
@@ -34,10 +31,4 @@ def pfplus(*, channels: bool = True) -> Method:
 
 
 def _exchanged(word: str) -> Method:
-    def surgery(net: nn.Module) -> PassResult:
-        result = swap_activations(net, word)
-        if result.changed:
-            note_option(net, "activation", word)
-        return result
-
-    return Method(surgery=surgery)
+    return Method(surgery=lambda net: exchanged(net, "activation", word))

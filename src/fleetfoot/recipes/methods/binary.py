@@ -3,12 +3,8 @@
 It stays for good: `create(..., binary=...)` makes the same network.
 """
 
-from torch import nn
-
 from fleetfoot.core.arguments import at_least
-from fleetfoot.core.results import PassResult
-from fleetfoot.nets.catalog import note_option
-from fleetfoot.nets.exchanges import binarise_convs
+from fleetfoot.nets.catalog import exchanged
 from fleetfoot.recipes.method import Method, method
 
 LEAST = 32  # channels: below, packing costs more than the products of bits save
@@ -18,11 +14,4 @@ LEAST = 32  # channels: below, packing costs more than the products of bits save
 def binary(least: int = LEAST) -> Method:
     """Inner convolutions get weights and inputs of one bit, from so many channels on."""
     at_least(1, least, "least")
-
-    def surgery(net: nn.Module) -> PassResult:
-        result = binarise_convs(net, least)
-        if result.changed:
-            note_option(net, "binary", least)
-        return result
-
-    return Method(surgery=surgery)
+    return Method(surgery=lambda net: exchanged(net, "binary", least))

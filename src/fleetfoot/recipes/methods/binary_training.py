@@ -5,8 +5,7 @@ from torch import nn
 from fleetfoot.core.errors import UsageError
 from fleetfoot.core.results import PassResult
 from fleetfoot.core.surgery import swap_modules
-from fleetfoot.nets.catalog import note_option
-from fleetfoot.nets.exchanges import unbinarise_weights
+from fleetfoot.nets.catalog import exchanged
 from fleetfoot.ops.noise_adaptation import NoisySineConv2d, NoisySineSign
 from fleetfoot.ops.sine_sign import SineConv2d, SineSign
 from fleetfoot.recipes.method import Method, method
@@ -33,14 +32,7 @@ def binarised_backprop(neurons: backward.Neurons = "stochastic", gradient_bits: 
 @method(acts="inside", paper="Liu et al., ReActNet, ECCV 2020, arXiv:2003.03488")
 def real_weights() -> Method:
     """First of two stages: bits between layers alone; then a run with --weights RUN/weights."""
-
-    def surgery(net: nn.Module) -> PassResult:
-        result = unbinarise_weights(net)
-        if result.changed:
-            note_option(net, "real_weights", True)
-        return result
-
-    return Method(surgery=surgery)
+    return Method(surgery=lambda net: exchanged(net, "real_weights", True))
 
 
 @method(

@@ -15,10 +15,10 @@ from collections.abc import Iterable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fleetfoot.ops.connectivity import connected, kept_share, normalise_features
-from fleetfoot.ops.masked import END, START, MaskedConv2d, MaskedLinear, Pruning, masked_layers
+from fleetfoot.ops.masked import END, START, MaskedConv2d, MaskedLinear, Pruning
 
 RATE = 0.02  # of a variable, whose gradient has the size 1
 FARTHEST = 1.0  # of a variable from the step, so that it can come back in time
@@ -27,18 +27,17 @@ FOLLOWS = 0.2  # what the penalty rises by in a step, times the share that is to
 Layers = list[MaskedConv2d | MaskedLinear]
 
 
-def move_masks(net: nn.Module) -> None:
-    """Move the masks of a network by one step; their gradients are used up, so that the optimizer
-    and its clipping see none. Without masks nothing is done.
+def move_masks(layers: Layers) -> None:
+    """Move the masks of all layers of a network by one step; their gradients are used up, so that
+    the optimizer and its clipping see none. Without masks nothing is done.
     """
-    layers = list(masked_layers(net).values())
     if layers:
         move_once(layers, layers[0].pruning)
 
 
-def keep_silent(net: nn.Module) -> None:
+def keep_silent(layers: Layers) -> None:
     """After a step of the optimizer: channels of filters that were cut stay 0."""
-    for layer in masked_layers(net).values():
+    for layer in layers:
         if layer.pruning.rule == "channels":
             silence(layer)
 
@@ -79,10 +78,9 @@ def _freeze(layers: Layers, pruning: Pruning) -> None:
     if pruning.rule == "channels":
         cut_filters(layers, pruning.target(END))
         return
+    if all(bool((layer.mask.abs() == FARTHEST).all()) for layer in layers):
+        return  # frozen by an earlier step
     kept = kept_share([layer.mask for layer in layers])
-    frozen = all(bool((layer.mask.abs() == FARTHEST).all()) for layer in layers)
-    if frozen:
-        return
     target = kept if pruning.density is None else pruning.density
     by_weight = pruning.rule != "scl"
     scores = [layer.weight.abs() if by_weight else layer.mask.clone() for layer in layers]

@@ -17,7 +17,6 @@ from fleetfoot.core.errors import TrainingError
 from fleetfoot.core.machine_lock import rest
 from fleetfoot.core.seeds import torch_rng
 from fleetfoot.data.loader import Batch, Loader
-from fleetfoot.ops.annealed import Annealed
 from fleetfoot.train.optim.learning_rate import lr_at, validation_errors
 from fleetfoot.train.optim.masks import keep_silent, move_masks
 from fleetfoot.train.optim.optimizers import set_lr
@@ -94,9 +93,8 @@ def _begin_step(state: TrainState, context: Context) -> float:
         stretch=context.stretch,
     )
     set_lr(state.optimizer, lr)
-    for module in state.net.modules():
-        if isinstance(module, Annealed):
-            module.progress = context.progress
+    for layer in state.annealed:
+        layer.progress = context.progress
     key = torch_rng(recipe.seed, "step", context.step, this_process().rank).initial_seed()
     torch.default_generator.manual_seed(key)  # torch.manual_seed takes a hundred times as long
     if context.normalise.device.type == "cuda":
@@ -122,12 +120,12 @@ def take_step(
         )
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    move_masks(state.net)
+    move_masks(state.masked)
     clip_norm = context.recipe.optimizer.clip_norm
     if clip_norm is not None:
         nn.utils.clip_grad_norm_(state.net.parameters(), clip_norm)
     state.optimizer.step()
-    keep_silent(state.net)
+    keep_silent(state.masked)
     if state.ema is not None:
         state.ema.update(context.step)
     return value, dict(zip(metrics, numbers, strict=True))
