@@ -9,7 +9,7 @@ from fleetfoot.core.errors import DataError
 from fleetfoot.deploy.engines import open_engine
 from fleetfoot.deploy.export_int8 import export_int8
 from fleetfoot.deploy.export_onnx import export_onnx
-from fleetfoot.deploy.names import ENGINES
+from fleetfoot.deploy.names import GRAPH_ENGINES
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_engines_agree_behind_the_maximum_of_a_map(pool: nn.Module, tmp_path: Pa
     graph = export_onnx(net, tmp_path / "m.onnx", image=(1, 8, 8))
     x = np.random.default_rng(0).standard_normal((16, 1, 8, 8)).astype(np.float32)
     file = export_int8(graph, tmp_path / "q.onnx", inputs=x)
-    engines = {name: open_engine(file, engine=name, precision="int8") for name in ENGINES}
+    engines = {name: open_engine(file, engine=name, precision="int8") for name in GRAPH_ENGINES}
     first, second = (engine.run(x) for engine in engines.values())
     assert all("int8" in engine.actual_precision for engine in engines.values())
     np.testing.assert_allclose(first, second, atol=0.01 * first.std())

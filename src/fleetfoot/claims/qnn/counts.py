@@ -5,7 +5,6 @@ Paper    Hubara et al., 2016, arXiv:1609.07061: section 5 (networks; memory), th
          sheet from the layers of the paper and its code
 """
 
-
 import torch
 from torch import nn
 
